@@ -1,0 +1,17 @@
+//! One trace through the whole relay: HTTP, Kafka, transforms in three languages, ClickHouse.
+//!
+//! A **baton** is what a request hands on: its trace id, its parent span, its state and its
+//! baggage. This crate reads and writes it in every format the relay meets, records what became of
+//! each record at every hop, and exports that as OTLP.
+//!
+//! The floors, bottom to top: [`error`], [`wire`], [`carrier`], [`propagate`], [`hop`], then one
+//! module per foreign type, each behind the feature of its name.
+
+pub mod carrier;
+pub mod error;
+pub mod hop;
+pub mod propagate;
+pub mod wire;
+
+pub use error::ParseError;
+pub use wire::{Flags, SpanId, TraceContext, TraceId};

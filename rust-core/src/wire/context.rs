@@ -1,0 +1,158 @@
+//! `traceparent`: trace id, parent span id and flags (W3C Trace Context Level 2).
+
+use std::{fmt, str};
+
+use super::{
+    hex,
+    id::{SpanId, TraceId},
+};
+use crate::error::{ErrorKind, ParseError};
+
+/// The two flags that Level 2 defines; all other bits are dropped in and out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// The caller may have recorded this trace.
+    pub const SAMPLED: Self = Self(0b01);
+    /// The right-most seven bytes of the trace id are random.
+    pub const RANDOM: Self = Self(0b10);
+
+    /// Keeps the bits that are defined.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits & 0b11)
+    }
+
+    /// Returns the bits.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Tells whether the caller may have recorded this trace.
+    #[must_use]
+    pub const fn is_sampled(self) -> bool {
+        self.0 & Self::SAMPLED.0 != 0
+    }
+
+    /// Tells whether the right-most seven bytes of the trace id are random.
+    #[must_use]
+    pub const fn is_random(self) -> bool {
+        self.0 & Self::RANDOM.0 != 0
+    }
+
+    /// Returns these flags with the sampled bit as given.
+    #[must_use]
+    pub const fn with_sampled(self, sampled: bool) -> Self {
+        Self(self.0 & !Self::SAMPLED.0 | sampled as u8)
+    }
+
+    /// Returns these flags with the random bit as given.
+    #[must_use]
+    pub const fn with_random(self, random: bool) -> Self {
+        Self(self.0 & !Self::RANDOM.0 | (random as u8) << 1)
+    }
+}
+
+/// Where a record stands in its trace.
+///
+/// # Examples
+///
+/// ```
+/// let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// let cx = tracebaton::TraceContext::parse(text)?;
+/// assert!(cx.flags.is_sampled());
+/// assert_eq!(cx.to_traceparent().as_deref(), Some(text));
+/// # Ok::<(), tracebaton::ParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TraceContext {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The span that comes before; a legacy id names none.
+    pub span_id: Option<SpanId>,
+    /// Whether the trace is sampled and its id random.
+    pub flags: Flags,
+}
+
+impl TraceContext {
+    /// Reads a `traceparent` value.
+    ///
+    /// Version `00` has exactly four fields; a later version may carry more, which are ignored
+    /// (Trace Context Level 2, "Versioning of traceparent").
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ParseError`] that names the first byte breaking the format.
+    pub fn parse(value: &str) -> Result<Self, ParseError> {
+        Self::parse_bytes(value.as_bytes())
+    }
+
+    /// Reads a `traceparent` value from raw bytes.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ParseError`] that names the first byte breaking the format.
+    pub fn parse_bytes(value: &[u8]) -> Result<Self, ParseError> {
+        let Some((fields, rest)) = value.split_first_chunk::<55>() else {
+            return Err(ParseError::new(ErrorKind::BadLength, value.len()));
+        };
+        for at in [2, 35, 52] {
+            if fields.get(at) != Some(&b'-') {
+                return Err(ParseError::new(ErrorKind::BadByte, at));
+            }
+        }
+        let field = |from: usize, to: usize| fields.get(from..to).unwrap_or_default();
+        let [version] = hex::read::<1>(field(0, 2), 0)?;
+        if version == 0xff {
+            return Err(ParseError::new(ErrorKind::BadVersion, 0));
+        }
+        if version == 0 && !rest.is_empty() {
+            return Err(ParseError::new(ErrorKind::BadLength, 55));
+        }
+        if rest.first().is_some_and(|&byte| byte != b'-') {
+            return Err(ParseError::new(ErrorKind::BadByte, 55));
+        }
+        let trace_id = TraceId::from_bytes(hex::read(field(3, 35), 3)?);
+        let span_id = SpanId::from_bytes(hex::read(field(36, 52), 36)?);
+        let [flags] = hex::read::<1>(field(53, 55), 53)?;
+        Ok(Self {
+            trace_id: trace_id.ok_or(ParseError::new(ErrorKind::ZeroId, 3))?,
+            span_id: Some(span_id.ok_or(ParseError::new(ErrorKind::ZeroId, 36))?),
+            flags: Flags::from_bits(flags),
+        })
+    }
+
+    /// Writes the `traceparent` value, always as version `00`; nothing while there is no span id.
+    #[must_use]
+    pub fn to_traceparent(self) -> Option<String> {
+        self.span_id.map(|span_id| {
+            let mut text = String::with_capacity(55);
+            text.push_str("00-");
+            text.push_str(str::from_utf8(&self.trace_id.to_hex()).unwrap_or_default());
+            text.push('-');
+            text.push_str(str::from_utf8(&span_id.to_hex()).unwrap_or_default());
+            text.push_str("-0");
+            text.push(char::from(b'0' + self.flags.bits()));
+            text
+        })
+    }
+}
+
+impl str::FromStr for TraceContext {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for TraceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_traceparent() {
+            Some(text) => f.write_str(&text),
+            None => fmt::Display::fmt(&self.trace_id, f),
+        }
+    }
+}
