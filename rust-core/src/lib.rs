@@ -10,6 +10,8 @@
 pub mod carrier;
 pub mod error;
 pub mod hop;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod propagate;
 pub mod wire;
 

@@ -1,1 +1,40 @@
-//! To be filled.
+//! What happened at a hop: a span, a ledger event, a log line; plain data, encoded once.
+//!
+//! A **hop** is one thing that happens to a record: received over HTTP, sent to Kafka, processed by
+//! a transform, inserted into a table. [`Hop`] is one record's (or one request's) hop, [`Output`]
+//! a message on its way out of it, [`Insert`] the hop of a whole batch into a table. All three hand
+//! what they saw to a [`Recorder`], which keeps it as OTLP bytes in bounded memory until an exporter
+//! takes it.
+//!
+//! Two laws hold over the ledger (the records of every hop are counted by their [`Fate`]):
+//!
+//! 1. at a hop, per consumer group and input coordinate:
+//!    `in = passed + filtered + failed + dead_lettered + pending`;
+//! 2. between hops, per topic and group: `emitted = in + waiting + expired + unseen`.
+
+mod fate;
+mod insert;
+mod ledger;
+mod log;
+mod output;
+mod proto;
+mod record;
+mod recorder;
+mod settle;
+mod span;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use fate::{Coordinates, Fate, Fates, HopKind};
+pub use insert::Insert;
+pub use ledger::{LedgerEvent, Range};
+pub use log::{Level, Log};
+pub use output::Output;
+pub use record::Hop;
+pub use recorder::{Counts, Recorder, Taken};
+pub use span::{Link, SpanKind, SpanRecord, Status};
+pub use value::Value;
+
+pub(crate) use proto::Writer;
+pub(crate) use value::encode_pair;

@@ -2,7 +2,9 @@
 
 use crate::error::{ErrorKind, ParseError};
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
+const fn digit(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
+}
 
 const fn nibble(byte: u8) -> Option<u8> {
     match byte {
@@ -35,8 +37,8 @@ pub(crate) fn read<const N: usize>(text: &[u8], at: usize) -> Result<[u8; N], Pa
 pub(crate) fn write(bytes: &[u8], out: &mut [u8]) {
     for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
         if let [high, low] = pair {
-            *high = DIGITS[usize::from(byte >> 4) & 15];
-            *low = DIGITS[usize::from(byte & 15)];
+            *high = digit(byte >> 4);
+            *low = digit(byte & 15);
         }
     }
 }

@@ -122,7 +122,8 @@ fn random_u64() -> u64 {
     getrandom::u64().unwrap_or_else(|_| {
         // The system has no entropy source left. An id that is unlikely to repeat beats a panic in
         // somebody's request: mix the clock with an address that differs between processes.
-        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos());
+        let nanos =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos());
         let mixed = nanos as u64 ^ (&raw const nanos as u64).rotate_left(32);
         mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
     })

@@ -1,0 +1,217 @@
+//! The hop of a whole batch into a table: one event per partition, whatever the batch's size.
+
+use std::collections::BTreeMap;
+
+use super::{
+    fate::{Coordinates, Fate, Fates, HopKind},
+    ledger::{LedgerEvent, Range},
+    record::{Hop, cut},
+    recorder::Recorder,
+    span::{Link, SpanKind, SpanRecord, Status, now},
+    value::Value,
+};
+use crate::{
+    propagate::Baton,
+    wire::{Flags, SpanId, TraceId},
+};
+
+/// How many links a span may have (OpenTelemetry SDK, "Span Limits", `LinkCountLimit`).
+const MAX_LINKS: usize = 128;
+
+/// A batch of records on its way into a table.
+///
+/// The batch has a trace of its own; the records' traces are linked from its span, and listed whole
+/// in its ledger events. A record that does not go in with the batch is taken out by
+/// [`Insert::take_out`] and has a hop of its own.
+///
+/// # Examples
+///
+/// ```
+/// use tracebaton::hop::{Coordinates, Insert, Recorder};
+/// use tracebaton::propagate::Baton;
+///
+/// let at = |offset| Coordinates {
+///     topic: "orders".into(),
+///     partition: 0,
+///     offset,
+///     group: Some("sync".into()),
+/// };
+/// let mut insert = Insert::start(Recorder::global(), "shop.orders");
+/// insert.add(&at(1), &Baton::default());
+/// insert.take_out(&at(2), &Baton::default()).dead_lettered("mapping", "no such column");
+/// assert_eq!(insert.len(), 1);
+/// insert.passed();
+/// ```
+pub struct Insert {
+    recorder: Recorder,
+    table: String,
+    batch_id: String,
+    trace_id: TraceId,
+    start: u64,
+    attempt: u32,
+    parts: BTreeMap<(String, i32), Part>,
+    links: Vec<Link>,
+    records: u64,
+    with_parent: u64,
+}
+
+struct Part {
+    group: Option<String>,
+    first: i64,
+    last: i64,
+    traces: Vec<(i64, [u8; 16])>,
+}
+
+impl Insert {
+    /// Starts a batch for `table`.
+    #[must_use]
+    pub fn start(recorder: &Recorder, table: &str) -> Self {
+        let trace_id = TraceId::generate();
+        Self {
+            recorder: recorder.clone(),
+            table: table.to_owned(),
+            batch_id: trace_id.to_string(),
+            trace_id,
+            start: now(),
+            attempt: 1,
+            parts: BTreeMap::new(),
+            links: Vec::new(),
+            records: 0,
+            with_parent: 0,
+        }
+    }
+
+    /// Returns the batch's name; give it to ClickHouse as `query_id`.
+    #[must_use]
+    pub fn batch_id(&self) -> &str {
+        &self.batch_id
+    }
+
+    /// Names the batch otherwise, for instance after the offsets it is cut at.
+    pub fn set_batch_id(&mut self, batch_id: &str) {
+        batch_id.clone_into(&mut self.batch_id);
+    }
+
+    /// Returns how many records are in.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.records
+    }
+
+    /// Tells whether no record is in.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// Adds a record to the batch.
+    pub fn add(&mut self, input: &Coordinates, baton: &Baton) {
+        self.records += 1;
+        let trace_id = baton.context.map_or([0; 16], |context| context.trace_id.to_bytes());
+        let part =
+            self.parts.entry((input.topic.clone(), input.partition)).or_insert_with(|| Part {
+                group: input.group.clone(),
+                first: input.offset,
+                last: input.offset,
+                traces: Vec::new(),
+            });
+        part.first = part.first.min(input.offset);
+        part.last = part.last.max(input.offset);
+        part.traces.push((input.offset, trace_id));
+        let linked = baton.context.and_then(|context| {
+            let span_id = context.span_id?;
+            Some(Link { trace_id: context.trace_id, span_id, flags: context.flags })
+        });
+        if let Some(link) = linked {
+            self.with_parent += 1;
+            if self.links.len() < MAX_LINKS {
+                self.links.push(link);
+            }
+        }
+    }
+
+    /// Starts the hop of a record that does not go in with the batch: say what became of it there.
+    #[must_use]
+    pub fn take_out(&self, input: &Coordinates, baton: &Baton) -> Hop {
+        Hop::insert(&self.recorder, &self.table, input, baton, &self.batch_id)
+    }
+
+    /// Says that the table has the batch.
+    pub fn passed(mut self) {
+        self.write(Some(Fate::Passed), None);
+    }
+
+    /// Says that the batch was given up: nothing else took its records.
+    pub fn failed(mut self, error_type: &str, message: &str) {
+        self.write(Some(Fate::Failed), Some((cut(error_type), cut(message))));
+    }
+
+    /// Says that an attempt failed and another will follow; the records stay pending.
+    pub fn blocked(&mut self, error_type: &str, message: &str) {
+        self.write(None, Some((cut(error_type), cut(message))));
+        self.attempt += 1;
+        self.start = now();
+    }
+
+    fn write(&mut self, fate: Option<Fate>, error: Option<(&str, &str)>) {
+        if self.records == 0 {
+            return;
+        }
+        let span_id = SpanId::generate();
+        let flags = Flags::SAMPLED.with_random(true);
+        let mut attributes: Vec<(&str, Value<'_>)> = vec![
+            ("db.system.name", "clickhouse".into()),
+            ("db.operation.name", "INSERT".into()),
+            ("db.collection.name", self.table.as_str().into()),
+            ("db.operation.batch.size", self.records.cast_signed().into()),
+            ("tracebaton.batch.id", self.batch_id.as_str().into()),
+        ];
+        attributes.extend(error.map(|(error_type, _)| ("error.type", error_type.into())));
+        let dropped_links = self.with_parent - self.links.len() as u64;
+        self.recorder.span(&SpanRecord {
+            trace_id: self.trace_id,
+            span_id,
+            parent: None,
+            parent_is_remote: false,
+            flags,
+            tracestate: "",
+            name: &format!("INSERT {}", self.table),
+            kind: SpanKind::Client,
+            start: self.start,
+            end: now(),
+            attributes: &attributes,
+            links: &self.links,
+            dropped_links: u32::try_from(dropped_links).unwrap_or(u32::MAX),
+            status: &error.map_or(Status::Unset, |(_, text)| Status::Error(text.to_owned())),
+            exception: error,
+        });
+        for ((topic, partition), part) in &mut self.parts {
+            part.traces.sort_unstable_by_key(|(offset, _)| *offset);
+            let traces: Vec<u8> = part.traces.iter().flat_map(|(_, trace_id)| *trace_id).collect();
+            self.recorder.ledger(&LedgerEvent {
+                time: now(),
+                trace_id: self.trace_id,
+                span_id,
+                flags,
+                kind: HopKind::Insert,
+                name: &self.table,
+                fates: Fates::all(part.traces.len() as u64, fate),
+                emitted: 0,
+                range: Some(Range {
+                    topic,
+                    partition: Some(*partition),
+                    first: Some(part.first),
+                    last: Some(part.last),
+                    group: part.group.as_deref(),
+                }),
+                reason: error.map(|(_, message)| message),
+                error_type: error.map(|(error_type, _)| error_type),
+                attempt: self.attempt,
+                extra: &[
+                    ("tracebaton.batch.id", self.batch_id.as_str().into()),
+                    ("tracebaton.batch.traces", Value::Bytes(traces.into())),
+                ],
+            });
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! A log line that carries the ids: as OTLP, as JSON and as text, the same in every language.
+
+use std::fmt::{self, Write};
+
+use super::{
+    proto::Writer,
+    span,
+    value::{Value, encode_pair},
+};
+use crate::propagate::Baton;
+
+/// How much a log line matters (OpenTelemetry logs data model, "Severity Fields").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// The finest steps.
+    Trace,
+    /// What helps to find a fault.
+    Debug,
+    /// What happens.
+    Info,
+    /// What may need a look.
+    Warn,
+    /// What went wrong.
+    Error,
+}
+
+impl Level {
+    /// Returns the name that lines and OTLP's `severity_text` use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trace => "TRACE",
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+
+    /// Returns OTLP's `severity_number`.
+    const fn number(self) -> u64 {
+        match self {
+            Self::Trace => 1,
+            Self::Debug => 5,
+            Self::Info => 9,
+            Self::Warn => 13,
+            Self::Error => 17,
+        }
+    }
+}
+
+/// One log line.
+#[derive(Clone, Copy, Debug)]
+pub struct Log<'a> {
+    /// How much it matters.
+    pub level: Level,
+    /// What it says.
+    pub message: &'a str,
+    /// The facts of it.
+    pub fields: &'a [(&'a str, Value<'a>)],
+}
+
+impl Log<'_> {
+    /// Appends this as field `log_records` of a `ScopeLogs` (opentelemetry-proto, `logs.proto`).
+    pub(crate) fn encode(&self, baton: Option<&Baton>, buffer: &mut Vec<u8>) {
+        let time = span::now();
+        Writer::new(buffer).message(2, |log| {
+            log.fixed64(1, time);
+            log.uint(2, self.level.number());
+            log.text(3, self.level.as_str());
+            Value::from(self.message).encode(log, 5);
+            for (key, value) in self.fields {
+                encode_pair(log, 6, key, value);
+            }
+            if let Some(legacy) = baton.and_then(Baton::legacy_text) {
+                encode_pair(log, 6, "tracebaton.legacy_id", &Value::from(legacy));
+            }
+            if let Some(context) = baton.and_then(|baton| baton.context) {
+                log.fixed32(8, u32::from(context.flags.bits()));
+                log.bytes(9, &context.trace_id.to_bytes());
+                if let Some(span_id) = context.span_id {
+                    log.bytes(10, &span_id.to_bytes());
+                }
+            }
+            log.fixed64(11, time);
+        });
+    }
+
+    /// Appends the line as one JSON object and a newline.
+    ///
+    /// `timestamp`, `level`, `service`, `message`, `trace_id`, `span_id` and `legacy_id` stand at
+    /// the top level in this order, then the fields; a field that has one of those names gets a
+    /// trailing underscore.
+    pub fn write_json(&self, service: &str, baton: Option<&Baton>, out: &mut String) {
+        out.push_str("{\"timestamp\":\"");
+        let _ = write!(out, "{}", Timestamp(span::now()));
+        out.push_str("\",\"level\":\"");
+        out.push_str(self.level.as_str());
+        out.push_str("\",\"service\":");
+        json_text(service, out);
+        out.push_str(",\"message\":");
+        json_text(self.message, out);
+        if let Some(context) = baton.and_then(|baton| baton.context) {
+            let _ = write!(out, ",\"trace_id\":\"{}\"", context.trace_id);
+            if let Some(span_id) = context.span_id {
+                let _ = write!(out, ",\"span_id\":\"{span_id}\"");
+            }
+        }
+        if let Some(legacy) = baton.and_then(Baton::legacy_text) {
+            out.push_str(",\"legacy_id\":");
+            json_text(legacy, out);
+        }
+        for (key, value) in self.fields {
+            out.push_str(",\"");
+            json_escape(key, out);
+            if RESERVED.contains(key) {
+                out.push('_');
+            }
+            out.push_str("\":");
+            json_value(value, out);
+        }
+        out.push_str("}\n");
+    }
+
+    /// Appends the line as `[action] [trace_id=…] message key=value` and a newline.
+    ///
+    /// The id is the legacy text where there is one: it is what the client knows.
+    pub fn write_text(&self, action: &str, baton: Option<&Baton>, out: &mut String) {
+        if !action.is_empty() {
+            let _ = write!(out, "[{}] ", Plain(action));
+        }
+        if let Some(legacy) = baton.and_then(Baton::legacy_text) {
+            let _ = write!(out, "[trace_id={legacy}] ");
+        } else if let Some(context) = baton.and_then(|baton| baton.context) {
+            let _ = write!(out, "[trace_id={}] ", context.trace_id);
+        }
+        let _ = write!(out, "{}", Plain(self.message));
+        for (key, value) in self.fields {
+            let _ = write!(out, " {}=", Plain(key));
+            json_value(value, out);
+        }
+        out.push('\n');
+    }
+}
+
+const RESERVED: [&str; 7] =
+    ["timestamp", "level", "service", "message", "trace_id", "span_id", "legacy_id"];
+
+fn json_value(value: &Value<'_>, out: &mut String) {
+    match value {
+        Value::Text(text) => json_text(text, out),
+        Value::Int(number) => {
+            let _ = write!(out, "{number}");
+        }
+        // JSON has no words for infinities and NaN (RFC 8259, section 6).
+        Value::Double(number) if !number.is_finite() => json_text(&number.to_string(), out),
+        Value::Double(number) => {
+            let _ = write!(out, "{number}");
+        }
+        Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
+        Value::Bytes(bytes) => {
+            out.push('"');
+            for byte in bytes.iter() {
+                let _ = write!(out, "{byte:02x}");
+            }
+            out.push('"');
+        }
+    }
+}
+
+fn json_text(text: &str, out: &mut String) {
+    out.push('"');
+    json_escape(text, out);
+    out.push('"');
+}
+
+/// Escapes what RFC 8259 section 7 demands, and C1 and DEL too: log lines end up in terminals.
+fn json_escape(text: &str, out: &mut String) {
+    for char in text.chars() {
+        match char {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            control if control.is_control() => {
+                let _ = write!(out, "\\u{:04x}", control as u32);
+            }
+            char => out.push(char),
+        }
+    }
+}
+
+/// A text on one line: control characters are written as their escapes.
+struct Plain<'a>(&'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for char in self.0.chars() {
+            if char.is_control() {
+                write!(f, "{}", char.escape_default())?;
+            } else {
+                f.write_char(char)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Nanoseconds since 1970 as RFC 3339 in UTC, to the microsecond.
+struct Timestamp(u64);
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0 / 1_000_000_000;
+        let micros = self.0 % 1_000_000_000 / 1_000;
+        // Days to a civil date: the year starts in March, so that the leap day comes last.
+        let days = seconds / 86_400 + 719_468;
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_are_rfc_3339() {
+        assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000000Z");
+        let leap_day = 1_709_210_096_123_456_789;
+        assert_eq!(Timestamp(leap_day).to_string(), "2024-02-29T12:34:56.123456Z");
+        assert_eq!(Timestamp(4_102_444_799_000_000_000).to_string(), "2099-12-31T23:59:59.000000Z");
+    }
+
+    #[test]
+    fn json_lines_parse_whatever_is_in_them() {
+        let fields = [
+            ("level", Value::from("mine")),
+            ("bad\"key\u{1b}", Value::from(f64::NAN)),
+            ("raw", Value::from(&b"\x00\xff"[..])),
+        ];
+        let log = Log { level: Level::Warn, message: "a\u{9b}\n\"b\"", fields: &fields };
+        let mut line = String::new();
+        log.write_json("shop", None, &mut line);
+        assert!(line.ends_with("}\n") && line.matches('\n').count() == 1);
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["message"], "a\u{9b}\n\"b\"");
+        assert_eq!(value["level"], "WARN");
+        assert_eq!(value["level_"], "mine");
+        assert_eq!(value["raw"], "00ff");
+        assert!(!line.contains('\u{1b}') && !line.contains('\u{9b}'));
+    }
+
+    #[test]
+    fn text_lines_stay_on_one_line() {
+        let log = Log { level: Level::Info, message: "one\ntwo\u{1b}[31m", fields: &[] };
+        let mut line = String::new();
+        log.write_text("Transform", None, &mut line);
+        assert_eq!(line, "[Transform] one\\ntwo\\u{1b}[31m\n");
+    }
+}

@@ -1,0 +1,107 @@
+//! The little of protobuf's wire format that OTLP needs, appended to one buffer.
+
+/// Appends fields to a buffer (Protocol Buffers, "Encoding").
+pub(crate) struct Writer<'a>(&'a mut Vec<u8>);
+
+impl<'a> Writer<'a> {
+    /// Appends to `buffer`.
+    pub(crate) fn new(buffer: &'a mut Vec<u8>) -> Self {
+        Self(buffer)
+    }
+
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+
+    fn tag(&mut self, field: u32, wire_type: u32) {
+        self.varint(u64::from(field << 3 | wire_type));
+    }
+
+    /// Writes an unsigned, enum, bool or int64 field; zero is written too.
+    pub(crate) fn uint(&mut self, field: u32, value: u64) {
+        self.tag(field, 0);
+        self.varint(value);
+    }
+
+    /// Writes a fixed64 or double field.
+    pub(crate) fn fixed64(&mut self, field: u32, value: u64) {
+        self.tag(field, 1);
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// Writes a fixed32 field.
+    pub(crate) fn fixed32(&mut self, field: u32, value: u32) {
+        self.tag(field, 5);
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// Writes a string or bytes field; an empty one is written too.
+    pub(crate) fn bytes(&mut self, field: u32, value: &[u8]) {
+        self.tag(field, 2);
+        self.varint(value.len() as u64);
+        self.0.extend_from_slice(value);
+    }
+
+    /// Writes a text field unless it is empty, as proto3 leaves out defaults.
+    pub(crate) fn text(&mut self, field: u32, value: &str) {
+        if !value.is_empty() {
+            self.bytes(field, value.as_bytes());
+        }
+    }
+
+    /// Appends fields that are already encoded.
+    pub(crate) fn raw(&mut self, encoded: &[u8]) {
+        self.0.extend_from_slice(encoded);
+    }
+
+    /// Writes an embedded message.
+    ///
+    /// One byte is kept for the length; where it needs more, the body moves up.
+    pub(crate) fn message(&mut self, field: u32, body: impl FnOnce(&mut Writer<'_>)) {
+        self.tag(field, 2);
+        let at = self.0.len();
+        self.0.push(0);
+        body(&mut Writer(self.0));
+        let length = self.0.len() - at - 1;
+        if let (Ok(short @ 0..0x80), Some(byte)) = (u8::try_from(length), self.0.get_mut(at)) {
+            *byte = short;
+            return;
+        }
+        let mut long = Vec::with_capacity(5);
+        Writer(&mut long).varint(length as u64);
+        self.0.splice(at..=at, long);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        write(&mut Writer::new(&mut buffer));
+        buffer
+    }
+
+    #[test]
+    fn numbers_use_seven_bits_a_byte() {
+        assert_eq!(written(|w| w.uint(1, 150)), [0x08, 0x96, 0x01]);
+    }
+
+    #[test]
+    fn long_messages_get_a_long_length() {
+        let text = [b'x'; 200];
+        let bytes = written(|w| w.message(3, |inner| inner.bytes(1, &text)));
+        assert_eq!(bytes[..6], [0x1a, 0xcb, 0x01, 0x0a, 0xc8, 0x01]);
+        assert_eq!(bytes.len(), 6 + 200);
+    }
+
+    #[test]
+    fn empty_messages_are_written() {
+        assert_eq!(written(|w| w.message(3, |_| ())), [0x1a, 0x00]);
+    }
+}

@@ -1,0 +1,337 @@
+//! The hop of one record or one request: a span, and a ledger event once its fate is settled.
+
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    fate::{Coordinates, Fate, Fates, HopKind},
+    output::{Output, Sends},
+    recorder::Recorder,
+    settle::{Inner, State},
+    span::{Link, SpanKind, now},
+    value::Value,
+};
+use crate::{
+    propagate::Baton,
+    wire::{Flags, SpanId, TraceContext, TraceId},
+};
+
+/// Texts of errors and reasons are cut here, so that no peer can make an event large.
+const MAX_TEXT: usize = 1024;
+
+/// One record at one hop, or one request.
+///
+/// The hop settles once it has ended and every output that was handed out is delivered, refused or
+/// given up. Then, and only then, it writes its span and its ledger event. It is a handle: clones
+/// speak of the same hop.
+///
+/// # Examples
+///
+/// ```
+/// use tracebaton::hop::{Coordinates, Hop, Recorder};
+/// use tracebaton::propagate::Baton;
+///
+/// let input = Coordinates {
+///     topic: "orders".into(),
+///     partition: 0,
+///     offset: 42,
+///     group: Some("billing".into()),
+/// };
+/// let hop = Hop::process(Recorder::global(), &input, &Baton::default());
+/// let output = hop.output("invoices");
+/// assert_eq!(output.baton().context.unwrap().trace_id, hop.trace_id());
+/// output.delivered(0, 7);
+/// hop.end();
+/// ```
+#[derive(Clone)]
+pub struct Hop(Arc<Inner>);
+
+impl Hop {
+    /// Starts the hop of a request that came in over HTTP.
+    ///
+    /// `name` is the route, or the path until the route is known ([`Hop::set_route`]).
+    #[must_use]
+    pub fn receive(recorder: &Recorder, method: &str, name: &str, baton: &Baton) -> Self {
+        let span_name = format!("{method} {name}");
+        let hop = Self::start(
+            recorder,
+            (HopKind::Receive, SpanKind::Server),
+            name,
+            span_name,
+            baton,
+            None,
+            None,
+        );
+        hop.set("http.request.method", method.to_owned());
+        hop
+    }
+
+    /// Starts the hop of one message that a transform processes.
+    #[must_use]
+    pub fn process(recorder: &Recorder, input: &Coordinates, baton: &Baton) -> Self {
+        let hop = Self::start(
+            recorder,
+            (HopKind::Process, SpanKind::Consumer),
+            &input.topic,
+            format!("process {}", input.topic),
+            baton,
+            Some(input.clone()),
+            None,
+        );
+        hop.set("messaging.operation.type", "process");
+        hop.set("messaging.operation.name", "process");
+        hop
+    }
+
+    /// Starts the hop of one record that a sink takes out of its batch.
+    pub(super) fn insert(
+        recorder: &Recorder,
+        table: &str,
+        input: &Coordinates,
+        baton: &Baton,
+        batch_id: &str,
+    ) -> Self {
+        Self::start(
+            recorder,
+            (HopKind::Insert, SpanKind::Consumer),
+            table,
+            format!("process {}", input.topic),
+            baton,
+            Some(input.clone()),
+            Some(batch_id.to_owned()),
+        )
+    }
+
+    fn start(
+        recorder: &Recorder,
+        (kind, span_kind): (HopKind, SpanKind),
+        name: &str,
+        span_name: String,
+        baton: &Baton,
+        input: Option<Coordinates>,
+        batch_id: Option<String>,
+    ) -> Self {
+        let span_id = SpanId::generate();
+        let (mut context, parent) = begin(baton);
+        context.span_id = Some(span_id);
+        Self(Arc::new(Inner {
+            recorder: recorder.clone(),
+            kind,
+            span_kind,
+            input,
+            batch_id,
+            baton: Baton { context: Some(context), ..baton.clone() },
+            context,
+            span_id,
+            parent,
+            start: now(),
+            state: Mutex::new(State {
+                name: name.to_owned(),
+                span_name,
+                attributes: Vec::new(),
+                fate: None,
+                reason: None,
+                error_type: None,
+                fates: None,
+                attempt: 1,
+                open: 0,
+                unconfirmed: 0,
+                sends: Sends::default(),
+                end: None,
+                is_settled: false,
+            }),
+        }))
+    }
+
+    /// Returns what this hop hands on: its trace, its own span id, and what came with the record.
+    #[must_use]
+    pub fn baton(&self) -> &Baton {
+        &self.0.baton
+    }
+
+    /// Returns the trace.
+    #[must_use]
+    pub fn trace_id(&self) -> TraceId {
+        self.0.context.trace_id
+    }
+
+    /// Returns this hop's span.
+    #[must_use]
+    pub fn span_id(&self) -> SpanId {
+        self.0.span_id
+    }
+
+    /// Returns the id as the client knows it, where that is not the trace id itself.
+    #[must_use]
+    pub fn legacy_text(&self) -> Option<&str> {
+        self.0.baton.legacy_text()
+    }
+
+    /// Sets an attribute of the span; the last value of a key stays.
+    pub fn set(&self, key: impl Into<Cow<'static, str>>, value: impl Into<Value<'static>>) {
+        let (key, value) = (key.into(), value.into());
+        let mut state = self.lock();
+        match state.attributes.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, old)) => *old = value,
+            None => state.attributes.push((key, value)),
+        }
+    }
+
+    /// Names the route of a received request, once it is known.
+    pub fn set_route(&self, method: &str, route: &str) {
+        self.set("http.route", route.to_owned());
+        let mut state = self.lock();
+        route.clone_into(&mut state.name);
+        state.span_name = format!("{method} {route}");
+    }
+
+    /// Says that this input was seen before; attempts count from 1.
+    pub fn set_attempt(&self, attempt: u32) {
+        self.lock().attempt = attempt;
+    }
+
+    /// Starts a message on its way out to `topic`.
+    ///
+    /// Outputs that are made after [`Hop::dead_lettered`] are marked as dead letters.
+    #[must_use]
+    pub fn output(&self, topic: &str) -> Output {
+        let mut state = self.lock();
+        state.open += 1;
+        let is_dead_letter = state.fate == Some(Fate::DeadLettered);
+        drop(state);
+        Output::start(self.clone(), topic, is_dead_letter)
+    }
+
+    /// Says that the record was left out on purpose.
+    pub fn filtered(&self, reason: &str) {
+        self.decide(Fate::Filtered, None, reason);
+    }
+
+    /// Says that the record could not be handled and nothing else took it.
+    pub fn failed(&self, error_type: &str, message: &str) {
+        self.decide(Fate::Failed, Some(error_type), message);
+    }
+
+    /// Says that the record could not be handled and goes to a dead-letter topic; make the output
+    /// for that topic after this.
+    pub fn dead_lettered(&self, error_type: &str, message: &str) {
+        self.decide(Fate::DeadLettered, Some(error_type), message);
+    }
+
+    /// Says what became of the records of a request that held several.
+    pub fn count(&self, fates: Fates) {
+        self.lock().fates = Some(fates);
+    }
+
+    /// Returns the headers a dead letter carries besides the context: what failed, where and why.
+    ///
+    /// Control characters are replaced, so that a reader can print the values.
+    #[must_use]
+    pub fn error_headers(&self) -> Vec<(&'static str, String)> {
+        let state = self.lock();
+        let plain = |text: &str| {
+            text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+        };
+        let mut headers = vec![("tracebaton-error-hop", plain(&state.span_name))];
+        if let Some(error_type) = &state.error_type {
+            headers.push(("tracebaton-error-type", plain(error_type)));
+        }
+        if let Some(reason) = &state.reason {
+            headers.push(("tracebaton-error-message", plain(reason)));
+        }
+        headers
+    }
+
+    /// Ends the hop. It settles once its outputs have.
+    pub fn end(&self) {
+        let mut state = self.lock();
+        state.end.get_or_insert_with(now);
+        self.settle(state);
+    }
+
+    fn decide(&self, fate: Fate, error_type: Option<&str>, reason: &str) {
+        let mut state = self.lock();
+        state.fate = Some(fate);
+        state.error_type = error_type.map(|text| cut(text).to_owned());
+        state.reason = Some(cut(reason).to_owned());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the context of this hop, its own span id in it.
+    pub(super) fn context(&self) -> TraceContext {
+        self.0.context
+    }
+
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.0.recorder
+    }
+
+    /// Takes note that an output is done with: acknowledged at a place, failed, or not known.
+    pub(super) fn close_output(&self, done: impl FnOnce(&mut Sends) -> Result<(), Unacknowledged>) {
+        let mut state = self.lock();
+        state.open = state.open.saturating_sub(1);
+        match done(&mut state.sends) {
+            Ok(()) => {}
+            Err(Unacknowledged::Unknown) => state.unconfirmed += 1,
+            Err(Unacknowledged::Failed { error_type, reason }) => {
+                // Law 1: a record has passed only when all that was made of it is acknowledged.
+                // What was to be dead-lettered and was not taken is lost too.
+                if matches!(state.fate, None | Some(Fate::Passed | Fate::DeadLettered)) {
+                    state.fate = Some(Fate::Failed);
+                    state.error_type = Some(error_type);
+                    state.reason = Some(reason);
+                }
+            }
+        }
+        self.settle(state);
+    }
+
+    fn settle(&self, mut state: MutexGuard<'_, State>) {
+        if state.end.is_some() && state.open == 0 {
+            self.0.write(&mut state);
+        }
+    }
+}
+
+/// Why an output is closed without an acknowledgement.
+pub(super) enum Unacknowledged {
+    /// Nobody told what became of it.
+    Unknown,
+    /// The broker or the client refused it.
+    Failed { error_type: String, reason: String },
+}
+
+/// Decides the trace a record's hop belongs to, and the span above it.
+///
+/// A record without a context starts a trace with a new id. A legacy id names a trace but no span:
+/// the hop is then a root that has that trace id, and its sampling is decided here.
+fn begin(baton: &Baton) -> (TraceContext, Option<Link>) {
+    match baton.context {
+        Some(context) => {
+            let parent = context.span_id.map(|span_id| Link {
+                trace_id: context.trace_id,
+                span_id,
+                flags: context.flags,
+            });
+            let flags = match parent {
+                Some(_) => context.flags,
+                None => context.flags.with_sampled(true),
+            };
+            (TraceContext { flags, ..context }, parent)
+        }
+        None => {
+            let flags = Flags::SAMPLED.with_random(true);
+            (TraceContext { trace_id: TraceId::generate(), span_id: None, flags }, None)
+        }
+    }
+}
+
+/// Cuts a text to what an event may carry, at a character's start.
+pub(super) fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or(text)
+}

@@ -1,0 +1,372 @@
+//! Where hops leave what they saw until an exporter takes it: bounded memory, exact drop counts.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use super::{
+    ledger::LedgerEvent,
+    log::Log,
+    proto::Writer,
+    span::{SpanRecord, now},
+    value::{Value, encode_pair},
+};
+use crate::propagate::Baton;
+
+/// How much encoded telemetry a recorder holds unless told otherwise: 64 MiB.
+const DEFAULT_LIMIT: usize = 64 << 20;
+
+/// A chunk is closed once it has this many bytes, so that one request stays small.
+const CHUNK: usize = 512 << 10;
+
+/// Telemetry counted by its signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Spans.
+    pub spans: u64,
+    /// Log lines of the application.
+    pub logs: u64,
+    /// Ledger events.
+    pub ledger: u64,
+}
+
+impl Counts {
+    /// Returns how many there are in all.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.spans + self.logs + self.ledger
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.spans += other.spans;
+        self.logs += other.logs;
+        self.ledger += other.ledger;
+    }
+}
+
+/// Encoded telemetry on its way to an exporter.
+#[derive(Clone, Debug, Default)]
+pub struct Taken {
+    /// `ScopeSpans.spans` fields, one after the other.
+    pub spans: Vec<u8>,
+    /// `ScopeLogs.log_records` fields, one after the other: ledger events first.
+    pub logs: Vec<u8>,
+    /// How many of each.
+    pub counts: Counts,
+}
+
+impl Taken {
+    /// Tells whether nothing was taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.counts.total() == 0
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Signal {
+    Spans,
+    Logs,
+    Ledger,
+}
+
+impl Signal {
+    /// Returns the share of the memory this signal may fill, in sixteenths: when it gets tight,
+    /// spans go first, then log lines; the ledger has all of it.
+    const fn share(self) -> usize {
+        match self {
+            Self::Spans => 12,
+            Self::Logs => 14,
+            Self::Ledger => 16,
+        }
+    }
+
+    fn of(self, counts: &mut Counts) -> &mut u64 {
+        match self {
+            Self::Spans => &mut counts.spans,
+            Self::Logs => &mut counts.logs,
+            Self::Ledger => &mut counts.ledger,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    chunks: VecDeque<(Vec<u8>, u64)>,
+}
+
+impl Queue {
+    fn push(&mut self, encoded: &[u8]) {
+        match self.chunks.back_mut() {
+            Some((chunk, count)) if chunk.len() < CHUNK => {
+                chunk.extend_from_slice(encoded);
+                *count += 1;
+            }
+            _ => self.chunks.push_back((encoded.to_vec(), 1)),
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    spans: Queue,
+    logs: Queue,
+    ledger: Queue,
+    scratch: Vec<u8>,
+    bytes: usize,
+    dropped: Counts,
+}
+
+impl State {
+    fn queue(&mut self, signal: Signal) -> &mut Queue {
+        match signal {
+            Signal::Spans => &mut self.spans,
+            Signal::Logs => &mut self.logs,
+            Signal::Ledger => &mut self.ledger,
+        }
+    }
+
+    fn take(&mut self, signal: Signal, out: &mut Vec<u8>, counts: &mut Counts) {
+        if let Some((bytes, count)) = self.queue(signal).chunks.pop_front() {
+            self.bytes = self.bytes.saturating_sub(bytes.len());
+            *signal.of(counts) += count;
+            if out.is_empty() {
+                *out = bytes;
+            } else {
+                out.extend_from_slice(&bytes);
+            }
+        }
+    }
+}
+
+struct Shared {
+    state: Mutex<State>,
+    is_on: AtomicBool,
+    limit: AtomicUsize,
+    /// Bytes an exporter has taken and may still have to give up; they count against the limit.
+    in_flight: AtomicUsize,
+    service: OnceLock<String>,
+    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+/// Holds spans, ledger events and log lines as OTLP bytes until an exporter takes them.
+///
+/// Recording never blocks on the network and never fails. While no exporter is attached nothing is
+/// kept. Once the memory limit is reached, what does not fit is dropped and counted.
+#[derive(Clone)]
+pub struct Recorder(Arc<Shared>);
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Recorder {
+    /// Creates a recorder that keeps nothing until it is switched on.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::default(),
+            is_on: AtomicBool::new(false),
+            limit: AtomicUsize::new(DEFAULT_LIMIT),
+            in_flight: AtomicUsize::new(0),
+            service: OnceLock::new(),
+            wake: OnceLock::new(),
+        }))
+    }
+
+    /// Returns the recorder of the process.
+    #[must_use]
+    pub fn global() -> &'static Self {
+        static GLOBAL: LazyLock<Recorder> = LazyLock::new(Recorder::new);
+        &GLOBAL
+    }
+
+    /// Starts or stops keeping what is recorded.
+    pub fn switch(&self, on: bool) {
+        self.0.is_on.store(on, Ordering::Release);
+    }
+
+    /// Tells whether what is recorded is kept.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.is_on.load(Ordering::Acquire)
+    }
+
+    /// Sets how many bytes may be held, the exporter's share included.
+    pub fn set_limit(&self, bytes: usize) {
+        self.0.limit.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Names the service on log lines; the first name stays.
+    pub fn set_service(&self, name: &str) {
+        let _ = self.0.service.set(name.to_owned());
+    }
+
+    /// Returns the service's name, empty until it is set.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        self.0.service.get().map_or("", String::as_str)
+    }
+
+    /// Keeps a span, unless its trace is not sampled.
+    pub fn span(&self, span: &SpanRecord<'_>) {
+        if span.flags.is_sampled() {
+            self.push(Signal::Spans, |buffer| span.encode(buffer));
+        }
+    }
+
+    /// Keeps a ledger event, sampled or not.
+    pub fn ledger(&self, event: &LedgerEvent<'_>) {
+        self.push(Signal::Ledger, |buffer| event.encode(buffer));
+    }
+
+    /// Keeps a log line of the application; `baton` is the current hop's.
+    pub fn log(&self, log: &Log<'_>, baton: Option<&Baton>) {
+        self.push(Signal::Logs, |buffer| log.encode(baton, buffer));
+    }
+
+    /// Keeps a `tracebaton.dropped` event that says how much evidence is missing.
+    pub fn report_dropped(&self, dropped: Counts) {
+        self.push(Signal::Ledger, |buffer| {
+            Writer::new(buffer).message(2, |log| {
+                let time = now();
+                log.fixed64(1, time);
+                log.uint(2, 13);
+                log.text(3, "WARN");
+                for (key, count) in [
+                    ("tracebaton.dropped.spans", dropped.spans),
+                    ("tracebaton.dropped.logs", dropped.logs),
+                    ("tracebaton.dropped.ledger", dropped.ledger),
+                ] {
+                    encode_pair(log, 6, key, &Value::Int(count.cast_signed()));
+                }
+                log.fixed64(11, time);
+                log.text(12, "tracebaton.dropped");
+            });
+        });
+    }
+
+    fn push(&self, signal: Signal, encode: impl FnOnce(&mut Vec<u8>)) {
+        if !self.is_on() {
+            return;
+        }
+        let limit = self.0.limit.load(Ordering::Relaxed) / 16 * signal.share();
+        let mut state = self.lock();
+        let mut scratch = std::mem::take(&mut state.scratch);
+        scratch.clear();
+        encode(&mut scratch);
+        let held = state.bytes + self.0.in_flight.load(Ordering::Relaxed);
+        if held + scratch.len() > limit {
+            *signal.of(&mut state.dropped) += 1;
+        } else {
+            state.bytes += scratch.len();
+            state.queue(signal).push(&scratch);
+        }
+        state.scratch = scratch;
+        let is_full = state.bytes >= CHUNK;
+        drop(state);
+        if is_full && let Some(wake) = self.0.wake.get() {
+            wake();
+        }
+    }
+
+    /// Calls `wake` whenever there is a chunk's worth to take; the first exporter's stays.
+    pub fn on_full(&self, wake: impl Fn() + Send + Sync + 'static) {
+        let _ = self.0.wake.set(Box::new(wake));
+    }
+
+    /// Takes the oldest chunk of each signal. The caller says by [`Recorder::settle`] when it no
+    /// longer holds them.
+    #[must_use]
+    pub fn take(&self) -> Taken {
+        let mut taken = Taken::default();
+        let mut state = self.lock();
+        state.take(Signal::Spans, &mut taken.spans, &mut taken.counts);
+        state.take(Signal::Ledger, &mut taken.logs, &mut taken.counts);
+        state.take(Signal::Logs, &mut taken.logs, &mut taken.counts);
+        self.0.in_flight.fetch_add(taken.spans.len() + taken.logs.len(), Ordering::Relaxed);
+        taken
+    }
+
+    /// Gives back the memory of something taken.
+    pub fn settle(&self, bytes: usize) {
+        self.0.in_flight.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Returns what is held and not yet taken.
+    #[must_use]
+    pub fn held(&self) -> Counts {
+        let state = self.lock();
+        let sum = |queue: &Queue| queue.chunks.iter().map(|(_, count)| count).sum();
+        Counts { spans: sum(&state.spans), logs: sum(&state.logs), ledger: sum(&state.ledger) }
+    }
+
+    /// Returns what found no place since the last call.
+    #[must_use]
+    pub fn take_dropped(&self) -> Counts {
+        std::mem::take(&mut self.lock().dropped)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while encoding leaves at worst a partial record in `scratch`, which is cleared.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hop::{Level, Log};
+
+    fn log(recorder: &Recorder, message: &str) {
+        recorder.log(&Log { level: Level::Info, message, fields: &[] }, None);
+    }
+
+    #[test]
+    fn nothing_is_kept_until_switched_on() {
+        let recorder = Recorder::new();
+        log(&recorder, "early");
+        assert_eq!(recorder.held().total(), 0);
+        recorder.switch(true);
+        log(&recorder, "late");
+        assert_eq!(recorder.held().logs, 1);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let recorder = Recorder::new();
+        recorder.switch(true);
+        recorder.set_limit(16 << 10);
+        for _ in 0..1_000 {
+            log(&recorder, "a line that takes its place in the buffer");
+        }
+        let held = recorder.held().logs;
+        let dropped = recorder.take_dropped().logs;
+        assert!(held > 0 && dropped > 0);
+        assert_eq!(held + dropped, 1_000);
+        assert_eq!(recorder.take_dropped().total(), 0);
+    }
+
+    #[test]
+    fn taken_bytes_count_until_settled() {
+        let recorder = Recorder::new();
+        recorder.switch(true);
+        recorder.set_limit(1 << 10);
+        log(&recorder, &"x".repeat(700));
+        let taken = recorder.take();
+        assert_eq!(taken.counts.logs, 1);
+        log(&recorder, &"x".repeat(700));
+        assert_eq!(recorder.held().logs, 0);
+        recorder.settle(taken.logs.len());
+        log(&recorder, &"x".repeat(700));
+        assert_eq!(recorder.held().logs, 1);
+    }
+}

@@ -1,0 +1,184 @@
+//! What a hop knows, and how it becomes a span and ledger events once it is settled.
+
+use std::{
+    borrow::Cow,
+    sync::{Mutex, PoisonError},
+};
+
+use super::{
+    fate::{Coordinates, Fate, Fates, HopKind},
+    ledger::{LedgerEvent, Range},
+    output::Sends,
+    recorder::Recorder,
+    span::{Link, SpanKind, SpanRecord, Status, now},
+    value::Value,
+};
+use crate::{
+    propagate::Baton,
+    wire::{SpanId, TraceContext},
+};
+
+/// What is fixed when the hop starts.
+pub(super) struct Inner {
+    pub(super) recorder: Recorder,
+    pub(super) kind: HopKind,
+    pub(super) span_kind: SpanKind,
+    pub(super) input: Option<Coordinates>,
+    pub(super) batch_id: Option<String>,
+    /// What this hop hands on: the record's baton with this hop's span id in it.
+    pub(super) baton: Baton,
+    pub(super) context: TraceContext,
+    pub(super) span_id: SpanId,
+    pub(super) parent: Option<Link>,
+    pub(super) start: u64,
+    pub(super) state: Mutex<State>,
+}
+
+/// What changes while the hop goes on.
+pub(super) struct State {
+    pub(super) name: String,
+    pub(super) span_name: String,
+    pub(super) attributes: Vec<(Cow<'static, str>, Value<'static>)>,
+    pub(super) fate: Option<Fate>,
+    pub(super) reason: Option<String>,
+    pub(super) error_type: Option<String>,
+    pub(super) fates: Option<Fates>,
+    pub(super) attempt: u32,
+    pub(super) open: usize,
+    pub(super) unconfirmed: u64,
+    pub(super) sends: Sends,
+    pub(super) end: Option<u64>,
+    pub(super) is_settled: bool,
+}
+
+impl Inner {
+    /// Writes the span and the ledger events, once.
+    pub(super) fn write(&self, state: &mut State) {
+        if !state.is_settled {
+            state.is_settled = true;
+            self.write_span(state);
+            self.write_events(state);
+        }
+    }
+
+    fn write_span(&self, state: &State) {
+        let is_error = state.is_error();
+        let status = match (&state.reason, is_error) {
+            (Some(reason), true) => Status::Error(reason.clone()),
+            _ => Status::Unset,
+        };
+        let mut attributes: Vec<(&str, Value<'_>)> =
+            Vec::with_capacity(state.attributes.len() + 10);
+        if let Some(input) = &self.input {
+            attributes.push(("messaging.system", "kafka".into()));
+            attributes.push(("messaging.destination.name", input.topic.as_str().into()));
+            attributes
+                .push(("messaging.destination.partition.id", input.partition.to_string().into()));
+            attributes.push(("messaging.kafka.offset", input.offset.into()));
+            if let Some(group) = &input.group {
+                attributes.push(("messaging.consumer.group.name", group.as_str().into()));
+            }
+        }
+        if let Some(error_type) = &state.error_type {
+            attributes.push(("error.type", error_type.as_str().into()));
+        }
+        if let Some(legacy) = self.baton.legacy_text() {
+            attributes.push(("tracebaton.legacy_id", legacy.into()));
+        }
+        if let Some(batch_id) = &self.batch_id {
+            attributes.push(("tracebaton.batch.id", batch_id.as_str().into()));
+        }
+        attributes.extend(state.attributes.iter().map(|(key, value)| (&**key, value.clone())));
+        let links = self.parent.filter(|_| self.input.is_some());
+        self.recorder.span(&SpanRecord {
+            trace_id: self.context.trace_id,
+            span_id: self.span_id,
+            parent: self.parent.map(|parent| parent.span_id),
+            parent_is_remote: self.parent.is_some(),
+            flags: self.context.flags,
+            tracestate: self.baton.tracestate.as_str(),
+            name: &state.span_name,
+            kind: self.span_kind,
+            start: self.start,
+            end: state.end.unwrap_or_else(now),
+            attributes: &attributes,
+            links: links.as_slice(),
+            dropped_links: 0,
+            status: &status,
+            exception: match (&state.error_type, &state.reason, is_error) {
+                (Some(error_type), Some(reason), true) => Some((error_type, reason)),
+                _ => None,
+            },
+        });
+    }
+
+    fn write_events(&self, state: &State) {
+        let mut extra: Vec<(&str, Value<'_>)> = Vec::new();
+        if state.unconfirmed > 0 {
+            let unconfirmed = state.unconfirmed.cast_signed();
+            extra.push(("tracebaton.outputs.unconfirmed", unconfirmed.into()));
+        }
+        if let Some(legacy) = self.baton.legacy_text() {
+            extra.push(("tracebaton.legacy_id", legacy.into()));
+        }
+        if let Some(batch_id) = &self.batch_id {
+            extra.push(("tracebaton.batch.id", batch_id.as_str().into()));
+        }
+        let status = state.attributes.iter().find(|(key, _)| key == STATUS_CODE);
+        extra.extend(status.map(|(key, value)| (&**key, value.clone())));
+        let fates = match (self.kind, state.fates, state.fate) {
+            (_, Some(fates), _) => fates,
+            // A request without records, for instance a health check, has no place in the ledger.
+            (HopKind::Receive, None, None) if state.http_status() < 400 => Fates::default(),
+            (HopKind::Receive, None, None) => Fates::one(Some(Fate::Failed)),
+            (_, None, fate) => Fates::one(fate.or(Some(Fate::Passed))),
+        };
+        if fates.records_in > 0 {
+            self.recorder.ledger(&LedgerEvent {
+                time: now(),
+                trace_id: self.context.trace_id,
+                span_id: self.span_id,
+                flags: self.context.flags,
+                kind: self.kind,
+                name: &state.name,
+                fates,
+                emitted: state.sends.emitted() + state.unconfirmed,
+                range: self.input.as_ref().map(Range::of),
+                reason: state.reason.as_deref(),
+                error_type: state.error_type.as_deref(),
+                attempt: state.attempt,
+                extra: &extra,
+            });
+        }
+        state.sends.write(&self.recorder, self.context, self.baton.legacy_text());
+    }
+}
+
+const STATUS_CODE: &str = "http.response.status_code";
+
+impl State {
+    /// Returns the status a request was answered with; 0 where there is none.
+    fn http_status(&self) -> i64 {
+        let status = self.attributes.iter().find(|(key, _)| key == STATUS_CODE);
+        match status {
+            Some((_, Value::Int(code))) => *code,
+            _ => 0,
+        }
+    }
+
+    /// Tells whether the hop went wrong on this side: a 4xx is the client's fault and leaves a
+    /// server span's status unset (HTTP semantic conventions, "Status").
+    fn is_error(&self) -> bool {
+        matches!(self.fate, Some(Fate::Failed | Fate::DeadLettered))
+            && !(400..500).contains(&self.http_status())
+    }
+}
+
+impl Drop for Inner {
+    /// Ends what was not ended: with the last handle the last output is gone too.
+    fn drop(&mut self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.end.get_or_insert_with(now);
+        self.write(&mut state);
+    }
+}

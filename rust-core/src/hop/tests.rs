@@ -1,0 +1,258 @@
+//! What hops leave behind, read back as an OTLP endpoint reads it.
+
+use std::collections::HashMap;
+
+use opentelemetry_proto::tonic::{
+    common::v1::{KeyValue, any_value::Value as Any},
+    logs::v1::{LogRecord, ScopeLogs},
+    trace::v1::{ScopeSpans, Span, span::SpanKind as Kind},
+};
+use prost::Message;
+
+use super::*;
+use crate::{
+    propagate::Baton,
+    wire::{Flags, SpanId, TraceContext, TraceId},
+};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+fn recorder() -> Recorder {
+    let recorder = Recorder::new();
+    recorder.switch(true);
+    recorder
+}
+
+fn baton() -> Baton {
+    let context = TraceContext::parse(&format!("00-{TRACE}-b7ad6b7169203331-01")).unwrap();
+    Baton { context: Some(context), ..Baton::default() }
+}
+
+fn at(offset: i64) -> Coordinates {
+    Coordinates { topic: "raw".into(), partition: 3, offset, group: Some("users".into()) }
+}
+
+fn read(recorder: &Recorder) -> (Vec<Span>, Vec<LogRecord>) {
+    let taken = recorder.take();
+    let spans = ScopeSpans::decode(taken.spans.as_slice()).unwrap().spans;
+    let logs = ScopeLogs::decode(taken.logs.as_slice()).unwrap().log_records;
+    assert_eq!(spans.len() as u64, taken.counts.spans);
+    assert_eq!(logs.len() as u64, taken.counts.logs + taken.counts.ledger);
+    (spans, logs)
+}
+
+fn map(attributes: &[KeyValue]) -> HashMap<&str, String> {
+    let text = |pair: &KeyValue| match pair.value.as_ref().unwrap().value.as_ref().unwrap() {
+        Any::StringValue(text) => text.clone(),
+        Any::IntValue(number) => number.to_string(),
+        Any::BoolValue(flag) => flag.to_string(),
+        Any::BytesValue(bytes) => format!("{} bytes", bytes.len()),
+        other => format!("{other:?}"),
+    };
+    attributes.iter().map(|pair| (pair.key.as_str(), text(pair))).collect()
+}
+
+#[test]
+fn a_message_hop_is_one_span_and_one_event() {
+    let recorder = recorder();
+    Hop::process(&recorder, &at(7), &baton()).end();
+    let (spans, logs) = read(&recorder);
+    let [span] = &spans[..] else { panic!("{spans:?}") };
+    assert_eq!(span.name, "process raw");
+    assert_eq!(span.kind(), Kind::Consumer);
+    assert_eq!(span.trace_id, TraceId::parse(TRACE).unwrap().to_bytes());
+    assert_eq!(span.parent_span_id, SpanId::parse("b7ad6b7169203331").unwrap().to_bytes());
+    assert_eq!(span.links.len(), 1);
+    let attributes = map(&span.attributes);
+    assert_eq!(attributes["messaging.destination.partition.id"], "3");
+    assert_eq!(attributes["messaging.kafka.offset"], "7");
+    let [event] = &logs[..] else { panic!("{logs:?}") };
+    assert_eq!(event.event_name, "tracebaton.hop");
+    assert_eq!(event.span_id, span.span_id);
+    let attributes = map(&event.attributes);
+    assert_eq!(attributes["tracebaton.hop.kind"], "process");
+    assert_eq!(attributes["tracebaton.records.in"], "1");
+    assert_eq!(attributes["tracebaton.records.passed"], "1");
+    assert_eq!(attributes["messaging.consumer.group.name"], "users");
+    assert!(!attributes.contains_key("tracebaton.records.emitted"));
+}
+
+#[test]
+fn a_hop_settles_only_when_its_outputs_have() {
+    let recorder = recorder();
+    let hop = Hop::process(&recorder, &at(7), &baton());
+    let (first, second) = (hop.output("users"), hop.output("users"));
+    assert_ne!(first.baton().context, second.baton().context);
+    hop.end();
+    first.delivered(0, 10);
+    assert_eq!(recorder.held().ledger, 0);
+    second.delivered(0, 12);
+    let (spans, logs) = read(&recorder);
+    assert_eq!(spans.len(), 3);
+    let [process, send] = &logs[..] else { panic!("{logs:?}") };
+    assert_eq!(map(&process.attributes)["tracebaton.records.emitted"], "2");
+    let send = map(&send.attributes);
+    assert_eq!(send["tracebaton.hop.kind"], "send");
+    assert_eq!(send["tracebaton.records.emitted"], "2");
+    assert_eq!((&*send["messaging.kafka.offset"], &*send["tracebaton.offset.last"]), ("10", "12"));
+}
+
+#[test]
+fn a_refused_output_fails_the_record() {
+    let recorder = recorder();
+    let hop = Hop::process(&recorder, &at(7), &baton());
+    let output = hop.output("users");
+    hop.end();
+    output.undelivered("MessageSizeTooLarge", "too large");
+    let (spans, logs) = read(&recorder);
+    assert_eq!(spans.iter().filter(|span| span.status.is_some()).count(), 2);
+    let process = map(&logs[0].attributes);
+    assert_eq!(process["tracebaton.records.failed"], "1");
+    assert_eq!(process["error.type"], "MessageSizeTooLarge");
+    assert_eq!(map(&logs[1].attributes)["tracebaton.records.failed"], "1");
+}
+
+#[test]
+fn a_forgotten_output_is_told_as_unconfirmed() {
+    let recorder = recorder();
+    let hop = Hop::process(&recorder, &at(7), &baton());
+    drop(hop.output("users"));
+    drop(hop);
+    let (spans, logs) = read(&recorder);
+    assert_eq!((spans.len(), logs.len()), (2, 1));
+    let process = map(&logs[0].attributes);
+    assert_eq!(process["tracebaton.outputs.unconfirmed"], "1");
+    assert_eq!(process["tracebaton.records.emitted"], "1");
+}
+
+#[test]
+fn a_dead_letter_says_so() {
+    let recorder = recorder();
+    let hop = Hop::process(&recorder, &at(7), &baton());
+    hop.dead_lettered("ValueError", "unknown currency\r\nX: y");
+    assert!(
+        hop.error_headers()
+            .contains(&("tracebaton-error-message", "unknown currency  X: y".into()))
+    );
+    hop.output("raw.dlq").delivered(0, 1);
+    hop.end();
+    let (spans, logs) = read(&recorder);
+    let process = spans.iter().find(|span| span.name == "process raw").unwrap();
+    assert_eq!(process.status.as_ref().unwrap().code, 2);
+    assert_eq!(process.events[0].name, "exception");
+    assert_eq!(map(&logs[0].attributes)["tracebaton.records.dead_lettered"], "1");
+    assert_eq!(map(&logs[1].attributes)["tracebaton.dead_letter"], "true");
+}
+
+#[test]
+fn a_dead_letter_that_is_refused_is_a_failure() {
+    let recorder = recorder();
+    let hop = Hop::process(&recorder, &at(7), &baton());
+    hop.dead_lettered("ValueError", "no");
+    let output = hop.output("raw.dlq");
+    hop.end();
+    output.undelivered("QueueFull", "no room");
+    assert_eq!(map(&read(&recorder).1[0].attributes)["tracebaton.records.failed"], "1");
+}
+
+#[test]
+fn unsampled_traces_leave_events_but_no_spans() {
+    let recorder = recorder();
+    let mut baton = baton();
+    baton.context = baton.context.map(|cx| TraceContext { flags: Flags::default(), ..cx });
+    Hop::process(&recorder, &at(7), &baton).end();
+    let (spans, logs) = read(&recorder);
+    assert_eq!((spans.len(), logs.len()), (0, 1));
+    assert_eq!(logs[0].flags, 0);
+}
+
+#[test]
+fn a_trace_id_without_a_span_starts_a_root() {
+    let recorder = recorder();
+    let trace_id = TraceId::parse(TRACE).unwrap();
+    let context = TraceContext { trace_id, span_id: None, flags: Flags::default() };
+    Hop::receive(
+        &recorder,
+        "POST",
+        "/ingest",
+        &Baton { context: Some(context), ..Baton::default() },
+    )
+    .end();
+    let (spans, logs) = read(&recorder);
+    assert_eq!(spans[0].trace_id, trace_id.to_bytes());
+    assert!(spans[0].parent_span_id.is_empty());
+    assert_eq!(spans[0].flags & 3, 1, "sampled, and not said to be random");
+    assert!(logs.is_empty(), "a request without records has no ledger event");
+}
+
+#[test]
+fn a_refused_request_is_one_failed_record() {
+    let recorder = recorder();
+    let hop = Hop::receive(&recorder, "POST", "/ingest/{topic}", &Baton::default());
+    hop.set("http.response.status_code", 415);
+    hop.failed("unsupported_media_type", "send application/json");
+    hop.end();
+    let (spans, logs) = read(&recorder);
+    assert!(spans[0].status.is_none(), "a 4xx is not the server's fault");
+    let event = map(&logs[0].attributes);
+    assert_eq!(event["tracebaton.records.failed"], "1");
+    assert_eq!(event["http.response.status_code"], "415");
+    assert_eq!(event["error.type"], "unsupported_media_type");
+}
+
+#[test]
+fn a_batch_costs_one_event_a_partition() {
+    let recorder = recorder();
+    let mut insert = Insert::start(&recorder, "shop.users");
+    for offset in 0..500 {
+        insert.add(&at(offset), &baton());
+    }
+    insert.add(&Coordinates { partition: 4, ..at(9) }, &Baton::default());
+    insert.take_out(&at(500), &baton()).failed("mapping", "not a date");
+    let batch_id = insert.batch_id().to_owned();
+    insert.passed();
+    let (spans, logs) = read(&recorder);
+    let batch = spans.iter().find(|span| span.name == "INSERT shop.users").unwrap();
+    assert_eq!((batch.links.len(), batch.dropped_links_count), (128, 372));
+    assert_eq!(logs.len(), 3);
+    let taken_out = map(&logs[0].attributes);
+    assert_eq!(taken_out["tracebaton.batch.id"], batch_id);
+    assert_eq!(taken_out["tracebaton.records.failed"], "1");
+    let third = map(&logs[1].attributes);
+    assert_eq!(third["tracebaton.records.passed"], "500");
+    assert_eq!(third["tracebaton.offset.last"], "499");
+    assert_eq!(third["tracebaton.batch.traces"], "8000 bytes");
+    assert_eq!(map(&logs[2].attributes)["tracebaton.batch.traces"], "16 bytes");
+}
+
+#[test]
+fn a_blocked_batch_is_pending_and_then_passes() {
+    let recorder = recorder();
+    let mut insert = Insert::start(&recorder, "shop.users");
+    insert.add(&at(1), &baton());
+    insert.blocked("ConnectionRefused", "no server");
+    insert.passed();
+    let (_, logs) = read(&recorder);
+    let pending = map(&logs[0].attributes);
+    assert_eq!(pending["tracebaton.records.in"], "1");
+    assert!(!pending.contains_key("tracebaton.records.passed"));
+    let passed = map(&logs[1].attributes);
+    assert_eq!(passed["tracebaton.attempt"], "2");
+    assert_eq!(passed["tracebaton.records.passed"], "1");
+}
+
+#[test]
+fn log_lines_carry_the_hops_ids() {
+    let recorder = recorder();
+    let hop = Hop::process(&recorder, &at(7), &baton());
+    let fields = [("count", Value::Int(3))];
+    let log = Log { level: Level::Info, message: "made 3", fields: &fields };
+    recorder.log(&log, Some(hop.baton()));
+    let (_, logs) = read(&recorder);
+    assert_eq!(logs[0].trace_id, hop.trace_id().to_bytes());
+    assert_eq!(logs[0].span_id, hop.span_id().to_bytes());
+    assert_eq!(map(&logs[0].attributes)["count"], "3");
+    let mut line = String::new();
+    log.write_json("users", Some(hop.baton()), &mut line);
+    assert!(line.contains(&format!("\"trace_id\":\"{TRACE}\"")), "{line}");
+}

@@ -1,0 +1,17 @@
+//! Export of what the hops saw to an OTLP endpoint, off the hot path.
+//!
+//! One background thread takes encoded chunks from a [`Recorder`](crate::hop::Recorder) and posts
+//! them as `http/protobuf` or `grpc`. An endpoint that is down costs memory up to the recorder's
+//! limit and nothing else; what had to be dropped is counted, and reported to the endpoint once it
+//! is back. [`Exporter::shutdown`] sends what is left within its deadline and says what it lost.
+//!
+//! Everything is set by the standard `OTEL_*` variables; see [`Options::from_env`].
+
+mod exporter;
+mod options;
+mod request;
+mod resource;
+mod transport;
+
+pub use exporter::{Exporter, ShutdownReport};
+pub use options::{Compression, OptionError, Options, Protocol};
