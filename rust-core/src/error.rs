@@ -16,6 +16,8 @@ pub enum ErrorKind {
     ZeroId,
     /// A header that may stand once stands several times.
     Duplicate,
+    /// It names another trace than the header that goes before it.
+    Conflict,
     /// There are more members than the format allows.
     TooMany,
     /// The text is not UTF-8, or the header has no value.
@@ -32,6 +34,7 @@ impl ErrorKind {
             Self::BadVersion => "bad_version",
             Self::ZeroId => "zero_id",
             Self::Duplicate => "duplicate",
+            Self::Conflict => "conflict",
             Self::TooMany => "too_many",
             Self::NotText => "not_text",
         }

@@ -16,4 +16,5 @@ pub mod propagate;
 pub mod wire;
 
 pub use error::ParseError;
+pub use propagate::{Baton, Propagation};
 pub use wire::{Flags, SpanId, TraceContext, TraceId};

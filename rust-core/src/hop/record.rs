@@ -122,7 +122,7 @@ impl Hop {
             span_kind,
             input,
             batch_id,
-            baton: Baton { context: Some(context), ..baton.clone() },
+            baton: Baton { context: Some(context), is_deferred: false, ..baton.clone() },
             context,
             span_id,
             parent,
@@ -319,8 +319,8 @@ fn begin(baton: &Baton) -> (TraceContext, Option<Link>) {
                 flags: context.flags,
             });
             let flags = match parent {
-                Some(_) => context.flags,
-                None => context.flags.with_sampled(true),
+                Some(_) if !baton.is_deferred => context.flags,
+                _ => context.flags.with_sampled(true),
             };
             (TraceContext { flags, ..context }, parent)
         }

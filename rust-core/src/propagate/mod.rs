@@ -1,20 +1,126 @@
-//! The decisions that all languages share.
+//! The decisions that all languages share: which format counts, whom to trust, what to refuse.
 
-use crate::wire::TraceContext;
+mod baton;
+mod extract;
+mod foreign;
+mod inject;
+mod payload;
 
-/// What a request hands on.
-#[derive(Clone, Debug, Default)]
-pub struct Baton {
-    /// Where it stands in its trace.
-    pub context: Option<TraceContext>,
-    /// The vendors' state.
-    pub tracestate: String,
+pub use baton::{Baton, Extracted, Format, Place, Refusal, Source, UnknownFormat};
+pub use payload::{DEFAULT_PATHS, PayloadError};
+
+use crate::wire::Baggage;
+
+/// What to do with a context that comes from outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Trust {
+    /// Carry it on.
+    #[default]
+    Continue,
+    /// Start a new trace that is linked to theirs.
+    Restart,
+    /// Take no notice of it.
+    Ignore,
 }
 
-impl Baton {
-    /// Returns the id as the client knows it, where that is not the trace id itself.
+impl Trust {
+    /// Returns the name that configuration uses.
     #[must_use]
-    pub fn legacy_text(&self) -> Option<&str> {
-        None
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::Restart => "restart",
+            Self::Ignore => "ignore",
+        }
+    }
+}
+
+/// How batons are read and written.
+///
+/// The default reads and writes W3C Trace Context, W3C Baggage and the legacy id.
+///
+/// # Examples
+///
+/// ```
+/// use tracebaton::{carrier::{List, Medium}, propagate::Propagation};
+///
+/// let propagation = Propagation::default();
+/// let incoming = List::new(Medium::Http, [("X-Trace-Id", Some("order-1234"))]);
+/// let extracted = propagation.extract(&incoming);
+/// assert_eq!(extracted.baton.legacy_text(), Some("order-1234"));
+///
+/// let mut outgoing = List::new(Medium::Kafka, [("trace_id", Some("old"))]);
+/// propagation.inject(&extracted.baton, &mut outgoing);
+/// assert_eq!(outgoing.entries(), [(b"trace_id".to_vec(), Some(b"order-1234".to_vec()))]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Propagation {
+    read: Vec<Format>,
+    write: Vec<Format>,
+    trust: Trust,
+    payload_paths: Vec<String>,
+    payload_bytes: usize,
+    baggage_keys: Option<Vec<String>>,
+}
+
+impl Default for Propagation {
+    fn default() -> Self {
+        Self {
+            read: vec![Format::TraceContext, Format::Baggage, Format::Legacy],
+            write: vec![Format::TraceContext, Format::Baggage, Format::Legacy],
+            trust: Trust::Continue,
+            payload_paths: DEFAULT_PATHS.iter().map(|path| (*path).to_owned()).collect(),
+            payload_bytes: 64 << 10,
+            baggage_keys: None,
+        }
+    }
+}
+
+impl Propagation {
+    /// Sets the formats to read; the first that names a trace counts.
+    #[must_use]
+    pub fn with_read(mut self, formats: impl Into<Vec<Format>>) -> Self {
+        self.read = formats.into();
+        self
+    }
+
+    /// Sets the formats to write.
+    #[must_use]
+    pub fn with_write(mut self, formats: impl Into<Vec<Format>>) -> Self {
+        self.write = formats.into();
+        self
+    }
+
+    /// Sets what to do with a context that comes from outside.
+    #[must_use]
+    pub fn with_trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Sets the dotted paths at which payloads are searched, in order.
+    #[must_use]
+    pub fn with_payload_paths(mut self, paths: impl IntoIterator<Item = String>) -> Self {
+        self.payload_paths = paths.into_iter().collect();
+        self
+    }
+
+    /// Lets only these baggage keys in and out.
+    #[must_use]
+    pub fn with_baggage_keys(mut self, keys: impl IntoIterator<Item = String>) -> Self {
+        self.baggage_keys = Some(keys.into_iter().collect());
+        self
+    }
+
+    /// Returns what to do with a context that comes from outside.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        self.trust
+    }
+
+    fn allow(&self, baggage: &mut Baggage) {
+        if let Some(keys) = &self.baggage_keys {
+            baggage.retain(|key| keys.iter().any(|known| known == key));
+        }
     }
 }

@@ -1,0 +1,62 @@
+//! Small readers that several formats share: white space, numbers, percent-encoding.
+
+use super::hex;
+use crate::error::{ErrorKind, ParseError};
+
+/// Removes spaces and tabs around a field's value (RFC 9110, section 5.6.3).
+pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = text {
+        text = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+/// Reads one to `most` lower-case hexadecimal digits as a number.
+pub(super) fn short_hex(text: &[u8], most: usize, at: usize) -> Result<u128, ParseError> {
+    if text.is_empty() || text.len() > most.min(32) {
+        return Err(ParseError::new(ErrorKind::BadLength, at));
+    }
+    let mut padded = [b'0'; 32];
+    for (place, digit) in padded.iter_mut().rev().zip(text.iter().rev()) {
+        *place = *digit;
+    }
+    hex::read(&padded, 0).map(u128::from_be_bytes).map_err(|error| {
+        ParseError::new(error.kind(), (at + error.at() + text.len()).saturating_sub(32))
+    })
+}
+
+/// Reads decimal digits, and nothing but digits, as a number of 64 bits.
+pub(super) fn decimal(text: &[u8], at: usize) -> Result<u64, ParseError> {
+    if text.is_empty() || text.len() > 20 {
+        return Err(ParseError::new(ErrorKind::BadLength, at));
+    }
+    text.iter().enumerate().try_fold(0u64, |value, (index, byte)| {
+        let wrong = ParseError::new(ErrorKind::BadByte, at + index);
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0')).ok_or(wrong)?;
+        value.checked_mul(10).and_then(|value| value.checked_add(digit)).ok_or(wrong)
+    })
+}
+
+/// Decodes percent-encoding; a `%` without two hexadecimal digits is an error.
+pub(crate) fn percent_decode(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        rest = match rest {
+            [] => return Some(bytes),
+            [b'%', high, low, after @ ..] => {
+                bytes.push(digit(*high)? << 4 | digit(*low)?);
+                after
+            }
+            [b'%', ..] => return None,
+            [byte, after @ ..] => {
+                bytes.push(*byte);
+                after
+            }
+        };
+    }
+}

@@ -1,0 +1,183 @@
+//! `tracestate`: what the vendors on the way have to say (W3C Trace Context Level 2).
+
+use std::{fmt, str};
+
+use super::trim;
+use crate::error::{ErrorKind, ParseError};
+
+/// A list has at most this many members (Trace Context Level 2, "tracestate Header Field Values").
+const MAX_MEMBERS: usize = 32;
+const MAX_KEY: usize = 256;
+const MAX_VALUE: usize = 256;
+
+/// The members of all `tracestate` fields, in order, joined by commas without white space.
+///
+/// # Examples
+///
+/// ```
+/// use tracebaton::wire::TraceState;
+///
+/// let state = TraceState::parse("congo=t61rcWkgMzE , rojo=00f067aa0ba902b7")?;
+/// assert_eq!(state.as_str(), "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7");
+/// assert_eq!(state.get("rojo"), Some("00f067aa0ba902b7"));
+/// # Ok::<(), tracebaton::ParseError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TraceState(Box<str>);
+
+impl TraceState {
+    /// Reads one field.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ParseError`] where a member breaks the grammar or there are more than 32: the
+    /// whole list is then to be dropped.
+    pub fn parse(field: &str) -> Result<Self, ParseError> {
+        Self::parse_fields([field.as_bytes()])
+    }
+
+    /// Reads several fields as one list, in order.
+    ///
+    /// Empty members are left out; of members with the same key the first stays.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ParseError`] where a member breaks the grammar or there are more than 32.
+    pub fn parse_fields<'a>(
+        fields: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Self, ParseError> {
+        let mut keys: Vec<&[u8]> = Vec::new();
+        let mut members = 0;
+        let mut list = String::new();
+        for field in fields {
+            let mut at = 0;
+            for member in field.split(|byte| *byte == b',') {
+                let start = at;
+                at += member.len() + 1;
+                let member = trim(member);
+                if member.is_empty() {
+                    continue;
+                }
+                members += 1;
+                if members > MAX_MEMBERS {
+                    return Err(ParseError::new(ErrorKind::TooMany, start));
+                }
+                let (key, text) = read_member(member, start)?;
+                if keys.contains(&key) {
+                    continue;
+                }
+                keys.push(key);
+                if !list.is_empty() {
+                    list.push(',');
+                }
+                list.push_str(text);
+            }
+        }
+        Ok(Self(list.into_boxed_str()))
+    }
+
+    /// Returns the list as it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Tells whether there is no member.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.members().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+
+    /// Returns keys and values in order.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.split(',').filter_map(|member| member.split_once('='))
+    }
+
+    /// Returns the list with this member first, as whoever changes a member must write it
+    /// (Trace Context Level 2, "Mutating the tracestate Field"). The last member goes where there
+    /// would be 33.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ParseError`] where key or value break the grammar.
+    pub fn with(&self, key: &str, value: &str) -> Result<Self, ParseError> {
+        let first = format!("{key}={value}");
+        let (read, _) = read_member(first.as_bytes(), 0)?;
+        if read != key.as_bytes() {
+            return Err(ParseError::new(ErrorKind::BadByte, 0));
+        }
+        let others = self.members().filter(|(known, _)| *known != key).take(MAX_MEMBERS - 1);
+        let list = others.fold(first, |list, (key, value)| format!("{list},{key}={value}"));
+        Ok(Self(list.into_boxed_str()))
+    }
+}
+
+impl fmt::Display for TraceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reads `key=value`, and returns the key and the whole member.
+fn read_member(member: &[u8], at: usize) -> Result<(&[u8], &str), ParseError> {
+    let wrong = |kind, offset: usize| ParseError::new(kind, at + offset);
+    let equals = member.iter().position(|byte| *byte == b'=');
+    let Some((key, [_, value @ ..])) = equals.and_then(|equals| member.split_at_checked(equals))
+    else {
+        return Err(wrong(ErrorKind::BadByte, member.len()));
+    };
+    if key.is_empty() || key.len() > MAX_KEY {
+        return Err(wrong(ErrorKind::BadLength, 0));
+    }
+    if value.is_empty() || value.len() > MAX_VALUE {
+        return Err(wrong(ErrorKind::BadLength, key.len() + 1));
+    }
+    let is_first = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_key = |byte: &u8| is_first(byte) || matches!(byte, b'_' | b'-' | b'*' | b'/' | b'@');
+    if !key.first().is_some_and(is_first) {
+        return Err(wrong(ErrorKind::BadByte, 0));
+    }
+    if let Some(bad) = key.iter().position(|byte| !is_key(byte)) {
+        return Err(wrong(ErrorKind::BadByte, bad));
+    }
+    let is_value = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'=');
+    if let Some(bad) = value.iter().position(|byte| !is_value(byte)) {
+        return Err(wrong(ErrorKind::BadByte, key.len() + 1 + bad));
+    }
+    if value.last() == Some(&b' ') {
+        return Err(wrong(ErrorKind::BadByte, member.len() - 1));
+    }
+    let text = str::from_utf8(member).map_err(|_| wrong(ErrorKind::NotText, 0))?;
+    Ok((key, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_member_moves_to_the_front() {
+        let state = TraceState::parse("a=1,b=2,c=3").unwrap();
+        assert_eq!(state.with("c", "4").unwrap().as_str(), "c=4,a=1,b=2");
+        assert!(state.with("C", "4").is_err());
+        assert!(state.with("c", "4,d=5").is_err());
+        assert!(state.with("c=", "4").is_err());
+        assert!(state.with("c", "4 ").is_err());
+    }
+
+    #[test]
+    fn a_full_list_stays_full() {
+        let list: Vec<String> = (0..32).map(|n| format!("k{n}=1")).collect();
+        let state = TraceState::parse(&list.join(",")).unwrap();
+        let state = state.with("new", "1").unwrap();
+        assert_eq!(state.members().count(), 32);
+        assert_eq!(state.get("k31"), None);
+        assert_eq!(TraceState::parse(state.as_str()).unwrap(), state);
+    }
+}
