@@ -10,9 +10,19 @@
 pub mod carrier;
 pub mod error;
 pub mod hop;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+#[cfg(feature = "log")]
+pub mod log;
+#[cfg(feature = "otel")]
+pub mod otel;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 pub mod propagate;
+#[cfg(feature = "tower")]
+pub mod tower;
 pub mod wire;
 
 pub use error::ParseError;

@@ -9,7 +9,7 @@ use super::{
     fate::{Coordinates, Fate, Fates, HopKind},
     output::{Output, Sends},
     recorder::Recorder,
-    settle::{Inner, State},
+    settle::{Inner, STATUS_CODE, State},
     span::{Link, SpanKind, now},
     value::Value,
 };
@@ -51,10 +51,11 @@ pub struct Hop(Arc<Inner>);
 impl Hop {
     /// Starts the hop of a request that came in over HTTP.
     ///
-    /// `name` is the route, or the path until the route is known ([`Hop::set_route`]).
+    /// The span is named after the method alone until the route is known ([`Hop::set_route`]): paths
+    /// are too many for names (HTTP semantic conventions, "Name").
     #[must_use]
-    pub fn receive(recorder: &Recorder, method: &str, name: &str, baton: &Baton) -> Self {
-        let span_name = format!("{method} {name}");
+    pub fn receive(recorder: &Recorder, method: &str, path: &str, baton: &Baton) -> Self {
+        let (name, span_name) = (path, method.to_owned());
         let hop = Self::start(
             recorder,
             (HopKind::Receive, SpanKind::Server),
@@ -131,6 +132,7 @@ impl Hop {
                 name: name.to_owned(),
                 span_name,
                 attributes: Vec::new(),
+                links: Vec::new(),
                 fate: None,
                 reason: None,
                 error_type: None,
@@ -218,6 +220,26 @@ impl Hop {
     /// for that topic after this.
     pub fn dead_lettered(&self, error_type: &str, message: &str) {
         self.decide(Fate::DeadLettered, Some(error_type), message);
+    }
+
+    /// Links the hop's span to one of another trace.
+    pub fn link(&self, other: TraceContext) {
+        if let Some(span_id) = other.span_id {
+            let link = Link { trace_id: other.trace_id, span_id, flags: other.flags };
+            self.lock().links.push(link);
+        }
+    }
+
+    /// Says with which status a request was answered. From 400 on its record has failed, unless the
+    /// handler has said what became of it.
+    pub fn answered(&self, status: u16, reason: &str) {
+        self.set(STATUS_CODE, i64::from(status));
+        let mut state = self.lock();
+        if status >= 400 && state.fate.is_none() && state.fates.is_none() {
+            state.fate = Some(Fate::Failed);
+            state.error_type = Some(status.to_string());
+            state.reason = Some(reason.to_owned());
+        }
     }
 
     /// Says what became of the records of a request that held several.

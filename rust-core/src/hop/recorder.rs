@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{
         Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -161,6 +162,12 @@ struct Shared {
 /// kept. Once the memory limit is reached, what does not fit is dropped and counted.
 #[derive(Clone)]
 pub struct Recorder(Arc<Shared>);
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("is_on", &self.is_on()).finish_non_exhaustive()
+    }
+}
 
 impl Default for Recorder {
     fn default() -> Self {

@@ -39,6 +39,7 @@ pub(super) struct State {
     pub(super) name: String,
     pub(super) span_name: String,
     pub(super) attributes: Vec<(Cow<'static, str>, Value<'static>)>,
+    pub(super) links: Vec<Link>,
     pub(super) fate: Option<Fate>,
     pub(super) reason: Option<String>,
     pub(super) error_type: Option<String>,
@@ -89,7 +90,8 @@ impl Inner {
             attributes.push(("tracebaton.batch.id", batch_id.as_str().into()));
         }
         attributes.extend(state.attributes.iter().map(|(key, value)| (&**key, value.clone())));
-        let links = self.parent.filter(|_| self.input.is_some());
+        let own = self.parent.filter(|_| self.input.is_some());
+        let links: Vec<Link> = own.into_iter().chain(state.links.iter().copied()).collect();
         self.recorder.span(&SpanRecord {
             trace_id: self.context.trace_id,
             span_id: self.span_id,
@@ -102,7 +104,7 @@ impl Inner {
             start: self.start,
             end: state.end.unwrap_or_else(now),
             attributes: &attributes,
-            links: links.as_slice(),
+            links: &links,
             dropped_links: 0,
             status: &status,
             exception: match (&state.error_type, &state.reason, is_error) {
@@ -129,8 +131,7 @@ impl Inner {
         let fates = match (self.kind, state.fates, state.fate) {
             (_, Some(fates), _) => fates,
             // A request without records, for instance a health check, has no place in the ledger.
-            (HopKind::Receive, None, None) if state.http_status() < 400 => Fates::default(),
-            (HopKind::Receive, None, None) => Fates::one(Some(Fate::Failed)),
+            (HopKind::Receive, None, None) => Fates::default(),
             (_, None, fate) => Fates::one(fate.or(Some(Fate::Passed))),
         };
         if fates.records_in > 0 {
@@ -154,7 +155,7 @@ impl Inner {
     }
 }
 
-const STATUS_CODE: &str = "http.response.status_code";
+pub(super) const STATUS_CODE: &str = "http.response.status_code";
 
 impl State {
     /// Returns the status a request was answered with; 0 where there is none.

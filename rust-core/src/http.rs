@@ -1,0 +1,80 @@
+//! Batons in `http::HeaderMap`.
+
+use ::http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::carrier::{Carrier, CarrierMut, Medium};
+
+impl Carrier for HeaderMap {
+    fn medium(&self) -> Medium {
+        Medium::Http
+    }
+
+    /// Visits every field of the name, those that are not ASCII included: they count as duplicates.
+    fn visit<'a>(&'a self, name: &str, each: &mut dyn FnMut(Option<&'a [u8]>)) {
+        for value in self.get_all(name) {
+            each(Some(value.as_bytes()));
+        }
+    }
+
+    fn visit_prefix<'a>(&'a self, prefix: &str, each: &mut dyn FnMut(&'a [u8], Option<&'a [u8]>)) {
+        for (name, value) in self {
+            // Names are lower case in a `HeaderMap`, and so is the prefix.
+            if let Some(rest) = name.as_str().strip_prefix(prefix) {
+                each(rest.as_bytes(), Some(value.as_bytes()));
+            }
+        }
+    }
+}
+
+impl CarrierMut for HeaderMap {
+    fn medium(&self) -> Medium {
+        Medium::Http
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value))
+        {
+            self.insert(name, value);
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
+        HeaderMap::remove(self, name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{error::ErrorKind, propagate::Propagation};
+
+    const TEXT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    #[test]
+    fn a_duplicate_that_is_not_ascii_is_still_one() {
+        let mut headers = HeaderMap::new();
+        headers.append("traceparent", HeaderValue::from_static(TEXT));
+        headers.append("traceparent", HeaderValue::from_bytes(b"\xff").unwrap());
+        let extracted = Propagation::default().extract(&headers);
+        assert!(extracted.baton.context.is_none());
+        assert_eq!(extracted.refused[0].kind, ErrorKind::Duplicate);
+    }
+
+    #[test]
+    fn writing_replaces_what_stood_there() {
+        let mut headers = HeaderMap::new();
+        headers.append("traceparent", HeaderValue::from_static("old"));
+        headers.append("traceparent", HeaderValue::from_static("older"));
+        headers.append("tracestate", HeaderValue::from_static("a=1"));
+        let incoming = HeaderMap::from_iter([(
+            HeaderName::from_static("traceparent"),
+            HeaderValue::from_static(TEXT),
+        )]);
+        let baton = Propagation::default().extract(&incoming).baton;
+        Propagation::default().inject(&baton, &mut headers);
+        assert_eq!(headers.get_all("traceparent").iter().collect::<Vec<_>>(), [TEXT]);
+        assert!(!headers.contains_key("tracestate"), "the old state belongs to another trace");
+        assert_eq!(headers["x-trace-id"], "0af7651916cd43dd8448eb211c80319c");
+    }
+}

@@ -1,0 +1,165 @@
+//! Header carriers for rdkafka.
+//!
+//! rdkafka panics when headers are iterated of which one has a key that is not UTF-8, so that
+//! whoever may write to a topic could stop its consumers. Headers are therefore read through
+//! librdkafka's own calls, as bytes.
+
+#![allow(unsafe_code, reason = "librdkafka's header calls are the way around rdkafka's panic")]
+
+use std::{
+    ffi::{CStr, CString, c_void},
+    ptr, slice,
+};
+
+use rdkafka::{
+    bindings::{
+        rd_kafka_header_add, rd_kafka_header_get_all, rd_kafka_header_remove, rd_kafka_headers_t,
+        rd_kafka_resp_err_t,
+    },
+    message::{BorrowedHeaders, OwnedHeaders},
+};
+
+use crate::carrier::{Carrier, CarrierMut, Medium};
+
+/// The headers of a consumed message, or of one that is to be sent; none is an empty list.
+#[derive(Clone, Copy)]
+pub struct ReadHeaders<'h>(pub Option<&'h BorrowedHeaders>);
+
+impl<'h> ReadHeaders<'h> {
+    /// Returns the names and values in order, as bytes.
+    pub fn iter(self) -> impl Iterator<Item = (&'h [u8], Option<&'h [u8]>)> {
+        (0..).map_while(move |index| self.0.and_then(|headers| at(headers, index)))
+    }
+}
+
+/// Returns the header at `index`, unless there are fewer.
+fn at(headers: &BorrowedHeaders, index: usize) -> Option<(&[u8], Option<&[u8]>)> {
+    let list = native(headers);
+    let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+    // SAFETY: `list` is the live list that `headers` borrows; librdkafka only reads it, checks the
+    // index, and sets the three places, which are ours.
+    let error = unsafe { rd_kafka_header_get_all(list, index, &mut name, &mut value, &mut size) };
+    if error != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || name.is_null() {
+        return None;
+    }
+    // SAFETY: librdkafka keeps every name with a NUL after it, inside the list that is borrowed for
+    // as long as the returned slice lives.
+    let name = unsafe { CStr::from_ptr(name) }.to_bytes();
+    // SAFETY: a value that is not null has `size` bytes inside the same list.
+    let value =
+        (!value.is_null()).then(|| unsafe { slice::from_raw_parts(value.cast::<u8>(), size) });
+    Some((name, value))
+}
+
+/// Returns librdkafka's list: a `BorrowedHeaders` is the address of one, and nothing else.
+fn native(headers: &BorrowedHeaders) -> *mut rd_kafka_headers_t {
+    ptr::from_ref(headers).cast_mut().cast()
+}
+
+impl Carrier for ReadHeaders<'_> {
+    fn medium(&self) -> Medium {
+        Medium::Kafka
+    }
+
+    fn visit<'a>(&'a self, name: &str, each: &mut dyn FnMut(Option<&'a [u8]>)) {
+        for (_, value) in self.iter().filter(|(known, _)| *known == name.as_bytes()) {
+            each(value);
+        }
+    }
+
+    fn visit_prefix<'a>(&'a self, prefix: &str, each: &mut dyn FnMut(&'a [u8], Option<&'a [u8]>)) {
+        for (name, value) in self.iter() {
+            if let Some(rest) = name.strip_prefix(prefix.as_bytes()) {
+                each(rest, value);
+            }
+        }
+    }
+}
+
+/// Headers of a message that is to be sent, in which a baton can be put.
+pub struct OwnedBaton(pub OwnedHeaders);
+
+impl CarrierMut for OwnedBaton {
+    fn medium(&self) -> Medium {
+        Medium::Kafka
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.remove(name);
+        let (Ok(name_size), Ok(value_size)) =
+            (isize::try_from(name.len()), isize::try_from(value.len()))
+        else {
+            return;
+        };
+        // SAFETY: the list is ours alone, as `self` is borrowed mutably; librdkafka copies the name
+        // and the value, whose pointers and sizes belong together.
+        let _ = unsafe {
+            rd_kafka_header_add(
+                native(self.0.as_borrowed()),
+                name.as_ptr().cast(),
+                name_size,
+                value.as_ptr().cast::<c_void>(),
+                value_size,
+            )
+        };
+    }
+
+    fn remove(&mut self, name: &str) {
+        let Ok(name) = CString::new(name) else { return };
+        // SAFETY: the list is ours alone, as `self` is borrowed mutably, and the name ends with NUL.
+        // That no header has the name is not an error here.
+        let _ = unsafe { rd_kafka_header_remove(native(self.0.as_borrowed()), name.as_ptr()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::message::{Header, Headers};
+
+    use super::*;
+    use crate::propagate::Propagation;
+
+    const TEXT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn header<'a>(key: &'a str, value: Option<&'a [u8]>) -> Header<'a, &'a [u8]> {
+        Header { key, value }
+    }
+
+    #[test]
+    fn the_last_of_a_name_counts_and_null_is_absent() {
+        let headers = OwnedHeaders::new()
+            .insert(header("traceparent", Some(b"junk")))
+            .insert(header("traceparent", Some(TEXT.as_bytes())))
+            .insert(header("trace_id", None));
+        let extracted = Propagation::default().extract(&ReadHeaders(Some(headers.as_borrowed())));
+        let context = extracted.baton.context.unwrap();
+        assert_eq!(context.to_traceparent().unwrap(), TEXT);
+        assert_eq!(extracted.refused[0].name, "trace_id");
+    }
+
+    #[test]
+    fn writing_replaces_every_header_of_the_name() {
+        let headers = OwnedHeaders::new()
+            .insert(header("trace_id", Some(b"one")))
+            .insert(header("keep", Some(b"\xff")))
+            .insert(header("trace_id", Some(b"two")));
+        let mut headers = OwnedBaton(headers);
+        headers.set("trace_id", "three");
+        let names: Vec<&str> = headers.0.iter().map(|header| header.key).collect();
+        assert_eq!(names, ["keep", "trace_id"]);
+        let read: Vec<_> = ReadHeaders(Some(headers.0.as_borrowed())).iter().collect();
+        assert_eq!(read[1], (&b"trace_id"[..], Some(&b"three"[..])));
+    }
+
+    #[test]
+    fn names_that_are_not_utf_8_are_read_as_bytes() {
+        let headers = OwnedHeaders::new().insert(header("ok", Some(b"1")));
+        let bad = CString::new(b"\xff\xfe".to_vec()).unwrap();
+        // SAFETY: the list is owned by `headers`, the name ends with NUL and has two bytes.
+        unsafe {
+            rd_kafka_header_add(native(headers.as_borrowed()), bad.as_ptr(), 2, ptr::null(), 0)
+        };
+        let read: Vec<_> = ReadHeaders(Some(headers.as_borrowed())).iter().collect();
+        assert_eq!(read, [(&b"ok"[..], Some(&b"1"[..])), (&b"\xff\xfe"[..], None)]);
+    }
+}

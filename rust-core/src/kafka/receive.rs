@@ -1,0 +1,59 @@
+//! Traced consumption: where a message stood, what it carries, and its hop.
+
+use rdkafka::{
+    Message,
+    message::{BorrowedHeaders, BorrowedMessage, OwnedHeaders, OwnedMessage},
+};
+
+use super::headers::ReadHeaders;
+use crate::{
+    hop::{Coordinates, Hop, Recorder},
+    propagate::{Extracted, Propagation},
+};
+
+/// A message whose headers can be read as bytes.
+pub trait HasHeaders: Message {
+    /// Returns the headers, if there are any.
+    fn read_headers(&self) -> Option<&BorrowedHeaders>;
+}
+
+impl HasHeaders for BorrowedMessage<'_> {
+    fn read_headers(&self) -> Option<&BorrowedHeaders> {
+        self.headers()
+    }
+}
+
+impl HasHeaders for OwnedMessage {
+    fn read_headers(&self) -> Option<&BorrowedHeaders> {
+        self.headers().map(OwnedHeaders::as_borrowed)
+    }
+}
+
+/// Reads the baton of a message. Never fails, whatever the headers are.
+#[must_use]
+pub fn extract(propagation: &Propagation, message: &impl HasHeaders) -> Extracted {
+    propagation.extract(&ReadHeaders(message.read_headers()))
+}
+
+/// Says where a message stood.
+#[must_use]
+pub fn coordinates(message: &impl Message, group: &str) -> Coordinates {
+    Coordinates {
+        topic: message.topic().to_owned(),
+        partition: message.partition(),
+        offset: message.offset(),
+        group: Some(group.to_owned()),
+    }
+}
+
+/// Starts the hop of one consumed message.
+#[must_use]
+pub fn process(
+    recorder: &Recorder,
+    propagation: &Propagation,
+    message: &impl HasHeaders,
+    group: &str,
+) -> Hop {
+    let baton = extract(propagation, message).baton;
+    Hop::process(recorder, &coordinates(message, group), &baton)
+}

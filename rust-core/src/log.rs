@@ -1,0 +1,209 @@
+//! Log lines for `tracing` that carry the ids: JSON or text on stdout, and OTLP.
+
+use std::io::Write;
+
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+    span,
+};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    layer::{Context, SubscriberExt},
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
+
+use crate::{
+    hop::{Level, Log, Recorder, Value},
+    otel,
+};
+
+/// How lines look.
+#[derive(Clone, Debug, Default)]
+pub enum LineFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// `[action] [trace_id=…] message key=value`.
+    Text {
+        /// What stands in the first brackets.
+        action: String,
+    },
+}
+
+type Sink = Box<dyn Fn(&str) + Send + Sync>;
+
+/// A layer that writes every event as a line with the ids of the current hop, and records it for
+/// export.
+///
+/// Fields of the spans around an event stand on its line too; the event's own come last.
+///
+/// # Examples
+///
+/// ```
+/// use tracebaton::log::LogLayer;
+/// use tracing_subscriber::layer::SubscriberExt;
+///
+/// let subscriber = tracing_subscriber::registry().with(LogLayer::default());
+/// tracing::subscriber::with_default(subscriber, || tracing::info!(count = 3, "made"));
+/// ```
+pub struct LogLayer {
+    recorder: Recorder,
+    format: LineFormat,
+    sink: Sink,
+}
+
+impl Default for LogLayer {
+    /// Writes JSON to stdout and records for the process. A stdout that is gone is not an error.
+    fn default() -> Self {
+        let stdout = |line: &str| {
+            let _ = std::io::stdout().lock().write_all(line.as_bytes());
+        };
+        Self {
+            recorder: Recorder::global().clone(),
+            format: LineFormat::Json,
+            sink: Box::new(stdout),
+        }
+    }
+}
+
+impl LogLayer {
+    /// Sets how lines look.
+    #[must_use]
+    pub fn with_format(mut self, format: LineFormat) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Records with `recorder` instead of the process's.
+    #[must_use]
+    pub fn with_recorder(mut self, recorder: &Recorder) -> Self {
+        self.recorder = recorder.clone();
+        self
+    }
+
+    /// Gives lines to `sink` instead of stdout.
+    #[must_use]
+    pub fn with_sink(mut self, sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.sink = Box::new(sink);
+        self
+    }
+}
+
+/// Makes JSON lines on stdout the process's log, filtered by `RUST_LOG` (`info` where it is unset).
+///
+/// # Errors
+///
+/// Returns an error where the process has a subscriber already.
+pub fn init() -> Result<(), tracing_subscriber::util::TryInitError> {
+    let filter = EnvFilter::builder()
+        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
+        .from_env_lossy();
+    tracing_subscriber::registry().with(filter).with(LogLayer::default()).try_init()
+}
+
+/// The fields of a span, read once when it starts.
+struct SpanFields(Fields);
+
+#[derive(Default)]
+struct Fields {
+    message: String,
+    pairs: Vec<(&'static str, Value<'static>)>,
+}
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: Value<'static>) {
+        self.pairs.retain(|(key, _)| *key != field.name());
+        self.pairs.push((field.name(), value));
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            self.put(field, format!("{value:?}").into());
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            value.clone_into(&mut self.message);
+        } else {
+            self.put(field, value.to_owned().into());
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        let number = i64::try_from(value).map_or_else(|_| value.to_string().into(), Value::Int);
+        self.put(field, number);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value.into());
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
+    fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, cx: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        if let Some(span) = cx.span(id) {
+            span.extensions_mut().replace(SpanFields(fields));
+        }
+    }
+
+    fn on_record(&self, id: &span::Id, values: &span::Record<'_>, cx: Context<'_, S>) {
+        if let Some(span) = cx.span(id)
+            && let Some(SpanFields(fields)) = span.extensions_mut().get_mut()
+        {
+            values.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, cx: Context<'_, S>) {
+        let mut fields = Fields::default();
+        for span in cx.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+            if let Some(SpanFields(outer)) = span.extensions().get() {
+                for (key, value) in &outer.pairs {
+                    fields.pairs.retain(|(known, _)| known != key);
+                    fields.pairs.push((key, value.clone()));
+                }
+            }
+        }
+        event.record(&mut fields);
+        let log = Log {
+            level: level(*event.metadata().level()),
+            message: &fields.message,
+            fields: &fields.pairs,
+        };
+        let baton = otel::current();
+        self.recorder.log(&log, baton.as_ref());
+        let mut line = String::with_capacity(256);
+        match &self.format {
+            LineFormat::Json => log.write_json(self.recorder.service(), baton.as_ref(), &mut line),
+            LineFormat::Text { action } => log.write_text(action, baton.as_ref(), &mut line),
+        }
+        (self.sink)(&line);
+    }
+}
+
+fn level(level: tracing::Level) -> Level {
+    match level {
+        tracing::Level::TRACE => Level::Trace,
+        tracing::Level::DEBUG => Level::Debug,
+        tracing::Level::INFO => Level::Info,
+        tracing::Level::WARN => Level::Warn,
+        tracing::Level::ERROR => Level::Error,
+    }
+}

@@ -1,0 +1,12 @@
+//! Our baton as OpenTelemetry knows it: a propagator, and the context that futures run in.
+//!
+//! OpenTelemetry's own `SpanContext` cannot hold all that a baton holds: its `TraceState` refuses
+//! keys of Level 2, and the SDK resets the random flag of traces it does not sample. The baton
+//! therefore travels beside it, as a value in the [`Context`].
+
+mod context;
+mod propagator;
+
+pub use context::{baton_of, current, cx, cx_in};
+pub use opentelemetry::{Context, context::FutureExt};
+pub use propagator::BatonPropagator;

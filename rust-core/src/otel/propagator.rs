@@ -1,0 +1,108 @@
+//! The `TextMapPropagator`.
+
+use std::sync::LazyLock;
+
+use opentelemetry::{
+    Context,
+    propagation::{Extractor, Injector, TextMapPropagator, text_map_propagator::FieldIter},
+};
+
+use super::context::{baton_of, cx_in};
+use crate::{
+    carrier::{Carrier, CarrierMut, Medium},
+    propagate::Propagation,
+};
+
+/// Reads and writes the baton for OpenTelemetry.
+///
+/// # Examples
+///
+/// ```
+/// use std::collections::HashMap;
+/// use opentelemetry::propagation::TextMapPropagator;
+/// use tracebaton::otel::BatonPropagator;
+///
+/// let propagator = BatonPropagator::default();
+/// let mut incoming = HashMap::new();
+/// let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03";
+/// incoming.insert("traceparent".to_owned(), text.to_owned());
+/// let cx = propagator.extract(&incoming);
+///
+/// let mut outgoing = HashMap::new();
+/// propagator.inject_context(&cx, &mut outgoing);
+/// assert_eq!(outgoing["traceparent"], text);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct BatonPropagator {
+    propagation: Propagation,
+}
+
+impl BatonPropagator {
+    /// Creates a propagator that reads and writes as `propagation` says.
+    #[must_use]
+    pub fn new(propagation: Propagation) -> Self {
+        Self { propagation }
+    }
+}
+
+impl TextMapPropagator for BatonPropagator {
+    fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
+        if let Some(baton) = baton_of(cx) {
+            self.propagation.inject(&baton, &mut Injected(injector));
+        }
+    }
+
+    fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
+        let extracted = self.propagation.extract(&Offered(extractor));
+        let is_empty = extracted.baton.context.is_none() && extracted.baton.baggage.is_empty();
+        if is_empty { cx.clone() } else { cx_in(cx, &extracted.baton) }
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        static FIELDS: LazyLock<Vec<String>> = LazyLock::new(|| {
+            ["traceparent", "tracestate", "baggage", "x-trace-id"].map(str::to_owned).to_vec()
+        });
+        FieldIter::new(&FIELDS)
+    }
+}
+
+struct Offered<'a>(&'a dyn Extractor);
+
+impl Carrier for Offered<'_> {
+    /// An extractor does not say what it reads from; HTTP's rules are the stricter ones.
+    fn medium(&self) -> Medium {
+        Medium::Http
+    }
+
+    fn visit<'a>(&'a self, name: &str, each: &mut dyn FnMut(Option<&'a [u8]>)) {
+        for value in self.0.get_all(name).into_iter().flatten() {
+            each(Some(value.as_bytes()));
+        }
+    }
+
+    fn visit_prefix<'a>(&'a self, prefix: &str, each: &mut dyn FnMut(&'a [u8], Option<&'a [u8]>)) {
+        for key in self.0.keys() {
+            let Some((start, rest)) = key.as_bytes().split_at_checked(prefix.len()) else {
+                continue;
+            };
+            if start.eq_ignore_ascii_case(prefix.as_bytes()) {
+                each(rest, self.0.get(key).map(str::as_bytes));
+            }
+        }
+    }
+}
+
+struct Injected<'a>(&'a mut dyn Injector);
+
+impl CarrierMut for Injected<'_> {
+    fn medium(&self) -> Medium {
+        Medium::Http
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.0.set(&name.to_ascii_lowercase(), value.to_owned());
+    }
+
+    /// An injector cannot remove; it starts from an empty carrier.
+    fn remove(&mut self, _: &str) {}
+}

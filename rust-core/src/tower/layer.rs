@@ -1,0 +1,159 @@
+//! What happens to a request on its way in.
+
+use std::{
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+};
+
+use http::{Method, Request, Response, header};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::response::ResponseFuture;
+use crate::{
+    hop::{Hop, Recorder},
+    otel,
+    propagate::Propagation,
+};
+
+/// Traces every request of the service it wraps.
+///
+/// The baton of the request is continued, or a new trace started; the inner service runs in its
+/// OpenTelemetry context and finds the [`Hop`] among the request's extensions. Every response
+/// carries `X-Trace-Id`, whatever its status, also when the inner service panics.
+///
+/// # Examples
+///
+/// ```
+/// use http::{Request, Response};
+/// use tower_layer::Layer;
+/// use tower_service::Service;
+/// use tracebaton::tower::TraceLayer;
+///
+/// #[derive(Clone)]
+/// struct Hello;
+/// impl Service<Request<()>> for Hello {
+///     type Response = Response<String>;
+///     type Error = std::convert::Infallible;
+///     type Future = std::future::Ready<Result<Response<String>, Self::Error>>;
+///     fn poll_ready(
+///         &mut self,
+///         _: &mut std::task::Context<'_>,
+///     ) -> std::task::Poll<Result<(), Self::Error>> {
+///         std::task::Poll::Ready(Ok(()))
+///     }
+///     fn call(&mut self, _: Request<()>) -> Self::Future {
+///         std::future::ready(Ok(Response::new("hello".to_owned())))
+///     }
+/// }
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// let request = Request::builder().header("x-trace-id", "order-1234").body(()).unwrap();
+/// let response = TraceLayer::default().layer(Hello).call(request).await.unwrap();
+/// assert_eq!(response.headers()["x-trace-id"], "order-1234");
+/// # });
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct TraceLayer {
+    propagation: Arc<Propagation>,
+    recorder: Option<Recorder>,
+}
+
+impl TraceLayer {
+    /// Reads and trusts as `propagation` says.
+    #[must_use]
+    pub fn with_propagation(mut self, propagation: Propagation) -> Self {
+        self.propagation = Arc::new(propagation);
+        self
+    }
+
+    /// Records with `recorder` instead of the process's.
+    #[must_use]
+    pub fn with_recorder(mut self, recorder: &Recorder) -> Self {
+        self.recorder = Some(recorder.clone());
+        self
+    }
+}
+
+impl<S> Layer<S> for TraceLayer {
+    type Service = TraceService<S>;
+
+    fn layer(&self, inner: S) -> TraceService<S> {
+        let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
+        TraceService { inner, propagation: self.propagation.clone(), recorder: recorder.clone() }
+    }
+}
+
+/// A service whose requests are traced; made by [`TraceLayer`].
+#[derive(Clone, Debug)]
+pub struct TraceService<S> {
+    inner: S,
+    propagation: Arc<Propagation>,
+    recorder: Recorder,
+}
+
+impl<S, B, R> Service<Request<B>> for TraceService<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Default,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let extracted = self.propagation.extract(request.headers());
+        let method = method(request.method());
+        let hop = Hop::receive(&self.recorder, method, request.uri().path(), &extracted.baton);
+        if let Some(theirs) = extracted.linked {
+            hop.link(theirs);
+        }
+        describe(&hop, &request);
+        request.extensions_mut().insert(hop.clone());
+        let cx = otel::cx(hop.baton());
+        let guard = cx.clone().attach();
+        let future = ResponseFuture::call(hop, cx, || self.inner.call(request));
+        drop(guard);
+        future
+    }
+}
+
+/// Sets what the HTTP semantic conventions ask of a server span.
+fn describe<B>(hop: &Hop, request: &Request<B>) {
+    hop.set("url.path", request.uri().path().to_owned());
+    hop.set("url.scheme", request.uri().scheme_str().unwrap_or("http").to_owned());
+    if method(request.method()) == "_OTHER" {
+        hop.set("http.request.method_original", request.method().as_str().to_owned());
+    }
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if let Some(host) = header(header::HOST) {
+        let (address, port) = match host.rsplit_once(':') {
+            Some((address, port)) => (address, port.parse::<u16>().ok()),
+            None => (host, None),
+        };
+        hop.set("server.address", address.to_owned());
+        if let Some(port) = port {
+            hop.set("server.port", i64::from(port));
+        }
+    }
+    if let Some(agent) = header(header::USER_AGENT) {
+        hop.set("user_agent.original", agent.to_owned());
+    }
+    let version = format!("{:?}", request.version());
+    if let Some(version) = version.strip_prefix("HTTP/") {
+        hop.set("network.protocol.version", version.trim_end_matches(".0").to_owned());
+    }
+}
+
+/// Returns the method, or `_OTHER` where it is none of those the conventions know: the method is
+/// part of the span's name, and a client must not be able to make up names.
+fn method(method: &Method) -> &'static str {
+    const KNOWN: [&str; 9] =
+        ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
+    KNOWN.into_iter().find(|known| method.as_str() == *known).unwrap_or("_OTHER")
+}
