@@ -171,6 +171,7 @@ impl State {
     /// server span's status unset (HTTP semantic conventions, "Status").
     fn is_error(&self) -> bool {
         matches!(self.fate, Some(Fate::Failed | Fate::DeadLettered))
+            && self.fates.is_none_or(|fates| fates.passed == 0)
             && !(400..500).contains(&self.http_status())
     }
 }

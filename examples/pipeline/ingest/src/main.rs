@@ -1,3 +1,114 @@
-//! To be filled.
+//! `POST /ingest/{topic}`: JSON records in, Kafka messages out, one trace from the first byte on.
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `INGEST_ADDR` | where to listen | `127.0.0.1:4000` |
+//! | `KAFKA_BROKERS` | the brokers | `127.0.0.1:9092` |
+//! | `TOPICS` | the topics that may be written, separated by commas | `shop_events` |
+//! | `MAX_BODY_BYTES` | the largest body that is taken | `1048576` |
+//! | `OTEL_*` | where telemetry goes, as OpenTelemetry says | `http://localhost:4318` |
 
-fn main() {}
+mod handler;
+mod records;
+
+use std::{env, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tower::{Layer, service_fn};
+use tracebaton::{otlp::Exporter, tower::TraceLayer};
+
+use handler::Ingest;
+
+fn var(key: &str, default: &str) -> String {
+    env::var(key).unwrap_or_else(|_| default.to_owned())
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let exporter = Exporter::from_env("ingest")?;
+    tracebaton::log::init()?;
+    let served = serve().await;
+    let report = exporter.shutdown(Duration::from_secs(5));
+    tracing::info!(%report, "stopped");
+    served
+}
+
+async fn serve() -> anyhow::Result<()> {
+    let address: SocketAddr =
+        var("INGEST_ADDR", "127.0.0.1:4000").parse().context("INGEST_ADDR is not ip:port")?;
+    let max_body_bytes =
+        var("MAX_BODY_BYTES", "1048576").parse().context("MAX_BODY_BYTES is not a number")?;
+    let topics: Vec<String> = var("TOPICS", "shop_events").split(',').map(str::to_owned).collect();
+    let mut kafka = ClientConfig::new();
+    kafka.set("bootstrap.servers", var("KAFKA_BROKERS", "127.0.0.1:9092"));
+    create_topics(&kafka, &topics).await;
+    kafka
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "5")
+        // A request is answered with 503 when the brokers have not taken its records by then.
+        .set("message.timeout.ms", "5000")
+        .set("queue.buffering.max.messages", "10000");
+    let producer = kafka.create().context("the Kafka producer cannot be set up")?;
+    let ingest = Arc::new(Ingest::new(producer, topics, max_body_bytes));
+    let service = TraceLayer::default().layer(service_fn(move |request| {
+        let ingest = ingest.clone();
+        async move { Ok::<_, std::convert::Infallible>(ingest.answer(request).await) }
+    }));
+
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    tracing::info!(address = %listener.local_addr()?, "ready");
+    let connections = GracefulShutdown::new();
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else {
+                    // Out of file descriptors, most likely: let some connections end first.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                };
+                let service = TowerToHyperService::new(service.clone());
+                let connection = http1::Builder::new()
+                    .timer(hyper_util::rt::TokioTimer::new())
+                    .header_read_timeout(Duration::from_secs(30))
+                    .serve_connection(TokioIo::new(stream), service);
+                // A client that goes away in the middle is no fault of ours.
+                let connection = connections.watch(connection);
+                tokio::spawn(async move { drop(connection.await) });
+            }
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    drop(listener);
+    tokio::select! {
+        () = connections.shutdown() => {}
+        () = tokio::time::sleep(Duration::from_secs(10)) => tracing::warn!("gave up on open requests"),
+    }
+    Ok(())
+}
+
+/// Creates the topics that are missing; a broker that is out of reach now may be there later.
+async fn create_topics(kafka: &ClientConfig, topics: &[String]) {
+    let admin: Result<AdminClient<DefaultClientContext>, _> = kafka.create();
+    let Ok(admin) = admin else { return };
+    let new: Vec<NewTopic<'_>> =
+        topics.iter().map(|topic| NewTopic::new(topic, 4, TopicReplication::Fixed(1))).collect();
+    let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
+    if let Err(error) = admin.create_topics(&new, &options).await {
+        tracing::warn!(%error, "could not create topics");
+    }
+}

@@ -1,3 +1,158 @@
-//! To be filled.
+//! Kafka → ClickHouse: batches by size and time, at least once, nothing swallowed.
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `KAFKA_BROKERS` | the brokers | `127.0.0.1:9092` |
+//! | `CLICKHOUSE_URL` | the database's HTTP interface | `http://127.0.0.1:8123` |
+//! | `BATCH_SIZE` | how many records a batch has at most | `500` |
+//! | `BATCH_MS` | how long a batch waits for more, in milliseconds | `500` |
+//! | `OTEL_*` | where telemetry goes, as OpenTelemetry says | `http://localhost:4318` |
 
-fn main() {}
+mod batch;
+mod row;
+mod table;
+
+use std::{env, time::Duration};
+
+use anyhow::Context;
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{CommitMode, Consumer, StreamConsumer},
+    message::{Message, OwnedMessage},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+use tracebaton::otlp::Exporter;
+
+use batch::Sink;
+
+const TOPIC: &str = "enriched_events";
+const DEAD_LETTERS: &str = "enriched_events.dlq";
+const GROUP: &str = "sync";
+
+fn var(key: &str, default: &str) -> String {
+    env::var(key).unwrap_or_else(|_| default.to_owned())
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let exporter = Exporter::from_env("sync")?;
+    tracebaton::log::init()?;
+    let ran = run().await;
+    let report = exporter.shutdown(Duration::from_secs(5));
+    tracing::info!(%report, "stopped");
+    ran
+}
+
+async fn run() -> anyhow::Result<()> {
+    let size: usize = var("BATCH_SIZE", "500").parse().context("BATCH_SIZE is not a number")?;
+    let wait: u64 = var("BATCH_MS", "500").parse().context("BATCH_MS is not a number")?;
+    let (size, wait) = (size.max(1), Duration::from_millis(wait));
+    let stop = on_stop()?;
+    let mut kafka = ClientConfig::new();
+    kafka.set("bootstrap.servers", var("KAFKA_BROKERS", "127.0.0.1:9092"));
+    create_topics(&kafka).await;
+    let producer = kafka.clone().set("enable.idempotence", "true").create()?;
+    let sink = Sink::new(producer, &var("CLICKHOUSE_URL", "http://127.0.0.1:8123"), stop.clone());
+    if !sink.create_table().await {
+        return Ok(());
+    }
+    let consumer: StreamConsumer = kafka
+        .set("group.id", GROUP)
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "earliest")
+        .create()?;
+    consumer.subscribe(&[TOPIC])?;
+    tracing::info!(topic = TOPIC, table = table::NAME, "ready");
+    consume(&consumer, &sink, size, wait, stop).await
+}
+
+async fn consume(
+    consumer: &StreamConsumer,
+    sink: &Sink,
+    size: usize,
+    wait: Duration,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let mut batch: Vec<OwnedMessage> = Vec::new();
+    let mut due = Instant::now();
+    loop {
+        let is_stopping = tokio::select! {
+            received = consumer.recv() => {
+                match received {
+                    Ok(message) => {
+                        if batch.is_empty() {
+                            due = Instant::now() + wait;
+                        }
+                        batch.push(message.detach());
+                    }
+                    // librdkafka goes on by itself: a broker that is away, a topic not there yet.
+                    Err(error) => tracing::warn!(%error, "cannot read from Kafka"),
+                }
+                false
+            }
+            () = sleep_until(due), if !batch.is_empty() => false,
+            _ = stop.changed() => true,
+        };
+        let is_due = batch.len() >= size || Instant::now() >= due;
+        if !batch.is_empty() && (is_due || is_stopping) {
+            // Offsets are committed only once every record of the batch is in the table or in the
+            // dead-letter topic: what is not comes again.
+            if sink.insert(&batch).await {
+                consumer.commit(&after(&batch)?, CommitMode::Sync)?;
+            }
+            batch.clear();
+        }
+        if is_stopping {
+            return Ok(());
+        }
+    }
+}
+
+/// Returns the offsets to go on from after a batch.
+fn after(batch: &[OwnedMessage]) -> anyhow::Result<TopicPartitionList> {
+    let mut offsets = TopicPartitionList::new();
+    for message in batch {
+        let (topic, partition) = (message.topic(), message.partition());
+        let next = Offset::Offset(message.offset() + 1);
+        match offsets.find_partition(topic, partition) {
+            Some(mut known) => known.set_offset(next)?,
+            None => offsets.add_partition_offset(topic, partition, next)?,
+        }
+    }
+    Ok(offsets)
+}
+
+/// Turns true once the process is asked to stop.
+fn on_stop() -> anyhow::Result<watch::Receiver<bool>> {
+    let (sender, receiver) = watch::channel(false);
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        sender.send_replace(true);
+        // The receivers go on looking at this channel until the process ends.
+        sender.closed().await;
+    });
+    Ok(receiver)
+}
+
+/// Creates the topics that are missing; a broker that is out of reach now may be there later.
+async fn create_topics(kafka: &ClientConfig) {
+    let admin: Result<AdminClient<DefaultClientContext>, _> = kafka.create();
+    let Ok(admin) = admin else { return };
+    let new =
+        [TOPIC, DEAD_LETTERS].map(|topic| NewTopic::new(topic, 4, TopicReplication::Fixed(1)));
+    let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
+    if let Err(error) = admin.create_topics(&new, &options).await {
+        tracing::warn!(%error, "could not create topics");
+    }
+}
