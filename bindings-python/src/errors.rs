@@ -2,16 +2,16 @@
 
 use pyo3::{create_exception, exceptions::PyException};
 
-create_exception!(tracebaton, TracebatonError, PyException, "The base of every error of tracebaton.");
+create_exception!(
+    tracebaton,
+    TracebatonError,
+    PyException,
+    "The base of every error of tracebaton."
+);
 create_exception!(
     tracebaton,
     ConfigError,
     TracebatonError,
     "A setting that cannot be used; the message starts with its name."
 );
-create_exception!(
-    tracebaton,
-    PayloadError,
-    TracebatonError,
-    "A payload that cannot take a baton."
-);
+create_exception!(tracebaton, PayloadError, TracebatonError, "A payload that cannot take a baton.");

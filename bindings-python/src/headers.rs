@@ -42,14 +42,13 @@ pub(crate) fn read(headers: &Bound<'_, PyAny>, medium: Medium) -> PyResult<List>
     } else if is_text(headers) {
         return Err(wrong("headers", "a list of (name, value) pairs or a mapping", headers));
     } else {
-        let items = headers.try_iter().map_err(|_| {
-            wrong("headers", "a list of (name, value) pairs or a mapping", headers)
-        })?;
+        let items = headers
+            .try_iter()
+            .map_err(|_| wrong("headers", "a list of (name, value) pairs or a mapping", headers))?;
         for (at, item) in items.enumerate() {
             let item = item?;
-            let (name, value) = pair(&item).ok_or_else(|| {
-                wrong(&format!("headers[{at}]"), "a (name, value) pair", &item)
-            })?;
+            let (name, value) = pair(&item)
+                .ok_or_else(|| wrong(&format!("headers[{at}]"), "a (name, value) pair", &item))?;
             entries.push((
                 bytes(&name).ok_or_else(|| name_is_wrong(&name))?,
                 read_value(&name, &value)?,
@@ -170,9 +169,9 @@ fn name_is_wrong(name: &Bound<'_, PyAny>) -> PyErr {
 
 /// Makes the `TypeError` for a value of a wrong type; names types only, never the value.
 pub(crate) fn wrong(what: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyErr {
-    let found = value.get_type().qualname().map_or_else(
-        |_| "something else".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    );
+    let found = value
+        .get_type()
+        .qualname()
+        .map_or_else(|_| "something else".to_owned(), |name| name.to_string_lossy().into_owned());
     PyTypeError::new_err(format!("{what} must be {wanted}, not {found}"))
 }

@@ -137,9 +137,8 @@ fn after_fork() {
             break;
         }
     }
-    *running = Exporter::start(recorder, &options)
-        .ok()
-        .map(|exporter| Running { exporter, options });
+    *running =
+        Exporter::start(recorder, &options).ok().map(|exporter| Running { exporter, options });
 }
 
 /// How many spans, log lines and ledger events.

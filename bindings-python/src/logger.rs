@@ -41,7 +41,11 @@ impl Logger {
     }
 
     #[pyo3(signature = (message, /, **fields))]
-    fn debug(&self, message: &Bound<'_, PyAny>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+    fn debug(
+        &self,
+        message: &Bound<'_, PyAny>,
+        fields: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
         self.write(Level::Debug, message, fields)
     }
 
@@ -56,7 +60,11 @@ impl Logger {
     }
 
     #[pyo3(signature = (message, /, **fields))]
-    fn error(&self, message: &Bound<'_, PyAny>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+    fn error(
+        &self,
+        message: &Bound<'_, PyAny>,
+        fields: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
         self.write(Level::Error, message, fields)
     }
 }
@@ -130,15 +138,14 @@ fn print(py: Python<'_>, line: &str) -> PyResult<()> {
     if stdout.is_none() {
         return Ok(());
     }
-    let write = |line: &Bound<'_, PyAny>| stdout.call_method1(intern!(py, "write"), (line,));
-    let text = PyString::new(py, line).into_any();
-    match write(&text) {
-        Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(py) => {
-            let escaped = text.call_method1("encode", ("ascii", "backslashreplace"))?;
-            write(&escaped.call_method1("decode", ("ascii",))?)?
+    let text = PyString::new(py, line);
+    if let Err(error) = stdout.call_method1(intern!(py, "write"), (&text,)) {
+        if !error.is_instance_of::<PyUnicodeEncodeError>(py) {
+            return Err(error);
         }
-        other => other?,
-    };
+        let escaped = text.call_method1("encode", ("ascii", "backslashreplace"))?;
+        stdout.call_method1("write", (escaped.call_method1("decode", ("ascii",))?,))?;
+    }
     stdout.call_method0(intern!(py, "flush"))?;
     Ok(())
 }
