@@ -36,5 +36,5 @@ pub use recorder::{Counts, Recorder, Taken};
 pub use span::{Link, SpanKind, SpanRecord, Status};
 pub use value::Value;
 
-pub(crate) use proto::Writer;
-pub(crate) use value::encode_pair;
+#[cfg(feature = "otlp")]
+pub(crate) use {proto::Writer, value::encode_pair};

@@ -54,6 +54,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends fields that are already encoded.
+    #[cfg(feature = "otlp")]
     pub(crate) fn raw(&mut self, encoded: &[u8]) {
         self.0.extend_from_slice(encoded);
     }

@@ -1,0 +1,64 @@
+//! The REST API, which the CLI speaks too.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::Serialize;
+
+use crate::{
+    ingest,
+    query::{diagnose, id, trace},
+    store::{Error, Store},
+};
+
+type Shared = Arc<dyn Store>;
+
+/// Returns every route of the HTTP port.
+pub(crate) fn router(store: Shared) -> Router {
+    Router::new()
+        .route("/health", get(|| async { Json(serde_json::json!({ "status": "ok" })) }))
+        .route("/api/v1/traces/{id}", get(spans))
+        .route("/api/v1/traces/{id}/logs", get(logs))
+        .route("/api/v1/traces/{id}/diagnosis", get(diagnosis))
+        .merge(ingest::http::routes())
+        .with_state(store)
+}
+
+async fn spans(State(store): State<Shared>, Path(text): Path<String>) -> Response {
+    by_id(store, text, |store, id| trace::read(store, id)).await
+}
+
+async fn logs(State(store): State<Shared>, Path(text): Path<String>) -> Response {
+    by_id(store, text, |store, id| store.logs(id)).await
+}
+
+async fn diagnosis(State(store): State<Shared>, Path(text): Path<String>) -> Response {
+    answer(move || diagnose::diagnose(&*store, &text)).await
+}
+
+async fn by_id<T: Serialize + Send + 'static>(
+    store: Shared,
+    text: String,
+    read: impl FnOnce(&dyn Store, &str) -> Result<T, Error> + Send + 'static,
+) -> Response {
+    match id::resolve(&text) {
+        Ok(id) => answer(move || read(&*store, &id.to_string())).await,
+        Err(what) => (StatusCode::BAD_REQUEST, what).into_response(),
+    }
+}
+
+async fn answer<T: Serialize + Send + 'static>(
+    ask: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Response {
+    match tokio::task::spawn_blocking(ask).await {
+        Ok(Ok(found)) => Json(found).into_response(),
+        Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

@@ -1,0 +1,174 @@
+//! From OTLP's messages to what is kept.
+
+use opentelemetry_proto::tonic::{
+    collector::{logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest},
+    common::v1::{AnyValue, KeyValue, any_value::Value},
+    logs::v1::LogRecord,
+    resource::v1::Resource,
+    trace::v1::{Span as WireSpan, span::SpanKind, status::StatusCode},
+};
+use serde_json::Value as Json;
+
+use crate::model::{Attributes, Delivery, Dropped, HopEvent, LogLine, Span};
+
+pub(super) fn traces(request: ExportTraceServiceRequest) -> Delivery {
+    let mut delivery = Delivery::default();
+    for of_resource in request.resource_spans {
+        let service = service(of_resource.resource.as_ref());
+        for span in of_resource.scope_spans.into_iter().flat_map(|of_scope| of_scope.spans) {
+            delivery.spans.push(read_span(span, &service));
+        }
+    }
+    delivery
+}
+
+pub(super) fn logs(request: ExportLogsServiceRequest) -> Delivery {
+    let mut delivery = Delivery::default();
+    for of_resource in request.resource_logs {
+        let service = service(of_resource.resource.as_ref());
+        for log in of_resource.scope_logs.into_iter().flat_map(|of_scope| of_scope.log_records) {
+            let attributes = attributes(log.attributes.clone());
+            // Before there was a field for it, the name of an event was an attribute.
+            let old_name = attributes.get("event.name").and_then(Json::as_str).unwrap_or_default();
+            let name = if log.event_name.is_empty() { old_name } else { &log.event_name };
+            match name {
+                "tracebaton.hop" => {
+                    delivery.hops.push(read_hop(&log, &attributes, &service));
+                }
+                "tracebaton.dropped" => delivery.dropped.push(Dropped {
+                    time: time(log.time_unix_nano, log.observed_time_unix_nano),
+                    service: service.clone(),
+                    ledger: number(&attributes, "tracebaton.dropped.ledger").unwrap_or(0),
+                }),
+                _ => delivery.logs.push(read_log(log, attributes, &service)),
+            }
+        }
+    }
+    delivery
+}
+
+fn read_span(span: WireSpan, service: &str) -> Span {
+    let kind = match span.kind() {
+        SpanKind::Unspecified | SpanKind::Internal => "internal",
+        SpanKind::Server => "server",
+        SpanKind::Client => "client",
+        SpanKind::Producer => "producer",
+        SpanKind::Consumer => "consumer",
+    };
+    let status = span.status.unwrap_or_default();
+    Span {
+        trace_id: hex(&span.trace_id),
+        span_id: hex(&span.span_id),
+        parent_span_id: id(&span.parent_span_id),
+        name: span.name,
+        kind: kind.to_owned(),
+        service: service.to_owned(),
+        start: span.start_time_unix_nano.cast_signed(),
+        end: span.end_time_unix_nano.cast_signed(),
+        is_error: status.code() == StatusCode::Error,
+        status_message: status.message,
+        attributes: attributes(span.attributes),
+        links: span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
+    }
+}
+
+fn read_log(log: LogRecord, attributes: Attributes, service: &str) -> LogLine {
+    let level = match log.severity_number {
+        1..=4 => "TRACE",
+        5..=8 => "DEBUG",
+        13..=16 => "WARN",
+        17..=20 => "ERROR",
+        21.. => "FATAL",
+        _ => "INFO",
+    };
+    let message = match log.body.map(any) {
+        Some(Json::String(text)) => text,
+        Some(Json::Null) | None => log.event_name,
+        Some(other) => other.to_string(),
+    };
+    LogLine {
+        trace_id: id(&log.trace_id),
+        span_id: id(&log.span_id),
+        time: time(log.time_unix_nano, log.observed_time_unix_nano),
+        level: level.to_owned(),
+        service: service.to_owned(),
+        message,
+        attributes,
+    }
+}
+
+fn read_hop(log: &LogRecord, attributes: &Attributes, service: &str) -> HopEvent {
+    let text = |key| attributes.get(key).and_then(Json::as_str).map(str::to_owned);
+    let count = |key| number(attributes, key).unwrap_or(0);
+    let members = text("tracebaton.batch.traces").unwrap_or_default();
+    let members = members.as_bytes().chunks_exact(32);
+    HopEvent {
+        trace_id: hex(&log.trace_id),
+        span_id: hex(&log.span_id),
+        time: time(log.time_unix_nano, log.observed_time_unix_nano),
+        service: service.to_owned(),
+        kind: text("tracebaton.hop.kind").unwrap_or_default(),
+        name: text("tracebaton.hop.name").unwrap_or_default(),
+        records_in: count("tracebaton.records.in"),
+        passed: count("tracebaton.records.passed"),
+        filtered: count("tracebaton.records.filtered"),
+        failed: count("tracebaton.records.failed"),
+        dead_lettered: count("tracebaton.records.dead_lettered"),
+        emitted: count("tracebaton.records.emitted"),
+        unconfirmed: count("tracebaton.outputs.unconfirmed"),
+        topic: text("messaging.destination.name"),
+        partition: number(attributes, "messaging.destination.partition.id"),
+        first: number(attributes, "messaging.kafka.offset"),
+        last: number(attributes, "tracebaton.offset.last"),
+        group: text("messaging.consumer.group.name"),
+        reason: text("tracebaton.reason"),
+        error_type: text("error.type"),
+        attempt: number(attributes, "tracebaton.attempt").unwrap_or(1),
+        batch_id: text("tracebaton.batch.id"),
+        members: members.map(|id| String::from_utf8_lossy(id).into_owned()).collect(),
+        is_dead_letter: attributes.get("tracebaton.dead_letter") == Some(&Json::Bool(true)),
+        http_status: number(attributes, "http.response.status_code"),
+    }
+}
+
+/// Reads a whole number, which may be written as text, as partition ids are.
+fn number(attributes: &Attributes, key: &str) -> Option<i64> {
+    let value = attributes.get(key)?;
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
+fn service(resource: Option<&Resource>) -> String {
+    let attributes = resource.map(|resource| attributes(resource.attributes.clone()));
+    let name = attributes.as_ref().and_then(|known| known.get("service.name")?.as_str());
+    name.unwrap_or("unknown_service").to_owned()
+}
+
+fn attributes(pairs: Vec<KeyValue>) -> Attributes {
+    let read = |pair: KeyValue| (pair.key, pair.value.map_or(Json::Null, any));
+    pairs.into_iter().map(read).collect()
+}
+
+fn any(value: AnyValue) -> Json {
+    match value.value {
+        Some(Value::StringValue(text)) => Json::String(text),
+        Some(Value::BoolValue(flag)) => Json::Bool(flag),
+        Some(Value::IntValue(number)) => number.into(),
+        Some(Value::DoubleValue(number)) => number.into(),
+        Some(Value::BytesValue(bytes)) => Json::String(hex(&bytes)),
+        Some(Value::ArrayValue(array)) => array.values.into_iter().map(any).collect(),
+        Some(Value::KvlistValue(list)) => Json::Object(attributes(list.values)),
+        Some(_) | None => Json::Null,
+    }
+}
+
+fn time(own: u64, observed: u64) -> i64 {
+    if own == 0 { observed.cast_signed() } else { own.cast_signed() }
+}
+
+fn id(bytes: &[u8]) -> Option<String> {
+    bytes.iter().any(|byte| *byte != 0).then(|| hex(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

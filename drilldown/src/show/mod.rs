@@ -1,0 +1,9 @@
+//! Answers as text for a terminal.
+
+mod text;
+mod verdict;
+mod waterfall;
+
+pub(crate) use text::{logs, width};
+pub(crate) use verdict::verdict;
+pub(crate) use waterfall::waterfall;

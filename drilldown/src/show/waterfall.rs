@@ -1,0 +1,60 @@
+//! A trace as a waterfall.
+
+use std::fmt::Write;
+
+use super::text::{cut, duration, plain};
+use crate::query::trace::Node;
+
+/// Draws a trace: one line a span, its bar on a scale from the first start to the last end.
+pub(crate) fn waterfall(trace_id: &str, nodes: &[Node], width: usize) -> String {
+    let mut out = String::new();
+    let start = nodes.iter().map(|node| node.span.start).min().unwrap_or_default();
+    let end = nodes.iter().map(|node| node.span.end).max().unwrap_or_default();
+    let mut services: Vec<&str> = nodes.iter().map(|node| node.span.service.as_str()).collect();
+    services.sort_unstable();
+    services.dedup();
+    let _ = writeln!(
+        out,
+        "trace {trace_id}   {} spans   {}   {}",
+        nodes.len(),
+        duration(end - start),
+        plain(&services.join(", "))
+    );
+    let name_width = (width * 45 / 100).clamp(28, 60);
+    let bar_width = width.saturating_sub(name_width + 26).max(10);
+    for node in nodes {
+        let span = &node.span;
+        let mark = match (span.is_error, node.is_linked) {
+            (true, _) => "✗ ",
+            (_, true) => "⇢ ",
+            _ => "",
+        };
+        let name = format!("{}{mark}{}", "  ".repeat(node.depth.min(12)), plain(&span.name));
+        let _ = write!(
+            out,
+            "{:name_width$} {:12} {:>9} ",
+            cut(&name, name_width),
+            cut(&plain(&span.service), 12),
+            duration(span.end - span.start)
+        );
+        let scale = |time: i64| {
+            let part = (time - start) as f64 / (end - start).max(1) as f64;
+            (part * bar_width as f64) as usize
+        };
+        let from = scale(span.start).min(bar_width - 1);
+        let to = scale(span.end).clamp(from + 1, bar_width);
+        let queued = node.queued.map_or(from, |queued| scale(span.start - queued).min(from));
+        out.push_str(&" ".repeat(queued));
+        out.push_str(&"·".repeat(from - queued));
+        out.push_str(&"█".repeat(to - from));
+        if let Some(queued) = node.queued {
+            let _ = write!(out, " waited {}", duration(queued));
+        }
+        out.push('\n');
+        if span.is_error && !span.status_message.is_empty() {
+            let indent = "  ".repeat(node.depth.min(12) + 1);
+            let _ = writeln!(out, "{indent}{}", cut(&plain(&span.status_message), width - 4));
+        }
+    }
+    out
+}
