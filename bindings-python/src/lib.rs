@@ -1,1 +1,38 @@
-//! To be filled.
+//! Python bindings of tracebaton: convert, call the core, convert back.
+//!
+//! `import tracebaton` shows what is exported here; `python/tracebaton/_native.pyi` says it in types.
+
+use pyo3::prelude::*;
+
+mod baton;
+mod current;
+mod errors;
+mod headers;
+mod hop;
+mod lifecycle;
+mod logger;
+mod message;
+mod output;
+mod propagation;
+mod value;
+
+/// The compiled half of `tracebaton`.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::baton::{Baton, Extracted, Refusal, Source};
+    #[pymodule_export]
+    use crate::current::current_hop;
+    #[pymodule_export]
+    use crate::errors::{ConfigError, PayloadError, TracebatonError};
+    #[pymodule_export]
+    use crate::hop::{Hop, process};
+    #[pymodule_export]
+    use crate::lifecycle::{Counts, ShutdownReport, flush, init, shutdown};
+    #[pymodule_export]
+    use crate::logger::{Logger, log};
+    #[pymodule_export]
+    use crate::output::Output;
+    #[pymodule_export]
+    use crate::propagation::{Propagation, extract, extract_payload, inject, inject_payload};
+}

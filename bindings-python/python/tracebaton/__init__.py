@@ -1,0 +1,65 @@
+"""One trace through the whole relay: HTTP, Kafka, transforms in three languages, ClickHouse.
+
+    import tracebaton
+
+    tracebaton.init("billing")
+    log = tracebaton.Logger("billing")
+
+    with tracebaton.process(message, group="billing") as hop:
+        output = hop.output("invoices")
+        producer.produce("invoices", value, headers=output.headers, on_delivery=output.on_delivery)
+        log.info("made an invoice")
+"""
+
+from tracebaton._logging import LogFilter, LogHandler
+from tracebaton._native import (
+    Baton,
+    ConfigError,
+    Counts,
+    Extracted,
+    Hop,
+    Logger,
+    Output,
+    PayloadError,
+    Propagation,
+    Refusal,
+    ShutdownReport,
+    Source,
+    TracebatonError,
+    current_hop,
+    extract,
+    extract_payload,
+    flush,
+    init,
+    inject,
+    inject_payload,
+    process,
+    shutdown,
+)
+
+__all__ = [
+    "Baton",
+    "ConfigError",
+    "Counts",
+    "Extracted",
+    "Hop",
+    "LogFilter",
+    "LogHandler",
+    "Logger",
+    "Output",
+    "PayloadError",
+    "Propagation",
+    "Refusal",
+    "ShutdownReport",
+    "Source",
+    "TracebatonError",
+    "current_hop",
+    "extract",
+    "extract_payload",
+    "flush",
+    "init",
+    "inject",
+    "inject_payload",
+    "process",
+    "shutdown",
+]

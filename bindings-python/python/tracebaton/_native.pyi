@@ -1,0 +1,356 @@
+"""The compiled half of `tracebaton`, in types."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Literal, TypeAlias, final, overload
+
+from typing_extensions import Self
+
+_Text: TypeAlias = bytes | str | bytearray | memoryview
+_Value: TypeAlias = _Text | None
+_Pairs: TypeAlias = Iterable[tuple[_Text, _Value]]
+_Mapping: TypeAlias = Mapping[str, Any]
+_Medium: TypeAlias = Literal["http", "kafka", "metadata"]
+_Format: TypeAlias = Literal[
+    "tracecontext", "baggage", "legacy", "b3", "b3multi", "jaeger", "xray", "gcp", "datadog"
+]
+# An exception, confluent-kafka's KafkaError, or the name of an error's type.
+_Error: TypeAlias = BaseException | str | Any
+
+__all__ = [
+    "Baton",
+    "ConfigError",
+    "Counts",
+    "Extracted",
+    "Hop",
+    "Logger",
+    "Output",
+    "PayloadError",
+    "Propagation",
+    "Refusal",
+    "ShutdownReport",
+    "Source",
+    "TracebatonError",
+    "current_hop",
+    "extract",
+    "extract_payload",
+    "flush",
+    "init",
+    "inject",
+    "inject_payload",
+    "log",
+    "process",
+    "shutdown",
+]
+
+class TracebatonError(Exception):
+    """The base of every error of tracebaton."""
+
+class ConfigError(TracebatonError):
+    """A setting that cannot be used; the message starts with its name."""
+
+class PayloadError(TracebatonError):
+    """A payload that cannot take a baton."""
+
+@final
+class Baton:
+    """What a request hands on: its trace, its parent span, its state and its baggage."""
+
+    @property
+    def trace_id(self) -> str | None: ...
+    @property
+    def span_id(self) -> str | None: ...
+    @property
+    def flags(self) -> int | None: ...
+    @property
+    def traceparent(self) -> str | None: ...
+    @property
+    def tracestate(self) -> str: ...
+    @property
+    def baggage(self) -> list[tuple[str, str, str | None]]: ...
+    @property
+    def legacy_id(self) -> str | None: ...
+    @property
+    def is_debug(self) -> bool: ...
+    @property
+    def is_deferred(self) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class Source:
+    """Where a trace id came from."""
+
+    @property
+    def place(self) -> Literal["headers", "payload", "metadata"]: ...
+    @property
+    def format(self) -> _Format: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def is_trusted(self) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class Refusal:
+    """Something a peer sent that was not taken."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class Extracted:
+    """What was found in headers, a payload or metadata."""
+
+    @property
+    def baton(self) -> Baton: ...
+    @property
+    def trace_id(self) -> str | None: ...
+    @property
+    def span_id(self) -> str | None: ...
+    @property
+    def legacy_id(self) -> str | None: ...
+    @property
+    def source(self) -> Source | None: ...
+    @property
+    def linked(self) -> str | None: ...
+    @property
+    def refused(self) -> list[Refusal]: ...
+    @property
+    def extraction_time(self) -> datetime: ...
+
+@final
+class Propagation:
+    """How batons are read and written."""
+
+    def __new__(
+        cls,
+        *,
+        read: Sequence[_Format] | None = None,
+        write: Sequence[_Format] | None = None,
+        trust: Literal["continue", "restart", "ignore"] = "continue",
+        payload_paths: Sequence[str] | None = None,
+        baggage_keys: Sequence[str] | None = None,
+    ) -> Self: ...
+    def extract(
+        self, headers: _Pairs | _Mapping | None, *, medium: _Medium = "kafka"
+    ) -> Extracted: ...
+    def extract_payload(self, payload: _Text) -> Extracted: ...
+    @overload
+    def inject(
+        self, baton: Baton | Extracted | Hop, headers: _Mapping, *, medium: Literal["http"]
+    ) -> dict[str, str | None]: ...
+    @overload
+    def inject(
+        self,
+        baton: Baton | Extracted | Hop,
+        headers: _Mapping,
+        *,
+        medium: Literal["kafka", "metadata"] = "kafka",
+    ) -> dict[str, bytes | None]: ...
+    @overload
+    def inject(
+        self,
+        baton: Baton | Extracted | Hop,
+        headers: _Pairs | None = None,
+        *,
+        medium: Literal["http"],
+    ) -> list[tuple[str, str | None]]: ...
+    @overload
+    def inject(
+        self,
+        baton: Baton | Extracted | Hop,
+        headers: _Pairs | None = None,
+        *,
+        medium: Literal["kafka", "metadata"] = "kafka",
+    ) -> list[tuple[str, bytes | None]]: ...
+    def inject_payload(self, baton: Baton | Extracted | Hop, payload: _Text) -> bytes: ...
+
+def extract(headers: _Pairs | _Mapping | None, *, medium: _Medium = "kafka") -> Extracted:
+    """Reads a baton from headers. What is not taken is listed in `refused`."""
+
+def extract_payload(payload: _Text) -> Extracted:
+    """Reads a baton from a JSON payload."""
+
+@overload
+def inject(
+    baton: Baton | Extracted | Hop, headers: _Mapping, *, medium: Literal["http"]
+) -> dict[str, str | None]:
+    """Returns a copy of headers with the baton in them."""
+
+@overload
+def inject(
+    baton: Baton | Extracted | Hop,
+    headers: _Mapping,
+    *,
+    medium: Literal["kafka", "metadata"] = "kafka",
+) -> dict[str, bytes | None]: ...
+@overload
+def inject(
+    baton: Baton | Extracted | Hop, headers: _Pairs | None = None, *, medium: Literal["http"]
+) -> list[tuple[str, str | None]]: ...
+@overload
+def inject(
+    baton: Baton | Extracted | Hop,
+    headers: _Pairs | None = None,
+    *,
+    medium: Literal["kafka", "metadata"] = "kafka",
+) -> list[tuple[str, bytes | None]]: ...
+def inject_payload(baton: Baton | Extracted | Hop, payload: _Text) -> bytes:
+    """Returns a copy of a JSON object with the baton in it."""
+
+@final
+class Output:
+    """A message on its way to a topic, until the broker has it or is known not to."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        """The headers its message is to have: what was given, the baton, and of a dead letter why."""
+
+    @property
+    def baton(self) -> Baton: ...
+    def on_delivery(self, err: object, msg: Any) -> None:
+        """Takes confluent-kafka's delivery report."""
+
+    def delivered(self, metadata: object, offset: int | None = None, /) -> None:
+        """Says where the broker put it: what aiokafka and kafka-python return, or both numbers."""
+
+    def undelivered(self, error: _Error, message: str = "") -> None:
+        """Says that the broker or the client refused it; the hop's message has then failed."""
+
+@final
+class Hop:
+    """What happens to one message: its span, its ledger event, and the messages made of it."""
+
+    @property
+    def trace_id(self) -> str: ...
+    @property
+    def span_id(self) -> str: ...
+    @property
+    def legacy_id(self) -> str | None: ...
+    @property
+    def baton(self) -> Baton: ...
+    @property
+    def extracted(self) -> Extracted: ...
+    def output(self, topic: str, headers: _Pairs | None = None) -> Output:
+        """Starts a message on its way out to `topic`."""
+
+    def headers(self, topic: str, headers: _Pairs | None = None) -> list[tuple[str, bytes]]:
+        """Returns the headers of one message to `topic`; hand `on_delivery` to the producer too."""
+
+    def on_delivery(self, err: object, msg: Any) -> None:
+        """Takes confluent-kafka's delivery report of a message whose headers `headers` made."""
+
+    def set(self, key: str, value: object) -> None:
+        """Sets an attribute of the span."""
+
+    def filtered(self, reason: str) -> None:
+        """Says that the message was left out on purpose."""
+
+    def failed(self, error: _Error, message: str = "") -> None:
+        """Says that the message could not be handled and nothing else took it."""
+
+    def dead_lettered(self, error: _Error, message: str = "") -> None:
+        """Says that the message goes to a dead-letter topic; make the output for it after this."""
+
+    def end(self) -> None:
+        """Ends the hop; leaving the `with` block does."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+        /,
+    ) -> Literal[False]: ...
+
+def process(
+    message: object,
+    *,
+    group: str | None = None,
+    baton: Baton | Extracted | Hop | None = None,
+    attempt: int = 1,
+    propagation: Propagation | None = None,
+) -> Hop:
+    """Starts the hop of one consumed message; use it in a `with` statement.
+
+    The message is one of confluent-kafka, aiokafka or kafka-python. `baton` stands in for what its
+    headers say, for instance the result of `extract_payload`. An exception that leaves the block is
+    recorded as the message's failure and raised on.
+    """
+
+def current_hop() -> Hop | None:
+    """Returns the current hop; none outside a `with process(…)` block."""
+
+@final
+class Logger:
+    """Writes log lines that carry the ids of the current hop."""
+
+    def __new__(cls, action: str | None = None) -> Self: ...
+    @property
+    def action(self) -> str | None: ...
+    def debug(self, message: str, /, **fields: object) -> None: ...
+    def info(self, message: str, /, **fields: object) -> None: ...
+    def warn(self, message: str, /, **fields: object) -> None: ...
+    def error(self, message: str, /, **fields: object) -> None: ...
+
+def log(
+    level: int,
+    message: str,
+    fields: dict[str, Any] | None = None,
+    *,
+    action: str | None = None,
+) -> None:
+    """Writes a line at a level of the standard library's `logging`; its handler calls this."""
+
+@final
+class Counts:
+    """How many spans, log lines and ledger events."""
+
+    @property
+    def spans(self) -> int: ...
+    @property
+    def logs(self) -> int: ...
+    @property
+    def ledger(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class ShutdownReport:
+    """What an export came to."""
+
+    @property
+    def exported(self) -> Counts: ...
+    @property
+    def dropped(self) -> Counts: ...
+    @property
+    def lost(self) -> Counts: ...
+    @property
+    def is_complete(self) -> bool: ...
+
+def init(
+    service_name: str | None = None,
+    *,
+    resource: Sequence[tuple[str, str]] | None = None,
+    propagation: Propagation | None = None,
+    log_format: Literal["json", "text"] = "json",
+    log_level: Literal["trace", "debug", "info", "warn", "error"] = "info",
+) -> None:
+    """Starts the export of spans, ledger events and log lines, as the `OTEL_*` variables say.
+
+    A second call replaces the first.
+    """
+
+def flush(timeout_ms: int = 5000) -> bool:
+    """Sends everything recorded so far; tells whether it arrived within the deadline."""
+
+def shutdown(timeout_ms: int = 5000) -> ShutdownReport:
+    """Sends what is left within the deadline, stops, and tells what came of it all."""

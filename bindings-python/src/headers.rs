@@ -1,0 +1,177 @@
+//! Headers as Python has them ⇄ the core's plain list.
+
+use pyo3::{
+    exceptions::{PyTypeError, PyValueError},
+    intern,
+    prelude::*,
+    types::{PyByteArray, PyBytes, PyDict, PyList, PyMapping, PyMemoryView, PyString, PyTuple},
+};
+use tracebaton::carrier::{List, Medium};
+
+type Entry = (Vec<u8>, Option<Vec<u8>>);
+
+/// Reads the name of a medium.
+///
+/// # Errors
+///
+/// Raises `ValueError` for a name that is none.
+pub(crate) fn medium(name: &str) -> PyResult<Medium> {
+    match name {
+        "http" => Ok(Medium::Http),
+        "kafka" => Ok(Medium::Kafka),
+        "metadata" => Ok(Medium::Metadata),
+        _ => Err(PyValueError::new_err(format!(
+            "medium is neither 'http' nor 'kafka' nor 'metadata': {name:?}"
+        ))),
+    }
+}
+
+/// Reads headers: a list of pairs, a mapping (whose values may be lists), or `None`.
+///
+/// # Errors
+///
+/// Raises `TypeError` for anything else; whatever the names and values say is no error.
+pub(crate) fn read(headers: &Bound<'_, PyAny>, medium: Medium) -> PyResult<List> {
+    let mut entries = Vec::new();
+    if headers.is_none() {
+    } else if let Ok(mapping) = headers.cast::<PyMapping>() {
+        for item in mapping.items()? {
+            let (name, value) = item.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
+            read_member(&name, &value, &mut entries)?;
+        }
+    } else if is_text(headers) {
+        return Err(wrong("headers", "a list of (name, value) pairs or a mapping", headers));
+    } else {
+        let items = headers
+            .try_iter()
+            .map_err(|_| wrong("headers", "a list of (name, value) pairs or a mapping", headers))?;
+        for (at, item) in items.enumerate() {
+            let item = item?;
+            let (name, value) = pair(&item)
+                .ok_or_else(|| wrong(&format!("headers[{at}]"), "a (name, value) pair", &item))?;
+            entries.push((
+                bytes(&name).ok_or_else(|| name_is_wrong(&name))?,
+                read_value(&name, &value)?,
+            ));
+        }
+    }
+    Ok(List::new(medium, entries))
+}
+
+fn read_member(
+    name: &Bound<'_, PyAny>,
+    value: &Bound<'_, PyAny>,
+    entries: &mut Vec<Entry>,
+) -> PyResult<()> {
+    let own_name = bytes(name).ok_or_else(|| name_is_wrong(name))?;
+    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+        for one in value.try_iter()? {
+            entries.push((own_name.clone(), read_value(name, &one?)?));
+        }
+    } else {
+        entries.push((own_name, read_value(name, value)?));
+    }
+    Ok(())
+}
+
+fn read_value(name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    match bytes(value) {
+        Some(bytes) => Ok(Some(bytes)),
+        // The name is the programmer's own word here, but it may come from a peer all the same.
+        None => Err(wrong(
+            &format!("the value of header {}", name.repr()?.to_string_lossy()),
+            "bytes, str or None",
+            value,
+        )),
+    }
+}
+
+fn pair<'py>(item: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    if let Ok(tuple) = item.cast::<PyTuple>() {
+        return tuple.extract().ok();
+    }
+    let [name, value] = item.cast::<PyList>().ok()?.iter().collect::<Vec<_>>().try_into().ok()?;
+    Some((name, value))
+}
+
+fn is_text(value: &Bound<'_, PyAny>) -> bool {
+    value.is_instance_of::<PyString>()
+        || value.is_instance_of::<PyBytes>()
+        || value.is_instance_of::<PyByteArray>()
+}
+
+/// Returns the bytes of a text or of bytes. Lone surrogates become bytes that are not UTF-8, which
+/// the core refuses as it does from any peer.
+pub(crate) fn bytes(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return Some(bytes.as_bytes().to_vec());
+    }
+    if let Ok(text) = value.cast::<PyString>() {
+        return match text.to_str() {
+            Ok(text) => Some(text.as_bytes().to_vec()),
+            Err(_) => encode(text).ok(),
+        };
+    }
+    if let Ok(bytes) = value.cast::<PyByteArray>() {
+        return Some(bytes.to_vec());
+    }
+    let view = value.cast::<PyMemoryView>().ok()?;
+    view.call_method0(intern!(view.py(), "tobytes")).ok()?.extract().ok()
+}
+
+fn encode(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+    text.call_method1(intern!(text.py(), "encode"), ("utf-8", "surrogatepass"))?.extract()
+}
+
+/// Gives headers back: a mapping as a `dict`, anything else as a list of pairs; values are text in
+/// HTTP and bytes elsewhere.
+pub(crate) fn write<'py>(
+    list: List,
+    medium: Medium,
+    like: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = like.py();
+    let entries = list.into_entries().into_iter().map(|(name, value)| {
+        let value = match value {
+            None => py.None().into_bound(py),
+            Some(value) if medium == Medium::Http => text(py, &value)?,
+            Some(value) => PyBytes::new(py, &value).into_any(),
+        };
+        PyResult::Ok((text(py, &name)?, value))
+    });
+    let entries = entries.collect::<PyResult<Vec<_>>>()?;
+    if like.cast::<PyMapping>().is_ok() {
+        let dict = PyDict::new(py);
+        for (name, value) in entries {
+            dict.set_item(name, value)?;
+        }
+        return Ok(dict.into_any());
+    }
+    Ok(PyList::new(py, entries)?.into_any())
+}
+
+fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Ok(PyString::new(py, text).into_any());
+    }
+    // The way back of `encode`; raw bytes are kept as Python keeps them in file names.
+    let bytes = PyBytes::new(py, bytes);
+    let decode = |errors| bytes.call_method1(intern!(py, "decode"), ("utf-8", errors));
+    decode("surrogatepass").or_else(|_| decode("surrogateescape"))
+}
+
+fn name_is_wrong(name: &Bound<'_, PyAny>) -> PyErr {
+    wrong("the name of a header", "str or bytes", name)
+}
+
+/// Makes the `TypeError` for a value of a wrong type; names types only, never the value.
+pub(crate) fn wrong(what: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    let found = value
+        .get_type()
+        .qualname()
+        .map_or_else(|_| "something else".to_owned(), |name| name.to_string_lossy().into_owned());
+    PyTypeError::new_err(format!("{what} must be {wanted}, not {found}"))
+}

@@ -1,0 +1,232 @@
+//! The hop of one consumed message, as a context manager.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pyo3::{prelude::*, types::PyList};
+use tracebaton::{
+    carrier::{CarrierMut, List, Medium},
+    error::ErrorKind,
+    hop::{self, Recorder},
+    propagate::{self, Propagation, Refusal},
+};
+
+use crate::{
+    baton::{Baton, Extracted, baton_of},
+    current, headers, message,
+    output::{Output, settle},
+    propagation::of_process,
+    value,
+};
+
+/// What happens to one message: its span, its ledger event, and the messages made of it.
+#[pyclass(module = "tracebaton", frozen)]
+pub(crate) struct Hop {
+    hop: hop::Hop,
+    extracted: propagate::Extracted,
+    propagation: Arc<Propagation>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Outputs that were asked for by `headers` and wait for `on_delivery`, oldest first.
+    waiting: Vec<hop::Output>,
+    before: Option<Py<Hop>>,
+    has_failed: bool,
+    is_dead_letter: bool,
+}
+
+impl Hop {
+    /// Returns the core's handle.
+    pub(crate) fn core(&self) -> &hop::Hop {
+        &self.hop
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start<'py>(
+        &self,
+        py: Python<'py>,
+        topic: &str,
+        existing: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<(hop::Output, Bound<'py, PyAny>)> {
+        let existing = existing.unwrap_or_else(|| PyList::empty(py).into_any());
+        let mut list = headers::read(&existing, Medium::Kafka)?;
+        let output = self.hop.output(topic);
+        self.propagation.inject(output.baton(), &mut list);
+        if self.state().is_dead_letter {
+            for (name, text) in self.hop.error_headers() {
+                list.set(name, &text);
+            }
+        }
+        Ok((output, headers::write(list, Medium::Kafka, &existing)?))
+    }
+}
+
+#[pymethods]
+impl Hop {
+    #[getter]
+    fn trace_id(&self) -> String {
+        self.hop.trace_id().to_string()
+    }
+
+    #[getter]
+    fn span_id(&self) -> String {
+        self.hop.span_id().to_string()
+    }
+
+    #[getter]
+    fn legacy_id(&self) -> Option<&str> {
+        self.hop.legacy_text()
+    }
+
+    #[getter]
+    fn baton(&self) -> Baton {
+        Baton(self.hop.baton().clone())
+    }
+
+    #[getter]
+    fn extracted(&self) -> Extracted {
+        Extracted(self.extracted.clone())
+    }
+
+    /// Starts a message on its way out to `topic`.
+    #[pyo3(signature = (topic, headers=None))]
+    fn output<'py>(
+        &self,
+        py: Python<'py>,
+        topic: &str,
+        headers: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Output> {
+        let (output, headers) = self.start(py, topic, headers)?;
+        Ok(Output::new(output, headers))
+    }
+
+    /// Returns the headers of one message to `topic`; hand `on_delivery` to the producer with it.
+    #[pyo3(signature = (topic, headers=None))]
+    fn headers<'py>(
+        &self,
+        py: Python<'py>,
+        topic: &str,
+        headers: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (output, headers) = self.start(py, topic, headers)?;
+        self.state().waiting.push(output);
+        Ok(headers)
+    }
+
+    /// Takes confluent-kafka's delivery report of a message whose headers `headers` made.
+    ///
+    /// A report does not tell which of several messages to one topic it is for: they are taken in
+    /// order. Use `output` where each message's span is to name its own offset.
+    fn on_delivery(&self, err: &Bound<'_, PyAny>, msg: &Bound<'_, PyAny>) -> PyResult<()> {
+        let topic: String = message::field(msg, "topic")?.extract()?;
+        let mut state = self.state();
+        let at = state.waiting.iter().position(|output| output.topic() == topic);
+        let output = at.map(|at| state.waiting.remove(at));
+        drop(state);
+        output.map_or(Ok(()), |output| settle(output, err, msg))
+    }
+
+    /// Sets an attribute of the span.
+    fn set(&self, key: String, value: &Bound<'_, PyAny>) {
+        self.hop.set(key, value::attribute(value));
+    }
+
+    /// Says that the message was left out on purpose.
+    fn filtered(&self, reason: &str) {
+        self.hop.filtered(reason);
+    }
+
+    /// Says that the message could not be handled and nothing else took it.
+    #[pyo3(signature = (error, message=""))]
+    fn failed(&self, error: &Bound<'_, PyAny>, message: &str) {
+        let (kind, text) = value::error(error, message);
+        self.hop.failed(&kind, &text);
+        self.state().has_failed = true;
+    }
+
+    /// Says that the message goes to a dead-letter topic; make the output for it after this.
+    #[pyo3(signature = (error, message=""))]
+    fn dead_lettered(&self, error: &Bound<'_, PyAny>, message: &str) {
+        let (kind, text) = value::error(error, message);
+        self.hop.dead_lettered(&kind, &text);
+        let mut state = self.state();
+        state.has_failed = true;
+        state.is_dead_letter = true;
+    }
+
+    /// Ends the hop; leaving the `with` block does.
+    fn end(&self) {
+        self.hop.end();
+    }
+
+    fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        let before = current::replace(slf.py(), Some(&slf))?;
+        slf.get().state().before = before.map(Bound::unbind);
+        Ok(slf)
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let before = self.state().before.take();
+        current::replace(py, before.as_ref().map(|hop| hop.bind(py)))?;
+        let has_failed = self.state().has_failed;
+        if !error.is_none() && !has_failed {
+            let (kind, text) = value::error(error, "");
+            self.hop.failed(&kind, &text);
+        }
+        self.hop.end();
+        Ok(false)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<tracebaton.Hop {} {}>", self.hop.trace_id(), self.hop.span_id())
+    }
+}
+
+/// Starts the hop of one consumed message; use it in a `with` statement.
+#[pyfunction]
+#[pyo3(signature = (message, *, group=None, baton=None, attempt=1, propagation=None))]
+pub(crate) fn process(
+    message: &Bound<'_, PyAny>,
+    group: Option<String>,
+    baton: Option<&Bound<'_, PyAny>>,
+    attempt: u32,
+    propagation: Option<&Bound<'_, crate::propagation::Propagation>>,
+) -> PyResult<Hop> {
+    let input = message::coordinates(message, group)?;
+    let propagation = propagation.map_or_else(of_process, |own| own.get().core());
+    let extracted = match baton {
+        Some(baton) => match baton.cast::<Extracted>() {
+            Ok(extracted) => extracted.get().0.clone(),
+            Err(_) => {
+                propagate::Extracted { baton: baton_of(baton)?, ..propagate::Extracted::default() }
+            }
+        },
+        None => extract(&propagation, message::headers(message)?),
+    };
+    let hop = hop::Hop::process(Recorder::global(), &input, &extracted.baton);
+    if let Some(linked) = extracted.linked {
+        hop.link(linked);
+    }
+    hop.set_attempt(attempt);
+    Ok(Hop { hop, extracted, propagation, state: Mutex::default() })
+}
+
+fn extract(propagation: &Propagation, headers: Option<List>) -> propagate::Extracted {
+    match headers {
+        Some(list) => propagation.extract(&list),
+        None => propagate::Extracted {
+            refused: vec![Refusal { name: "headers".to_owned(), kind: ErrorKind::NotText }],
+            ..propagate::Extracted::default()
+        },
+    }
+}

@@ -1,0 +1,151 @@
+//! Log lines that carry the ids of the current hop: on stdout, and as OTLP.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use pyo3::{
+    exceptions::PyUnicodeEncodeError,
+    intern,
+    prelude::*,
+    types::{PyDict, PyString},
+};
+use tracebaton::hop::{Level, Log, Recorder, Value};
+
+use crate::{current::current_hop, value};
+
+static IS_TEXT: AtomicBool = AtomicBool::new(false);
+static LEAST: AtomicU8 = AtomicU8::new(Level::Info as u8);
+
+/// Sets how lines look, and from which level on a `Logger` writes them.
+pub(crate) fn configure(is_text: bool, least: Level) {
+    IS_TEXT.store(is_text, Ordering::Relaxed);
+    LEAST.store(least as u8, Ordering::Relaxed);
+}
+
+/// Writes log lines that carry the ids of the current hop.
+#[pyclass(module = "tracebaton", frozen)]
+pub(crate) struct Logger {
+    action: Option<String>,
+}
+
+#[pymethods]
+impl Logger {
+    #[new]
+    #[pyo3(signature = (action=None))]
+    fn new(action: Option<String>) -> Self {
+        Self { action }
+    }
+
+    #[getter]
+    fn action(&self) -> Option<&str> {
+        self.action.as_deref()
+    }
+
+    #[pyo3(signature = (message, /, **fields))]
+    fn debug(
+        &self,
+        message: &Bound<'_, PyAny>,
+        fields: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        self.write(Level::Debug, message, fields)
+    }
+
+    #[pyo3(signature = (message, /, **fields))]
+    fn info(&self, message: &Bound<'_, PyAny>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+        self.write(Level::Info, message, fields)
+    }
+
+    #[pyo3(signature = (message, /, **fields))]
+    fn warn(&self, message: &Bound<'_, PyAny>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+        self.write(Level::Warn, message, fields)
+    }
+
+    #[pyo3(signature = (message, /, **fields))]
+    fn error(
+        &self,
+        message: &Bound<'_, PyAny>,
+        fields: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        self.write(Level::Error, message, fields)
+    }
+}
+
+impl Logger {
+    fn write(
+        &self,
+        level: Level,
+        message: &Bound<'_, PyAny>,
+        fields: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        let text = value::text("message", message)?;
+        if (level as u8) < LEAST.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        emit(message.py(), level, self.action.as_deref(), &text, &value::fields(fields))
+    }
+}
+
+/// Writes a line at a level of the standard library's `logging`; its handler calls this.
+#[pyfunction]
+#[pyo3(signature = (level, message, fields=None, *, action=None))]
+pub(crate) fn log(
+    level: i64,
+    message: &Bound<'_, PyAny>,
+    fields: Option<&Bound<'_, PyDict>>,
+    action: Option<&str>,
+) -> PyResult<()> {
+    let level = match level {
+        ..10 => Level::Trace,
+        10..20 => Level::Debug,
+        20..30 => Level::Info,
+        30..40 => Level::Warn,
+        40.. => Level::Error,
+    };
+    let text = value::text("message", message)?;
+    emit(message.py(), level, action, &text, &value::fields(fields))
+}
+
+fn emit(
+    py: Python<'_>,
+    level: Level,
+    action: Option<&str>,
+    message: &str,
+    given: &[(String, Value<'static>)],
+) -> PyResult<()> {
+    let hop = current_hop(py)?;
+    let baton = hop.as_ref().map(|hop| hop.get().core().baton());
+    let named = action.map(|action| ("action", Value::from(action)));
+    let given = given.iter().map(|(key, value)| (key.as_str(), value.clone()));
+    let fields: Vec<(&str, Value<'_>)> = named.into_iter().chain(given).collect();
+    let log = Log { level, message, fields: &fields };
+    let recorder = Recorder::global();
+    recorder.log(&log, baton);
+    let mut line = String::with_capacity(256);
+    if IS_TEXT.load(Ordering::Relaxed) {
+        let own = fields.get(usize::from(action.is_some())..).unwrap_or_default();
+        Log { fields: own, ..log }.write_text(action.unwrap_or_default(), baton, &mut line);
+    } else {
+        log.write_json(recorder.service(), baton, &mut line);
+    }
+    // A stdout that is gone is no reason for the application to fail.
+    let _ = print(py, &line);
+    Ok(())
+}
+
+/// Writes a whole line to `sys.stdout` as it is now, and flushes it: whoever reads a pipe is to see
+/// it at once.
+fn print(py: Python<'_>, line: &str) -> PyResult<()> {
+    let stdout = py.import(intern!(py, "sys"))?.getattr(intern!(py, "stdout"))?;
+    if stdout.is_none() {
+        return Ok(());
+    }
+    let text = PyString::new(py, line);
+    if let Err(error) = stdout.call_method1(intern!(py, "write"), (&text,)) {
+        if !error.is_instance_of::<PyUnicodeEncodeError>(py) {
+            return Err(error);
+        }
+        let escaped = text.call_method1("encode", ("ascii", "backslashreplace"))?;
+        stdout.call_method1("write", (escaped.call_method1("decode", ("ascii",))?,))?;
+    }
+    stdout.call_method0(intern!(py, "flush"))?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! One message on its way out of a hop.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::{exceptions::PyTypeError, prelude::*};
+use tracebaton::hop;
+
+use crate::{baton::Baton, message, value};
+
+/// A message on its way to a topic, until the broker has it or is known not to.
+#[pyclass(module = "tracebaton", frozen)]
+pub(crate) struct Output {
+    topic: String,
+    baton: Baton,
+    headers: Py<PyAny>,
+    output: Mutex<Option<hop::Output>>,
+}
+
+impl Output {
+    /// Creates the Python side of an output and the headers its message is to have.
+    pub(crate) fn new(output: hop::Output, headers: Bound<'_, PyAny>) -> Self {
+        Self {
+            topic: output.topic().to_owned(),
+            baton: Baton(output.baton().clone()),
+            headers: headers.unbind(),
+            output: Mutex::new(Some(output)),
+        }
+    }
+
+    /// Takes the core's handle; what is told of an output a second time changes nothing.
+    fn take(&self) -> Option<hop::Output> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+#[pymethods]
+impl Output {
+    #[getter]
+    fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.headers.bind(py).clone()
+    }
+
+    #[getter]
+    fn baton(&self) -> Baton {
+        self.baton.clone()
+    }
+
+    /// Takes confluent-kafka's delivery report.
+    fn on_delivery(&self, err: &Bound<'_, PyAny>, msg: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.take().map_or(Ok(()), |output| settle(output, err, msg))
+    }
+
+    /// Says where the broker put it: partition and offset, or the metadata that aiokafka and
+    /// kafka-python return.
+    #[pyo3(signature = (metadata, offset=None, /))]
+    fn delivered(&self, metadata: &Bound<'_, PyAny>, offset: Option<i64>) -> PyResult<()> {
+        let place = match offset {
+            Some(offset) => Some((metadata.extract()?, offset)),
+            None if metadata.extract::<i32>().is_ok() => {
+                return Err(PyTypeError::new_err("delivered() takes an offset with a partition"));
+            }
+            None => message::place(metadata)?,
+        };
+        if let (Some(output), Some((partition, offset))) = (self.take(), place) {
+            output.delivered(partition, offset);
+        }
+        Ok(())
+    }
+
+    /// Says that the broker or the client refused it; the hop's message has then failed.
+    #[pyo3(signature = (error, message=""))]
+    fn undelivered(&self, error: &Bound<'_, PyAny>, message: &str) {
+        let (kind, text) = value::error(error, message);
+        if let Some(output) = self.take() {
+            output.undelivered(&kind, &text);
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<tracebaton.Output to {}>", self.topic)
+    }
+}
+
+/// Settles an output by a delivery report; without an acknowledgement it stays unconfirmed.
+pub(crate) fn settle(
+    output: hop::Output,
+    err: &Bound<'_, PyAny>,
+    msg: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    if !err.is_none() {
+        let (kind, text) = value::error(err, "");
+        output.undelivered(&kind, &text);
+    } else if let Some((partition, offset)) = message::place(msg)? {
+        output.delivered(partition, offset);
+    }
+    Ok(())
+}
