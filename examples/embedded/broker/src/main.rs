@@ -5,7 +5,8 @@
 use std::{env, time::Instant};
 
 use anyhow::Context;
-use nisshi_broker::broker::Broker;
+use nisshi_broker::{broker::Broker, coordinator::group::administrator::Controller};
+use nisshi_storage::ArcDynStorage;
 use tokio::{
     io::AsyncReadExt,
     net::TcpListener,
@@ -20,7 +21,7 @@ async fn main() -> anyhow::Result<()> {
     // The broker itself says little of an address in use: try it first.
     drop(TcpListener::bind(&address).await.with_context(|| format!("cannot listen on {address}"))?);
     let listener = Url::parse(&format!("tcp://{address}"))?;
-    let mut broker = Broker::<(), ()>::builder()
+    let mut broker = Broker::<Controller<ArcDynStorage>, ArcDynStorage>::builder()
         .node_id(1)
         .cluster_id("tracebaton-embedded")
         .incarnation_id(Uuid::new_v4())
