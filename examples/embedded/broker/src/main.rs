@@ -2,7 +2,7 @@
 //!
 //! `broker 127.0.0.1:9092` listens there until SIGTERM, SIGINT, or the end of its standard input.
 
-use std::{env, time::Instant};
+use std::env;
 
 use anyhow::Context;
 use nisshi_broker::{broker::Broker, coordinator::group::administrator::Controller};
@@ -11,6 +11,7 @@ use tokio::{
     io::AsyncReadExt,
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    time::Instant,
 };
 use url::Url;
 use uuid::Uuid;
