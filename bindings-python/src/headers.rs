@@ -2,7 +2,7 @@
 
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
-    intern,
+    ffi, intern,
     prelude::*,
     types::{PyByteArray, PyBytes, PyDict, PyList, PyMapping, PyMemoryView, PyString, PyTuple},
 };
@@ -32,30 +32,44 @@ pub(crate) fn medium(name: &str) -> PyResult<Medium> {
 ///
 /// Raises `TypeError` for anything else; whatever the names and values say is no error.
 pub(crate) fn read(headers: &Bound<'_, PyAny>, medium: Medium) -> PyResult<List> {
+    read_with_holes(headers, medium).map(|(list, _)| list)
+}
+
+/// Reads headers as [`read`] does, and tells whether pairs were left out because one half of them
+/// is missing: confluent-kafka leaves such a hole where it could not decode a name.
+pub(crate) fn read_with_holes(
+    headers: &Bound<'_, PyAny>,
+    medium: Medium,
+) -> PyResult<(List, bool)> {
+    const WANTED: &str = "a list of (name, value) pairs or a mapping";
     let mut entries = Vec::new();
+    let mut has_holes = false;
     if headers.is_none() {
+        // No headers at all.
     } else if let Ok(mapping) = headers.cast::<PyMapping>() {
         for item in mapping.items()? {
             let (name, value) = item.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
             read_member(&name, &value, &mut entries)?;
         }
     } else if is_text(headers) {
-        return Err(wrong("headers", "a list of (name, value) pairs or a mapping", headers));
+        return Err(wrong("headers", WANTED, headers));
     } else {
-        let items = headers
-            .try_iter()
-            .map_err(|_| wrong("headers", "a list of (name, value) pairs or a mapping", headers))?;
+        let items = headers.try_iter().map_err(|_| wrong("headers", WANTED, headers))?;
         for (at, item) in items.enumerate() {
             let item = item?;
-            let (name, value) = pair(&item)
-                .ok_or_else(|| wrong(&format!("headers[{at}]"), "a (name, value) pair", &item))?;
-            entries.push((
-                bytes(&name).ok_or_else(|| name_is_wrong(&name))?,
-                read_value(&name, &value)?,
-            ));
+            match pair(&item) {
+                Pair::Whole(name, value) => {
+                    let own_name = bytes(&name).ok_or_else(|| name_is_wrong(&name))?;
+                    entries.push((own_name, read_value(&name, &value)?));
+                }
+                Pair::Hole => has_holes = true,
+                Pair::None => {
+                    return Err(wrong(&format!("headers[{at}]"), "a (name, value) pair", &item));
+                }
+            }
         }
     }
-    Ok(List::new(medium, entries))
+    Ok((List::new(medium, entries), has_holes))
 }
 
 fn read_member(
@@ -89,12 +103,37 @@ fn read_value(name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<Opt
     }
 }
 
-fn pair<'py>(item: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+enum Pair<'py> {
+    Whole(Bound<'py, PyAny>, Bound<'py, PyAny>),
+    Hole,
+    None,
+}
+
+fn pair<'py>(item: &Bound<'py, PyAny>) -> Pair<'py> {
     if let Ok(tuple) = item.cast::<PyTuple>() {
-        return tuple.extract().ok();
+        return match (tuple.len(), half(tuple, 0), half(tuple, 1)) {
+            (2, Some(name), Some(value)) => Pair::Whole(name, value),
+            (2, ..) => Pair::Hole,
+            _ => Pair::None,
+        };
     }
-    let [name, value] = item.cast::<PyList>().ok()?.iter().collect::<Vec<_>>().try_into().ok()?;
-    Some((name, value))
+    let items = item.cast::<PyList>().map(|list| list.iter().collect::<Vec<_>>());
+    match items.map(<[_; 2]>::try_from) {
+        Ok(Ok([name, value])) => Pair::Whole(name, value),
+        _ => Pair::None,
+    }
+}
+
+/// Returns an item of a tuple; nothing where the tuple is shorter or has a hole.
+#[expect(unsafe_code, reason = "pyo3 takes it for granted that a tuple has no holes")]
+fn half<'py>(tuple: &Bound<'py, PyTuple>, at: usize) -> Option<Bound<'py, PyAny>> {
+    if at >= tuple.len() {
+        return None;
+    }
+    let at = at.cast_signed();
+    // SAFETY: the tuple is alive and `at` is within it; the item is null or a borrowed reference,
+    // of which `from_borrowed_ptr_or_opt` makes `None` or a reference of our own.
+    unsafe { Bound::from_borrowed_ptr_or_opt(tuple.py(), ffi::PyTuple_GetItem(tuple.as_ptr(), at)) }
 }
 
 fn is_text(value: &Bound<'_, PyAny>) -> bool {

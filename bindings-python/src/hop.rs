@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::{prelude::*, types::PyList};
 use tracebaton::{
-    carrier::{CarrierMut, List, Medium},
+    carrier::{CarrierMut, Medium},
     error::ErrorKind,
     hop::{self, Recorder},
     propagate::{self, Propagation, Refusal},
@@ -211,7 +211,7 @@ pub(crate) fn process(
                 propagate::Extracted { baton: baton_of(baton)?, ..propagate::Extracted::default() }
             }
         },
-        None => extract(&propagation, message::headers(message)?),
+        None => extract(&propagation, message)?,
     };
     let hop = hop::Hop::process(Recorder::global(), &input, &extracted.baton);
     if let Some(linked) = extracted.linked {
@@ -221,12 +221,15 @@ pub(crate) fn process(
     Ok(Hop { hop, extracted, propagation, state: Mutex::default() })
 }
 
-fn extract(propagation: &Propagation, headers: Option<List>) -> propagate::Extracted {
-    match headers {
-        Some(list) => propagation.extract(&list),
-        None => propagate::Extracted {
-            refused: vec![Refusal { name: "headers".to_owned(), kind: ErrorKind::NotText }],
-            ..propagate::Extracted::default()
-        },
+fn extract(
+    propagation: &Propagation,
+    message: &Bound<'_, PyAny>,
+) -> PyResult<propagate::Extracted> {
+    let (list, is_damaged) = message::headers(message)?;
+    let mut extracted = propagation.extract(&list);
+    if is_damaged {
+        let refusal = Refusal { name: "headers".to_owned(), kind: ErrorKind::NotText };
+        extracted.refused.push(refusal);
     }
+    Ok(extracted)
 }

@@ -25,17 +25,30 @@ pub(crate) fn coordinates(
     })
 }
 
-/// Returns a message's headers; nothing where the client itself cannot read them: one whose key is
-/// not UTF-8 makes confluent-kafka raise.
+/// Returns a message's headers, and whether the client could not read some of them.
+///
+/// confluent-kafka raises once where a name is not UTF-8; from then on it returns a list whose
+/// pairs have holes, and code that unpacks those crashes the process. The message gets a list
+/// without them.
 ///
 /// # Errors
 ///
 /// Raises `TypeError` where the headers are of a type that no client uses.
-pub(crate) fn headers(message: &Bound<'_, PyAny>) -> PyResult<Option<List>> {
-    match field(message, "headers") {
-        Ok(found) => headers::read(&found, Medium::Kafka).map(Some),
-        Err(_) => Ok(None),
+pub(crate) fn headers(message: &Bound<'_, PyAny>) -> PyResult<(List, bool)> {
+    let (found, has_raised) = match field(message, "headers") {
+        Ok(found) => (found, false),
+        Err(_) => match field(message, "headers") {
+            Ok(found) => (found, true),
+            Err(_) => return Ok((List::new::<Vec<u8>, Vec<u8>>(Medium::Kafka, []), true)),
+        },
+    };
+    let (list, has_holes) = headers::read_with_holes(&found, Medium::Kafka)?;
+    if has_holes {
+        let whole = headers::write(list.clone(), Medium::Kafka, &found)?;
+        // Where a client has no such method, its list stays as it is.
+        let _ = message.call_method1("set_headers", (whole,));
     }
+    Ok((list, has_raised || has_holes))
 }
 
 /// Reads partition and offset of a delivery report or of the metadata a producer returns; nothing
