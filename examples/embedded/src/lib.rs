@@ -1,1 +1,15 @@
-//! To be filled.
+//! The whole relay on one machine: broker, ClickHouse, drilldown and the pipeline's services, as
+//! child processes that end with this one. The demo and the end-to-end tests share it.
+//!
+//! Nothing is installed: the broker is built from `examples/embedded/broker`, ClickHouse comes as a
+//! library out of an npm package. `KAFKA_BROKERS` and `CLICKHOUSE_URL` name real servers instead.
+
+mod child;
+mod layout;
+mod ports;
+mod stack;
+
+pub use child::Child;
+pub use layout::Layout;
+pub use ports::{Ports, free_port};
+pub use stack::{Service, Stack};

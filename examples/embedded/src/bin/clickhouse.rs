@@ -50,8 +50,17 @@ fn become_clickhouse(
     let serve = "SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; \
         SELECT * FROM file('/dev/stdin', 'LineAsString', 'line String') FORMAT Null";
     let arguments = [
-        "clickhouse", "--listen_host", "127.0.0.1", "--http_port", http, "--tcp_port", tcp,
-        "--path", folder, "--query", serve,
+        "clickhouse",
+        "--listen_host",
+        "127.0.0.1",
+        "--http_port",
+        http,
+        "--tcp_port",
+        tcp,
+        "--path",
+        folder,
+        "--query",
+        serve,
     ];
     let arguments = arguments.map(CString::new).into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut pointers: Vec<*mut c_char> =
