@@ -1,0 +1,115 @@
+//! Starting and stopping the export.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use napi::{Env, Task, bindgen_prelude::AsyncTask};
+use napi_derive::napi;
+use tracebaton::{
+    hop::{Counts, Recorder},
+    otlp::{Exporter, Options, ShutdownReport as Core},
+};
+
+use crate::baton::wrong;
+
+static EXPORTER: Mutex<Option<Exporter>> = Mutex::new(None);
+
+fn exporter() -> MutexGuard<'static, Option<Exporter>> {
+    EXPORTER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts the export, as the `OTEL_*` variables say; once it runs a further call changes nothing.
+///
+/// # Errors
+///
+/// Throws where a variable's value cannot be used, and names the variable.
+#[napi]
+pub fn init(service_name: Option<String>) -> napi::Result<()> {
+    let mut exporter = exporter();
+    if exporter.is_some() {
+        return Ok(());
+    }
+    let mut options = Options::from_env().map_err(|error| wrong(&error.to_string()))?;
+    options.service_name = options.service_name.or(service_name);
+    options.language = "nodejs";
+    let started = Exporter::start(Recorder::global(), &options);
+    *exporter = Some(started.map_err(|error| wrong(&error.to_string()))?);
+    Ok(())
+}
+
+/// How many spans, log lines and ledger events.
+#[napi(object, js_name = "Counts")]
+pub struct JsCounts {
+    /// Spans.
+    pub spans: i64,
+    /// Log lines.
+    pub logs: i64,
+    /// Ledger events.
+    pub ledger: i64,
+}
+
+impl From<Counts> for JsCounts {
+    fn from(counts: Counts) -> Self {
+        Self {
+            spans: counts.spans.cast_signed(),
+            logs: counts.logs.cast_signed(),
+            ledger: counts.ledger.cast_signed(),
+        }
+    }
+}
+
+/// What the export came to.
+#[napi(object)]
+pub struct ShutdownReport {
+    /// What the endpoint acknowledged.
+    pub exported: JsCounts,
+    /// What was given up.
+    pub dropped: JsCounts,
+    /// What was still held when the deadline came.
+    pub lost: JsCounts,
+}
+
+impl From<Core> for ShutdownReport {
+    fn from(report: Core) -> Self {
+        Self {
+            exported: report.exported.into(),
+            dropped: report.dropped.into(),
+            lost: report.lost.into(),
+        }
+    }
+}
+
+/// A shutdown on a thread of its own, so that the event loop goes on.
+pub struct Stop(Duration);
+
+impl Task for Stop {
+    type Output = Core;
+    type JsValue = ShutdownReport;
+
+    fn compute(&mut self) -> napi::Result<Core> {
+        Ok(stop(self.0))
+    }
+
+    fn resolve(&mut self, _: Env, report: Core) -> napi::Result<ShutdownReport> {
+        Ok(report.into())
+    }
+}
+
+fn stop(within: Duration) -> Core {
+    let running = exporter().take();
+    running.map(|exporter| exporter.shutdown(within)).unwrap_or_default()
+}
+
+/// Sends what is left within the deadline, and tells what came of it all.
+#[napi(ts_return_type = "Promise<ShutdownReport>")]
+pub fn shutdown(timeout_ms: u32) -> AsyncTask<Stop> {
+    AsyncTask::new(Stop(Duration::from_millis(u64::from(timeout_ms))))
+}
+
+/// As `shutdown`, but waits: for the moment at which the process ends.
+#[napi]
+pub fn shutdown_sync(timeout_ms: u32) -> ShutdownReport {
+    stop(Duration::from_millis(u64::from(timeout_ms))).into()
+}

@@ -1,0 +1,68 @@
+//! Log lines that carry the ids of the current hop.
+
+use std::io::Write;
+
+use napi_derive::napi;
+use serde_json::Value as Json;
+use tracebaton::hop::{Level, Log, Recorder, Value};
+
+use crate::{baton::wrong, hop::Hop};
+
+/// Writes a line to stdout and records it for export. `fields` is a JSON object; `text` asks for
+/// `[action] [trace_id=…] message` instead of JSON.
+///
+/// # Errors
+///
+/// Throws for a level that there is none of, or fields that are not an object.
+#[napi]
+pub fn log(
+    level: String,
+    action: Option<String>,
+    message: String,
+    fields: Option<String>,
+    hop: Option<&Hop>,
+    text: bool,
+) -> napi::Result<()> {
+    let level = match level.as_str() {
+        "trace" => Level::Trace,
+        "debug" => Level::Debug,
+        "info" => Level::Info,
+        "warn" => Level::Warn,
+        "error" => Level::Error,
+        _ => return Err(wrong("level must be trace, debug, info, warn or error")),
+    };
+    let fields = match fields.map(|text| serde_json::from_str(&text)) {
+        None => serde_json::Map::new(),
+        Some(Ok(Json::Object(fields))) => fields,
+        Some(_) => return Err(wrong("fields must be an object")),
+    };
+    let own = fields.iter().map(|(key, value)| (key.as_str(), attribute(value)));
+    let named = action.as_deref().filter(|_| !text).map(|action| ("action", action.into()));
+    let fields: Vec<(&str, Value<'_>)> = named.into_iter().chain(own).collect();
+    let log = Log { level, message: &message, fields: &fields };
+    let baton = hop.map(|hop| hop.0.baton());
+    let recorder = Recorder::global();
+    recorder.log(&log, baton);
+    let mut line = String::with_capacity(256);
+    if text {
+        log.write_text(action.as_deref().unwrap_or_default(), baton, &mut line);
+    } else {
+        log.write_json(recorder.service(), baton, &mut line);
+    }
+    // A stdout that is gone is no error of the line's writer.
+    let _ = std::io::stdout().lock().write_all(line.as_bytes());
+    Ok(())
+}
+
+fn attribute(value: &Json) -> Value<'_> {
+    match value {
+        Json::String(text) => text.as_str().into(),
+        Json::Bool(flag) => (*flag).into(),
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => whole.into(),
+            (_, Some(fraction)) => fraction.into(),
+            _ => number.to_string().into(),
+        },
+        Json::Null | Json::Array(_) | Json::Object(_) => value.to_string().into(),
+    }
+}

@@ -1,0 +1,77 @@
+//! Runs ClickHouse out of its shared library, and starts it again when it aborts.
+//!
+//! `clickhouse LIBCHDB HTTP_PORT TCP_PORT FOLDER` serves on 127.0.0.1 until its standard input ends.
+//! The library can abort when a client resets its connection in the middle of an insert; what was
+//! inserted before is there again after the restart.
+
+#![allow(unsafe_code, reason = "the library is called over its C interface")]
+
+use std::{
+    env,
+    ffi::{CString, c_char, c_int, c_void},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, ensure};
+
+/// Set in the process that is to become ClickHouse; its parent watches over it.
+const CHILD: &str = "TRACEBATON_CLICKHOUSE_CHILD";
+const MAX_RESTARTS: u32 = 20;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [library, http, tcp, folder] = &arguments[..] else {
+        anyhow::bail!("usage: clickhouse LIBCHDB HTTP_PORT TCP_PORT FOLDER");
+    };
+    if env::var_os(CHILD).is_some() {
+        return become_clickhouse(library, http, tcp, folder);
+    }
+    for _ in 0..MAX_RESTARTS {
+        let status = Command::new(env::current_exe()?).args(&arguments).env(CHILD, "1").status()?;
+        // An exit code is ClickHouse's own word; only a signal, an abort most likely, is not.
+        if let Some(code) = status.code().filter(|code| *code != 134) {
+            return Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)));
+        }
+        eprintln!("clickhouse ended by itself ({status}); starting it again");
+    }
+    anyhow::bail!("clickhouse ended by itself {MAX_RESTARTS} times")
+}
+
+fn become_clickhouse(
+    library: &str,
+    http: &str,
+    tcp: &str,
+    folder: &str,
+) -> anyhow::Result<ExitCode> {
+    type QueryCmdline = unsafe extern "C" fn(c_int, *mut *mut c_char) -> *mut c_void;
+    die_with_parent();
+    // The query never ends by itself: it reads standard input to the end, and the two listeners that
+    // it has started serve meanwhile.
+    let serve = "SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; \
+        SELECT * FROM file('/dev/stdin', 'LineAsString', 'line String') FORMAT Null";
+    let arguments = [
+        "clickhouse", "--listen_host", "127.0.0.1", "--http_port", http, "--tcp_port", tcp,
+        "--path", folder, "--query", serve,
+    ];
+    let arguments = arguments.map(CString::new).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut pointers: Vec<*mut c_char> =
+        arguments.iter().map(|text| text.as_ptr().cast_mut()).collect();
+    let count = c_int::try_from(pointers.len())?;
+    // SAFETY: loading runs the library's initialisers; it is the pinned one that the package manager
+    // verified, and nothing else runs in this process yet.
+    let loaded = unsafe { libloading::Library::new(library) };
+    let loaded = loaded.with_context(|| format!("cannot load {library}"))?;
+    // SAFETY: `chdb.h` declares the function with exactly this signature (its result is a pointer).
+    let query: libloading::Symbol<'_, QueryCmdline> = unsafe { loaded.get(b"chdb_query_cmdline") }
+        .context("the library has no chdb_query_cmdline")?;
+    // SAFETY: `pointers` holds `count` texts that end with NUL and outlive the call.
+    let result = unsafe { query(count, pointers.as_mut_ptr()) };
+    ensure!(!result.is_null(), "clickhouse could not start");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the kernel to end this process when its parent dies, also by SIGKILL.
+fn die_with_parent() {
+    // SAFETY: `prctl` with PR_SET_PDEATHSIG takes a signal number and touches no memory of ours.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };
+}
