@@ -52,8 +52,8 @@ impl Hop {
         topic: &str,
         existing: Option<Bound<'py, PyAny>>,
     ) -> PyResult<(hop::Output, Bound<'py, PyAny>)> {
-        let existing = existing.unwrap_or_else(|| PyList::empty(py).into_any());
-        let mut list = headers::read(&existing, Medium::Kafka)?;
+        let none = PyList::empty(py).into_any();
+        let mut list = headers::read(existing.as_ref().unwrap_or(&none), Medium::Kafka)?;
         let output = self.hop.output(topic);
         self.propagation.inject(output.baton(), &mut list);
         if self.state().is_dead_letter {
@@ -61,7 +61,7 @@ impl Hop {
                 list.set(name, &text);
             }
         }
-        Ok((output, headers::write(list, Medium::Kafka, &existing)?))
+        Ok((output, headers::write(list, Medium::Kafka, &none)?))
     }
 }
 
@@ -127,7 +127,7 @@ impl Hop {
         let at = state.waiting.iter().position(|output| output.topic() == topic);
         let output = at.map(|at| state.waiting.remove(at));
         drop(state);
-        output.map_or(Ok(()), |output| settle(output, err, msg))
+        output.map_or(Ok(()), |output| settle(output, err, msg).map(drop))
     }
 
     /// Sets an attribute of the span.

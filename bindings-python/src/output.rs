@@ -1,6 +1,6 @@
 //! One message on its way out of a hop.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::{exceptions::PyTypeError, prelude::*};
 use tracebaton::hop;
@@ -13,7 +13,12 @@ pub(crate) struct Output {
     topic: String,
     baton: Baton,
     headers: Py<PyAny>,
-    output: Mutex<Option<hop::Output>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    output: Option<hop::Output>,
+    is_delivered: bool,
 }
 
 impl Output {
@@ -23,13 +28,17 @@ impl Output {
             topic: output.topic().to_owned(),
             baton: Baton(output.baton().clone()),
             headers: headers.unbind(),
-            output: Mutex::new(Some(output)),
+            state: Mutex::new(State { output: Some(output), is_delivered: false }),
         }
     }
 
     /// Takes the core's handle; what is told of an output a second time changes nothing.
     fn take(&self) -> Option<hop::Output> {
-        self.output.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.state().output.take()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,9 +59,18 @@ impl Output {
         self.baton.clone()
     }
 
+    /// Whether the broker has it, as far as is known.
+    #[getter]
+    fn is_delivered(&self) -> bool {
+        self.state().is_delivered
+    }
+
     /// Takes confluent-kafka's delivery report.
     fn on_delivery(&self, err: &Bound<'_, PyAny>, msg: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.take().map_or(Ok(()), |output| settle(output, err, msg))
+        let Some(output) = self.take() else { return Ok(()) };
+        let is_delivered = settle(output, err, msg)?;
+        self.state().is_delivered = is_delivered;
+        Ok(())
     }
 
     /// Says where the broker put it: partition and offset, or the metadata that aiokafka and
@@ -68,6 +86,7 @@ impl Output {
         };
         if let (Some(output), Some((partition, offset))) = (self.take(), place) {
             output.delivered(partition, offset);
+            self.state().is_delivered = true;
         }
         Ok(())
     }
@@ -86,17 +105,21 @@ impl Output {
     }
 }
 
-/// Settles an output by a delivery report; without an acknowledgement it stays unconfirmed.
+/// Settles an output by a delivery report and tells whether the broker has it; without an
+/// acknowledgement it stays unconfirmed.
 pub(crate) fn settle(
     output: hop::Output,
     err: &Bound<'_, PyAny>,
     msg: &Bound<'_, PyAny>,
-) -> PyResult<()> {
+) -> PyResult<bool> {
     if !err.is_none() {
         let (kind, text) = value::error(err, "");
         output.undelivered(&kind, &text);
-    } else if let Some((partition, offset)) = message::place(msg)? {
+        return Ok(false);
+    }
+    let place = message::place(msg)?;
+    if let Some((partition, offset)) = place {
         output.delivered(partition, offset);
     }
-    Ok(())
+    Ok(place.is_some())
 }

@@ -209,11 +209,15 @@ class Output:
     @property
     def topic(self) -> str: ...
     @property
-    def headers(self) -> list[tuple[str, bytes]]:
+    def headers(self) -> list[tuple[str, Any]]:
         """The headers its message is to have: what was given, the baton, and of a dead letter why."""
 
     @property
     def baton(self) -> Baton: ...
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the broker has it, as far as is known."""
+
     def on_delivery(self, err: object, msg: Any) -> None:
         """Takes confluent-kafka's delivery report."""
 
@@ -237,10 +241,12 @@ class Hop:
     def baton(self) -> Baton: ...
     @property
     def extracted(self) -> Extracted: ...
-    def output(self, topic: str, headers: _Pairs | None = None) -> Output:
+    def output(self, topic: str, headers: _Pairs | _Mapping | None = None) -> Output:
         """Starts a message on its way out to `topic`."""
 
-    def headers(self, topic: str, headers: _Pairs | None = None) -> list[tuple[str, bytes]]:
+    def headers(
+        self, topic: str, headers: _Pairs | _Mapping | None = None
+    ) -> list[tuple[str, Any]]:
         """Returns the headers of one message to `topic`; hand `on_delivery` to the producer too."""
 
     def on_delivery(self, err: object, msg: Any) -> None:
