@@ -1,6 +1,7 @@
 """Reading and writing headers and payloads: the core's answers, in Python's shapes."""
 
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 import tracebaton
@@ -31,7 +32,8 @@ def test_bytes_text_and_pairs_as_lists_mean_the_same() -> None:
 
 
 def test_no_headers_are_no_baton() -> None:
-    for headers in (None, [], {}):
+    nothing: list[Any] = [None, [], {}]
+    for headers in nothing:
         found = tracebaton.extract(headers)
         assert (found.trace_id, found.source, found.refused) == (None, None, [])
 

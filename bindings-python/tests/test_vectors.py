@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,22 +50,31 @@ def passes(row: Row) -> bool:
     return any(agrees(expected, actual) for expected in allowed)
 
 
-def run(path: Path, capsys: pytest.CaptureFixture[str]) -> int:
+@pytest.fixture(scope="module")
+def passed() -> Iterator[list[bool]]:
+    """Collects every outcome, and prints how many there were."""
+    outcomes: list[bool] = []
+    yield outcomes
+    print(f"vectors: {sum(outcomes)}/{len(outcomes)}")
+
+
+def run(path: Path, passed: list[bool]) -> int:
     """Runs one file, prints its line, and returns how many rows were run."""
     lines = path.read_text(encoding="utf-8").split("\n")
     rows = [json.loads(line) for line in lines if line.strip()]
-    failed = [row.get("id", row.get("raw")) for row in rows if not passes(row)]
-    with capsys.disabled():
-        print(f"\n{path}: {len(rows) - len(failed)} of {len(rows)} passed {failed}", end="")
+    outcomes = [passes(row) for row in rows]
+    passed += outcomes
+    failed = [row.get("id", row.get("raw")) for row, good in zip(rows, outcomes) if not good]
+    print(f"{path}: {sum(outcomes)} of {len(rows)} passed {failed}")
     assert not failed
     return len(rows)
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_every_committed_vector_passes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(FOLDER / name, capsys) == COUNTS[name], "the committed file has changed"
+def test_every_committed_vector_passes(name: str, passed: list[bool]) -> None:
+    assert run(FOLDER / name, passed) == COUNTS[name], "the committed file has changed"
 
 
-def test_vectors_from_elsewhere_pass_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_vectors_from_elsewhere_pass_too(passed: list[bool]) -> None:
     for path in filter(None, os.environ.get("TRACEBATON_VECTORS", "").split(":")):
-        assert run(Path(path), capsys) > 0, f"{path} holds no vector"
+        assert run(Path(path), passed) > 0, f"{path} holds no vector"
