@@ -34,7 +34,7 @@ pub use ledger::{LedgerEvent, Range};
 pub use log::{Level, Log};
 pub use output::Output;
 pub use record::Hop;
-pub use recorder::{Counts, Recorder, Taken};
+pub use recorder::{Counts, Paused, Recorder, Taken};
 pub use span::{Link, SpanKind, SpanRecord, Status};
 pub use value::Value;
 
