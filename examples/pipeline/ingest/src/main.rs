@@ -11,7 +11,7 @@
 mod handler;
 mod records;
 
-use std::{env, net::SocketAddr, sync::Arc, time::Duration};
+use std::{env, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use hyper::server::conn::http1;
@@ -35,13 +35,16 @@ fn var(key: &str, default: &str) -> String {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let exporter = Exporter::from_env("ingest")?;
     tracebaton::log::init()?;
     let served = serve().await;
+    if let Err(error) = &served {
+        tracing::error!(reason = format!("{error:#}"), "gives up");
+    }
     let report = exporter.shutdown(Duration::from_secs(5));
     tracing::info!(%report, "stopped");
-    served
+    Ok(if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn serve() -> anyhow::Result<()> {

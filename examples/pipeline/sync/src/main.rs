@@ -12,7 +12,7 @@ mod batch;
 mod row;
 mod table;
 
-use std::{env, time::Duration};
+use std::{env, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use rdkafka::{
@@ -40,13 +40,16 @@ fn var(key: &str, default: &str) -> String {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let exporter = Exporter::from_env("sync")?;
     tracebaton::log::init()?;
     let ran = run().await;
+    if let Err(error) = &ran {
+        tracing::error!(reason = format!("{error:#}"), "gives up");
+    }
     let report = exporter.shutdown(Duration::from_secs(5));
     tracing::info!(%report, "stopped");
-    ran
+    Ok(if ran.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn run() -> anyhow::Result<()> {
@@ -66,6 +69,8 @@ async fn run() -> anyhow::Result<()> {
         .set("group.id", GROUP)
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")
+        // A member that crashed is given up soon: its partitions wait for no longer.
+        .set("session.timeout.ms", "10000")
         .create()?;
     consumer.subscribe(&[TOPIC])?;
     tracing::info!(topic = TOPIC, table = table::NAME, "ready");
@@ -104,7 +109,10 @@ async fn consume(
             // Offsets are committed only once every record of the batch is in the table or in the
             // dead-letter topic: what is not comes again.
             if sink.insert(&batch).await {
-                consumer.commit(&after(&batch)?, CommitMode::Sync)?;
+                // The partitions may be another member's by now; it gets the same messages again.
+                if let Err(error) = consumer.commit(&after(&batch)?, CommitMode::Sync) {
+                    tracing::warn!(%error, "cannot commit");
+                }
             }
             batch.clear();
         }
