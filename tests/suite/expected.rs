@@ -37,7 +37,7 @@ fn judge(json: Value) -> Event {
     let text = |key: &str| json.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let kind = text("type");
     let items = json.get("items").and_then(Value::as_array).map_or(0, Vec::len) as u64;
-    let end = if ["user_id", "occurred_at"].iter().any(|key| text(key).is_empty()) {
+    let end = if ["event_id", "type", "user_id", "occurred_at"].iter().any(|key| text(key).is_empty()) {
         End::Refused
     } else if kind == "heartbeat" {
         End::Filtered

@@ -5,14 +5,20 @@ use std::{env, path::PathBuf, time::Duration};
 use anyhow::{Context, bail};
 use tokio::{
     process::Command,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
-use crate::{child::Child, layout::Layout, part::Part, ports::Ports};
+use crate::{
+    child::Child,
+    layout::Layout,
+    part::Part,
+    ports::{Ports, hold},
+};
 
 const READY_WITHIN: Duration = Duration::from_secs(40);
 const LIBCHDB: &str =
     "examples/embedded/clickhouse/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so";
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const STOP_WITHIN: Duration = Duration::from_secs(15);
 
 /// The running relay.
@@ -97,14 +103,19 @@ impl Stack {
     async fn clickhouse_answers(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
         let client = self.clickhouse();
-        while let Err(error) = client.query("SELECT 1").fetch_one::<u8>().await {
+        loop {
+            let asked = timeout(ANSWERS_WITHIN, client.query("SELECT 1").fetch_one::<u8>()).await;
+            let error = match asked {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "no answer".to_owned(),
+            };
             self.child(Part::Clickhouse)?.check()?;
             if Instant::now() > deadline {
                 bail!("clickhouse does not answer at {}: {error}", self.clickhouse);
             }
             sleep(Duration::from_millis(50)).await;
         }
-        Ok(())
     }
 
     fn spawn(&mut self, part: Part) -> anyhow::Result<()> {
@@ -116,6 +127,10 @@ impl Stack {
     fn command(&self, part: Part) -> anyhow::Result<Command> {
         let command = match part {
             Part::Clickhouse => {
+                // It would go on without the port, and say so only in its own log.
+                for port in [self.ports.clickhouse_http, self.ports.clickhouse_tcp] {
+                    hold(port).with_context(|| format!("clickhouse: port {port} is in use"))?;
+                }
                 let mut command = Command::new(self.layout.binary("clickhouse")?);
                 command.arg(self.layout.built(LIBCHDB)?);
                 command.arg(self.ports.clickhouse_http.to_string());
