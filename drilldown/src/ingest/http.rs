@@ -4,7 +4,7 @@ use std::{borrow::Cow, io::Read, sync::Arc};
 
 use axum::{
     Router,
-    body::{Body, Bytes, to_bytes},
+    body::{Body, Bytes, HttpBody, to_bytes},
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -63,6 +63,10 @@ impl Format {
         };
         match self {
             Self::Protobuf => M::decode(body).map_err(|error| bad("protobuf", &error)),
+            // To serde an array is as good as an object; to the standard it is not.
+            Self::Json if !body.trim_ascii_start().starts_with(b"{") => {
+                Err(bad("JSON", &"it has to be an object"))
+            }
             Self::Json => serde_json::from_slice(body).map_err(|error| bad("JSON", &error)),
         }
     }
@@ -71,7 +75,18 @@ impl Format {
         let (content_type, body) = match self {
             Self::Protobuf => ("application/x-protobuf", message.encode_to_vec()),
             Self::Json => {
-                ("application/json", serde_json::to_vec(message).unwrap_or_else(|_| b"{}".into()))
+                let mut json = serde_json::to_value(message).unwrap_or_default();
+                if let Some(fields) = json.as_object_mut() {
+                    fields.retain(|_, value| !value.is_null());
+                }
+                // 64-bit numbers are text (ProtoJSON); these are all there are.
+                for count in ["/partialSuccess/rejectedSpans", "/partialSuccess/rejectedLogRecords"]
+                {
+                    if let Some(count) = json.pointer_mut(count) {
+                        *count = count.to_string().into();
+                    }
+                }
+                ("application/json", json.to_string().into_bytes())
             }
         };
         (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
@@ -94,8 +109,11 @@ where
         let what = "Content-Type has to be application/x-protobuf or application/json";
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("{what}\n")).into_response();
     };
-    let kept = match to_bytes(body, MAX_REQUEST).await {
-        Ok(bytes) => {
+    // What announces itself as too large need not be sent first.
+    let is_too_large = body.size_hint().lower() > MAX_REQUEST as u64;
+    let bytes = if is_too_large { None } else { to_bytes(body, MAX_REQUEST).await.ok() };
+    let kept = match bytes {
+        Some(bytes) => {
             let work = move || {
                 let message = format.read::<M>(&inflate(&headers, &bytes)?)?;
                 keep(&*store, convert(message))
@@ -107,7 +125,7 @@ where
             };
             tokio::task::spawn_blocking(work).await.unwrap_or_else(gave_up)
         }
-        Err(_) => Err(too_large()),
+        None => Err(too_large()),
     };
     match kept {
         Ok(rejected) => format.write(StatusCode::OK, &answer(rejected)),
