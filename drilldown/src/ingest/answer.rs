@@ -20,7 +20,7 @@ pub(super) struct Status {
 
 /// Answers spans; with nothing rejected the answer is empty.
 pub(super) fn traces(rejected: Rejected) -> ExportTraceServiceResponse {
-    let partial_success = (rejected.count > 0).then(|| ExportTracePartialSuccess {
+    let partial_success = (rejected.count > 0).then_some(ExportTracePartialSuccess {
         rejected_spans: rejected.count,
         error_message: rejected.why,
     });
@@ -29,7 +29,7 @@ pub(super) fn traces(rejected: Rejected) -> ExportTraceServiceResponse {
 
 /// Answers log records; with nothing rejected the answer is empty.
 pub(super) fn logs(rejected: Rejected) -> ExportLogsServiceResponse {
-    let partial_success = (rejected.count > 0).then(|| ExportLogsPartialSuccess {
+    let partial_success = (rejected.count > 0).then_some(ExportLogsPartialSuccess {
         rejected_log_records: rejected.count,
         error_message: rejected.why,
     });
