@@ -8,4 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(feature = "config")]
+mod configuration;
 mod vectors;
