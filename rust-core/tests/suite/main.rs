@@ -10,4 +10,11 @@
 
 #[cfg(feature = "config")]
 mod configuration;
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(feature = "log")]
+mod log;
+mod support;
+#[cfg(feature = "tower")]
+mod tower;
 mod vectors;
