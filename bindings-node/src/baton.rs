@@ -129,7 +129,7 @@ impl Extracted {
         self.0.source.as_ref().map(|source| Source {
             place: source.place.as_str().to_owned(),
             format: source.format.as_str().to_owned(),
-            name: source.name.clone(),
+            name: source.name.to_string(),
             is_trusted: source.is_trusted,
         })
     }
@@ -138,7 +138,7 @@ impl Extracted {
     #[napi(getter)]
     pub fn refused(&self) -> Vec<Refusal> {
         let refusal = |refusal: &propagate::Refusal| Refusal {
-            name: refusal.name.clone(),
+            name: refusal.name.to_string(),
             kind: refusal.kind.as_str().to_owned(),
         };
         self.0.refused.iter().map(refusal).collect()

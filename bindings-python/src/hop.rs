@@ -228,7 +228,7 @@ fn extract(
     let (list, is_damaged) = message::headers(message)?;
     let mut extracted = propagation.extract(&list);
     if is_damaged {
-        let refusal = Refusal { name: "headers".to_owned(), kind: ErrorKind::NotText };
+        let refusal = Refusal { name: "headers".into(), kind: ErrorKind::NotText };
         extracted.refused.push(refusal);
     }
     Ok(extracted)

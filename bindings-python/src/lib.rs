@@ -7,6 +7,8 @@ use pyo3::prelude::*;
 mod baton;
 mod current;
 mod errors;
+#[cfg(unix)]
+mod fork;
 mod headers;
 mod hop;
 mod lifecycle;

@@ -1,14 +1,14 @@
-//! Starting and stopping the export, and what becomes of it in a forked child.
+//! Starting and stopping the export.
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use pyo3::{prelude::*, types::PyDict, wrap_pyfunction};
+use pyo3::{prelude::*, wrap_pyfunction};
 use tracebaton::{
     hop::{self, Level, Recorder},
     otlp::{self, Exporter, Options},
@@ -23,15 +23,15 @@ use crate::{
 /// How long the interpreter's exit waits for what the application did not shut down itself.
 const AT_EXIT_MS: u64 = 2_000;
 
-struct Running {
-    exporter: Exporter,
-    options: Options,
+pub(crate) struct Running {
+    pub(crate) exporter: Arc<Exporter>,
+    pub(crate) options: Options,
 }
 
 static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 static HAS_HOOKS: AtomicBool = AtomicBool::new(false);
 
-fn running() -> MutexGuard<'static, Option<Running>> {
+pub(crate) fn running() -> MutexGuard<'static, Option<Running>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -68,10 +68,11 @@ pub(crate) fn init(
     options.language = "python";
     add_hooks(py)?;
     py.detach(|| {
-        let mut running = running();
-        drop(running.take());
-        let exporter = Exporter::start(Recorder::global(), &options)?;
-        *running = Some(Running { exporter, options });
+        let before = running().take();
+        drop(before);
+        let exporter = Arc::new(Exporter::start(Recorder::global(), &options)?);
+        let overtaken = running().replace(Running { exporter, options });
+        drop(overtaken);
         Ok(())
     })
     .map_err(|error| wrong_option(&error))?;
@@ -87,7 +88,11 @@ pub(crate) fn init(
 #[pyo3(signature = (timeout_ms=5_000))]
 pub(crate) fn flush(py: Python<'_>, timeout_ms: u64) -> bool {
     let within = Duration::from_millis(timeout_ms);
-    py.detach(|| running().as_ref().is_some_and(|running| running.exporter.flush(within)))
+    py.detach(|| {
+        // Waiting is done without the lock: a fork has to wait for it.
+        let exporter = running().as_ref().map(|running| running.exporter.clone());
+        exporter.is_some_and(|exporter| exporter.flush(within))
+    })
 }
 
 /// Sends what is left within the deadline, stops, and tells what came of it all.
@@ -95,7 +100,10 @@ pub(crate) fn flush(py: Python<'_>, timeout_ms: u64) -> bool {
 #[pyo3(signature = (timeout_ms=5_000))]
 pub(crate) fn shutdown(py: Python<'_>, timeout_ms: u64) -> ShutdownReport {
     let within = Duration::from_millis(timeout_ms);
-    let report = py.detach(|| running().take().map(|running| running.exporter.shutdown(within)));
+    let report = py.detach(|| {
+        let running = running().take();
+        running.map(|running| running.exporter.shutdown(within))
+    });
     ShutdownReport(report.unwrap_or_default())
 }
 
@@ -103,7 +111,7 @@ fn wrong_option(error: &otlp::OptionError) -> PyErr {
     ConfigError::new_err(error.to_string())
 }
 
-/// Registers, once, what is to happen at exit and in forked children.
+/// Registers, once, what is to happen at exit and around forks.
 fn add_hooks(py: Python<'_>) -> PyResult<()> {
     if HAS_HOOKS.swap(true, Ordering::Relaxed) {
         return Ok(());
@@ -111,34 +119,9 @@ fn add_hooks(py: Python<'_>) -> PyResult<()> {
     let module = PyModule::new(py, "tracebaton._native")?;
     let shutdown = wrap_pyfunction!(shutdown, &module)?;
     py.import("atexit")?.call_method1("register", (shutdown, AT_EXIT_MS))?;
-    let os = py.import("os")?;
-    // There is no fork on Windows.
-    if os.hasattr("register_at_fork")? {
-        let hooks = PyDict::new(py);
-        hooks.set_item("after_in_child", wrap_pyfunction!(after_fork, &module)?)?;
-        os.call_method("register_at_fork", (), Some(&hooks))?;
-    }
+    #[cfg(unix)]
+    crate::fork::add_hooks(&module)?;
     Ok(())
-}
-
-/// Starts the export anew: the parent's thread does not exist in the child, and what was recorded
-/// before the fork is the parent's to send.
-#[pyfunction]
-fn after_fork() {
-    let Ok(mut running) = RUNNING.try_lock() else { return };
-    let Some(Running { exporter, options }) = running.take() else { return };
-    // Joining a thread that is not there would wait for ever.
-    std::mem::forget(exporter);
-    let recorder = Recorder::global();
-    loop {
-        let taken = recorder.take();
-        recorder.settle(taken.spans.len() + taken.logs.len());
-        if taken.is_empty() {
-            break;
-        }
-    }
-    *running =
-        Exporter::start(recorder, &options).ok().map(|exporter| Running { exporter, options });
 }
 
 /// How many spans, log lines and ledger events.

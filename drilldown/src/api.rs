@@ -39,7 +39,7 @@ async fn logs(State(store): State<Shared>, Path(text): Path<String>) -> Response
 }
 
 async fn diagnosis(State(store): State<Shared>, Path(text): Path<String>) -> Response {
-    answer(move || diagnose::diagnose(&*store, &text)).await
+    answer(move || diagnose::diagnose(&*store, &text, id::now())).await
 }
 
 async fn by_id<T: Serialize + Send + 'static>(

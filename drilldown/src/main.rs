@@ -13,7 +13,7 @@ use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use client::Source;
-use query::{diagnose, trace};
+use query::{absent, diagnose, trace};
 use serde::Serialize;
 use store::Store;
 
@@ -130,8 +130,8 @@ async fn answer(question: Question, ask: Ask) -> anyhow::Result<ExitCode> {
         }
         Ask::Diagnose => {
             let diagnosis = match &store {
-                Some(store) => diagnose::diagnose(store, &id).map_err(wrong)?,
-                None if query::id::resolve(&id).is_err() => diagnose::malformed(&id),
+                Some(store) => diagnose::diagnose(store, &id, query::id::now()).map_err(wrong)?,
+                None if query::id::resolve(&id).is_err() => absent::malformed(&id),
                 None => {
                     let answer: diagnose::Diagnosis = source.ask(&id, "/diagnosis").await?;
                     diagnose::Diagnosis { id: id.clone(), ..answer }

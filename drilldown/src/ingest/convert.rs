@@ -38,7 +38,9 @@ pub(super) fn logs(request: ExportLogsServiceRequest) -> Delivery {
                 "tracebaton.dropped" => delivery.dropped.push(Dropped {
                     time: time(log.time_unix_nano, log.observed_time_unix_nano),
                     service: service.clone(),
-                    ledger: number(&attributes, "tracebaton.dropped.ledger").unwrap_or(0),
+                    ledger: number(&attributes, "tracebaton.dropped.ledger")
+                        .unwrap_or(0)
+                        .clamp(0, u32::MAX.into()),
                 }),
                 _ => delivery.logs.push(read_log(log, attributes, &service)),
             }
@@ -63,8 +65,8 @@ fn read_span(span: WireSpan, service: &str) -> Span {
         name: span.name,
         kind: kind.to_owned(),
         service: service.to_owned(),
-        start: span.start_time_unix_nano.cast_signed(),
-        end: span.end_time_unix_nano.cast_signed(),
+        start: time(span.start_time_unix_nano, 0),
+        end: time(span.end_time_unix_nano, 0),
         is_error: status.code() == StatusCode::Error,
         status_message: status.message,
         attributes: attributes(span.attributes),
@@ -99,7 +101,9 @@ fn read_log(log: LogRecord, attributes: Attributes, service: &str) -> LogLine {
 
 fn read_hop(log: &LogRecord, attributes: &Attributes, service: &str) -> HopEvent {
     let text = |key| attributes.get(key).and_then(Json::as_str).map(str::to_owned);
-    let count = |key| number(attributes, key).unwrap_or(0);
+    // Anybody may send anything: kept within bounds, numbers can be added up without a thought.
+    let count = |key| number(attributes, key).unwrap_or(0).clamp(0, u32::MAX.into());
+    let place = |key| number(attributes, key).filter(|place| (0..1 << 60).contains(place));
     let members = text("tracebaton.batch.traces").unwrap_or_default();
     let members = members.as_bytes().chunks_exact(32);
     HopEvent {
@@ -117,13 +121,13 @@ fn read_hop(log: &LogRecord, attributes: &Attributes, service: &str) -> HopEvent
         emitted: count("tracebaton.records.emitted"),
         unconfirmed: count("tracebaton.outputs.unconfirmed"),
         topic: text("messaging.destination.name"),
-        partition: number(attributes, "messaging.destination.partition.id"),
-        first: number(attributes, "messaging.kafka.offset"),
-        last: number(attributes, "tracebaton.offset.last"),
+        partition: place("messaging.destination.partition.id"),
+        first: place("messaging.kafka.offset"),
+        last: place("tracebaton.offset.last"),
         group: text("messaging.consumer.group.name"),
         reason: text("tracebaton.reason"),
         error_type: text("error.type"),
-        attempt: number(attributes, "tracebaton.attempt").unwrap_or(1),
+        attempt: count("tracebaton.attempt").max(1),
         batch_id: text("tracebaton.batch.id"),
         members: members.map(|id| String::from_utf8_lossy(id).into_owned()).collect(),
         is_dead_letter: attributes.get("tracebaton.dead_letter") == Some(&Json::Bool(true)),
@@ -162,7 +166,7 @@ fn any(value: AnyValue) -> Json {
 }
 
 fn time(own: u64, observed: u64) -> i64 {
-    if own == 0 { observed.cast_signed() } else { own.cast_signed() }
+    i64::try_from(if own == 0 { observed } else { own }).unwrap_or(i64::MAX)
 }
 
 fn id(bytes: &[u8]) -> Option<String> {

@@ -1,69 +1,16 @@
-//! The verdict: which hop lost the record, and on what evidence.
+//! The diagnosis: which hop lost the record, and on what evidence.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tracebaton::TraceId;
 
 use super::{
-    id,
+    absent, id,
+    inputs::Fate,
     ledger::{self, Branch, Ledger},
+    verdict::Verdict,
 };
 use crate::store::{Error, Store};
-
-/// What became of a trace, from the worst to the best.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum Verdict {
-    /// A transform failed and no dead-letter topic has the record.
-    TransformFailedLost,
-    /// Records were sent, the group went past them, and there is no evidence that it saw them.
-    LostBetweenHops,
-    /// The request was refused.
-    RejectedHttp,
-    /// Some records of the request went on, others were refused.
-    PartialProduce,
-    /// The sink could not map the record or the table would not have it.
-    DroppedAtMapping,
-    /// A transform failed, and a dead-letter topic has the record.
-    TransformFailedDlq,
-    /// A record was inserted more than once.
-    Duplicated,
-    /// A batch cannot get in, and is being tried again.
-    BatchBlocked,
-    /// A batch is on its way in.
-    BatchPending,
-    /// The group has not come to the record yet, or nobody reads the topic.
-    ProducedNotConsumed,
-    /// There is not enough evidence.
-    Inconclusive,
-    /// The text is not an id.
-    IdMalformed,
-    /// The id says it was made later than now.
-    IdInFuture,
-    /// The id was made before the oldest evidence that is kept.
-    BeforeRetention,
-    /// Nothing is known of this id.
-    UnknownId,
-    /// Every record was left out on purpose.
-    Filtered,
-    /// Every record that was to get in is in.
-    Inserted,
-}
-
-impl Verdict {
-    /// Returns the exit code of `tracebaton diagnose`: 0 as intended, 10 lost or refused, 11 in the
-    /// dead letters, 12 in part or twice, 13 on its way, 14 unknown, 15 not enough evidence.
-    pub(crate) fn exit_code(self) -> u8 {
-        match self {
-            Self::Inserted | Self::Filtered => 0,
-            Self::TransformFailedLost | Self::LostBetweenHops | Self::RejectedHttp => 10,
-            Self::DroppedAtMapping | Self::TransformFailedDlq => 11,
-            Self::PartialProduce | Self::Duplicated => 12,
-            Self::BatchBlocked | Self::BatchPending | Self::ProducedNotConsumed => 13,
-            Self::UnknownId | Self::BeforeRetention | Self::IdInFuture | Self::IdMalformed => 14,
-            Self::Inconclusive => 15,
-        }
-    }
-}
 
 /// A verdict with its evidence.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -86,35 +33,26 @@ pub(crate) struct Finding {
     pub(crate) evidence: String,
 }
 
-/// Decides what became of a trace.
-pub(crate) fn diagnose(store: &dyn Store, text: &str) -> Result<Diagnosis, Error> {
+/// Decides what became of a trace, as far as is known at `now`, in nanoseconds since 1970.
+pub(crate) fn diagnose(store: &dyn Store, text: &str, now: i64) -> Result<Diagnosis, Error> {
     let id = match id::resolve(text) {
         Ok(id) => id,
-        Err(_) => return Ok(malformed(text)),
+        Err(_) => return Ok(absent::malformed(text)),
     };
-    let ledger = ledger::read(store, &id.to_string())?;
+    let mut ledger = ledger::read(store, &id.to_string(), now)?;
     if ledger.received.is_empty() && ledger.branches.is_empty() && ledger.undelivered.is_empty() {
-        return absent(store, text, id);
+        return absent::explain(store, text, id, now);
     }
-    let mut findings = Vec::new();
-    of_requests(&ledger, &mut findings);
-    for branch in &ledger.branches {
-        of_branch(store, branch, &mut findings)?;
+    let mut dropped: BTreeMap<String, i64> = BTreeMap::new();
+    for row in store.dropped(ledger.first_heard)?.into_iter().filter(|row| row.ledger > 0) {
+        *dropped.entry(row.service).or_default() += row.ledger;
     }
-    if findings.is_empty() {
-        let evidence = "no hop after the request has told what it did: no `send`, `process` or \
-            `insert` event has this trace"
-            .to_owned();
-        let hop = ledger.received.first().map(|event| event.name.clone()).unwrap_or_default();
-        findings.push(Finding { verdict: Verdict::Inconclusive, hop, evidence });
-    }
-    let dropped: i64 = store.dropped(first_time(&ledger))?.iter().map(|row| row.ledger).sum();
-    if dropped > 0 {
-        let evidence =
-            format!("{dropped} ledger events were dropped by their senders since this trace began");
-        let (verdict, hop) = (Verdict::Inconclusive, "export".to_owned());
-        findings.push(Finding { verdict, hop, evidence });
-    }
+    let mut findings = of_requests(&ledger);
+    let of_branches: Vec<Vec<Finding>> =
+        ledger.branches.iter().map(|branch| of_branch(branch, now, &dropped)).collect();
+    settle(&mut ledger.branches, &of_branches);
+    findings.extend(of_branches.into_iter().flatten());
+    findings.extend(untold(&ledger, &findings));
     findings.sort_by_key(|finding| finding.verdict);
     let (verdict, summary) = match findings.first() {
         Some(worst) => (worst.verdict, format!("{}: {}", worst.hop, worst.evidence)),
@@ -124,17 +62,8 @@ pub(crate) fn diagnose(store: &dyn Store, text: &str) -> Result<Diagnosis, Error
     Ok(Diagnosis { id: text.to_owned(), trace_id, verdict, summary, findings, ledger })
 }
 
-/// Explains what is wrong with a text that is not an id.
-pub(crate) fn malformed(text: &str) -> Diagnosis {
-    let what = id::resolve(text).err().unwrap_or_default();
-    only(text, None, Verdict::IdMalformed, what)
-}
-
-fn first_time(ledger: &Ledger) -> i64 {
-    ledger.received.iter().map(|event| event.time).min().unwrap_or(ledger.last_heard)
-}
-
-fn of_requests(ledger: &Ledger, findings: &mut Vec<Finding>) {
+fn of_requests(ledger: &Ledger) -> Vec<Finding> {
+    let mut findings = Vec::new();
     for event in &ledger.received {
         let status = event.http_status.map_or(String::new(), |code| format!("HTTP {code}, "));
         let reason = event.reason.as_deref().unwrap_or("no reason given");
@@ -148,142 +77,197 @@ fn of_requests(ledger: &Ledger, findings: &mut Vec<Finding>) {
         let hop = format!("{} {}", event.service, event.name);
         findings.push(Finding { verdict, hop, evidence });
     }
-    for (topic, count, reason) in &ledger.undelivered {
-        let evidence = format!("{count} not taken by the broker: {reason}");
-        let hop = format!("send {topic}");
+    for undelivered in &ledger.undelivered {
+        let evidence =
+            format!("{} not taken by the broker: {}", undelivered.records, undelivered.reason);
+        let hop = format!("send {}", undelivered.topic);
         findings.push(Finding { verdict: Verdict::PartialProduce, hop, evidence });
     }
+    findings
 }
 
-fn of_branch(store: &dyn Store, branch: &Branch, findings: &mut Vec<Finding>) -> Result<(), Error> {
-    let hop = match (branch.group.as_str(), branch.kind.as_str()) {
+/// Names a hop: the group, what it does, and where it reads.
+fn name(branch: &Branch) -> String {
+    match (branch.group.as_str(), branch.kind.as_str()) {
         ("", _) => branch.topic.clone(),
         (group, "") => format!("{group} ({})", branch.topic),
         (group, kind) => format!("{group} ({kind} {})", branch.topic),
-    };
-    let mut found = |verdict, evidence| {
-        findings.push(Finding { verdict, hop: hop.clone(), evidence });
-    };
-    let reasons = match branch.reasons.as_slice() {
-        [] => String::new(),
-        reasons => format!(": {}", reasons.join("; ")),
+    }
+}
+
+fn of_branch(branch: &Branch, now: i64, dropped: &BTreeMap<String, i64>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut found = |records: i64, verdict, evidence: String| {
+        if records > 0 {
+            findings.push(Finding { verdict, hop: name(branch), evidence });
+        }
     };
     let is_sink = branch.kind == "insert";
-    if branch.failed > 0 {
-        let verdict =
-            if is_sink { Verdict::DroppedAtMapping } else { Verdict::TransformFailedLost };
-        found(verdict, format!("{} failed and nothing else took them{reasons}", branch.failed));
+    let at_sink = |sink, transform| if is_sink { sink } else { transform };
+    let failed = at_sink(Verdict::DroppedAtMapping, Verdict::TransformFailedLost);
+    let reasons = reasons(branch, Fate::Failed);
+    let evidence = format!("{} failed and nothing else took them{reasons}", branch.failed);
+    found(branch.failed, failed, evidence);
+
+    // What a service had to drop of its ledger may be just what is missing here.
+    let (verdict, why) = match dropped.get(&branch.service) {
+        Some(events) => {
+            let why = format!(
+                "{} dropped {events} ledger events since, and what it did with them may be among \
+                 those",
+                branch.service
+            );
+            (Verdict::Inconclusive, why)
+        }
+        None => (
+            Verdict::LostBetweenHops,
+            format!("a loss, or evidence that never arrived; {}", last_heard(branch, now)),
+        ),
+    };
+    let evidence = format!(
+        "{} of {} records were sent and the group went past them without a trace of them: {why}",
+        branch.unseen, branch.emitted
+    );
+    found(branch.unseen, verdict, evidence);
+
+    let dead = at_sink(Verdict::DroppedAtMapping, Verdict::TransformFailedDlq);
+    let reasons = self::reasons(branch, Fate::DeadLettered);
+    found(
+        branch.dead_lettered,
+        dead,
+        format!("{} sent to the dead letters{reasons}", branch.dead_lettered),
+    );
+
+    let batches = list(&branch.batches);
+    let evidence = match is_sink {
+        true => format!("{} inserted again, by batches {batches}", branch.duplicated),
+        false => format!("{} processed again and sent on again", branch.duplicated),
+    };
+    found(branch.duplicated, Verdict::Duplicated, evidence);
+
+    let reasons = self::reasons(branch, Fate::Pending);
+    let pending = if reasons.is_empty() { Verdict::BatchPending } else { Verdict::BatchBlocked };
+    found(branch.pending, pending, format!("{} on their way{reasons}", branch.pending));
+
+    let who = match branch.group.as_str() {
+        "" => "no consumer group has ever read this topic".to_owned(),
+        _ => last_heard(branch, now),
+    };
+    let evidence = format!("{} not read yet; {who}", branch.waiting);
+    found(branch.waiting, Verdict::ProducedNotConsumed, evidence);
+
+    let reasons = self::reasons(branch, Fate::Filtered);
+    let evidence = format!("{} left out on purpose{reasons}", branch.filtered);
+    found(branch.filtered, Verdict::Filtered, evidence);
+    if is_sink {
+        let evidence = format!("{} inserted, batch {batches}", branch.passed);
+        found(branch.passed, Verdict::Inserted, evidence);
     }
-    if branch.unseen > 0 {
-        let silent = who_was_silent(store, branch)?;
+    findings
+}
+
+/// Gives each branch the worst of what was found at it and on the way from it on.
+fn settle(branches: &mut [Branch], findings: &[Vec<Finding>]) {
+    let own = |at: usize| findings.get(at).into_iter().flatten().map(|finding| finding.verdict);
+    let mut verdicts = Vec::new();
+    for at in 0..branches.len() {
+        let (mut seen, mut open) = (BTreeSet::from([at]), vec![at]);
+        let mut worst: Option<Verdict> = None;
+        while let Some(next) = open.pop() {
+            worst = worst.into_iter().chain(own(next)).min();
+            let Some(branch) = branches.get(next) else { continue };
+            let below = (0..).zip(branches.iter());
+            let below = below.filter(|(_, other)| branch.sends_to.contains(&other.topic));
+            open.extend(below.map(|(other, _)| other).filter(|other| seen.insert(*other)));
+        }
+        verdicts.push(worst);
+    }
+    for (branch, verdict) in branches.iter_mut().zip(verdicts) {
+        branch.verdict = verdict;
+    }
+}
+
+/// Names what no hop has told: outputs that nobody saw again, records that end without a word.
+fn untold(ledger: &Ledger, findings: &[Finding]) -> Vec<Finding> {
+    let mut missing = Vec::new();
+    let mut found = |hop: String, evidence: String| {
+        missing.push(Finding { verdict: Verdict::Inconclusive, hop, evidence });
+    };
+    // What was read of a topic without a `send` is where the unconfirmed outputs went.
+    let mut unsent: BTreeMap<&str, i64> = BTreeMap::new();
+    for branch in &ledger.branches {
+        let more = unsent.entry(&branch.topic).or_default();
+        *more = (*more).max(branch.records_in - branch.emitted);
+    }
+    let arrived: i64 = unsent.values().sum();
+    let of_request = |ledger: &Ledger| {
+        ledger.received.first().map(|event| format!("{} {}", event.service, event.name))
+    };
+    let unconfirmed = ledger.branches.iter().map(|branch| (name(branch), branch.unconfirmed));
+    let requests = (of_request(ledger).unwrap_or_default(), ledger.unconfirmed);
+    let unconfirmed: Vec<(String, i64)> =
+        std::iter::once(requests).chain(unconfirmed).filter(|(_, outputs)| *outputs > 0).collect();
+    let outputs: i64 = unconfirmed.iter().map(|(_, outputs)| outputs).sum();
+    if outputs > arrived {
+        for (hop, outputs) in unconfirmed {
+            found(
+                hop,
+                format!("{outputs} sent on; no `send` event tells whether they were delivered"),
+            );
+        }
+    }
+    let is_inserted = findings.iter().any(|finding| finding.verdict == Verdict::Inserted);
+    let ends = ledger.branches.iter().filter(|branch| {
+        branch.kind != "insert" && branch.sends_to.is_empty() && branch.unconfirmed == 0
+    });
+    for branch in ends.filter(|branch| branch.passed > 0 && !is_inserted) {
         let evidence = format!(
-            "{} of {} records were sent and the group went past them without a trace of them: a \
-             loss, or evidence that never arrived{silent}",
-            branch.unseen, branch.emitted
+            "{} passed, and no `send` or `insert` event tells what became of them after that",
+            branch.passed
         );
-        found(Verdict::LostBetweenHops, evidence);
+        found(name(branch), evidence);
     }
-    if branch.dead_lettered > 0 {
-        let verdict = if is_sink { Verdict::DroppedAtMapping } else { Verdict::TransformFailedDlq };
-        found(verdict, format!("{} sent to the dead letters{reasons}", branch.dead_lettered));
+    if findings.is_empty() && missing.is_empty() {
+        let evidence = "no hop after the request has told what it did: no `send`, `process` or \
+            `insert` event has this trace";
+        missing.push(Finding {
+            verdict: Verdict::Inconclusive,
+            hop: of_request(ledger).unwrap_or_default(),
+            evidence: evidence.to_owned(),
+        });
     }
-    if branch.duplicated > 0 {
-        let batches = branch.batches.join(", ");
-        let evidence = format!("{} inserted again, by batches {batches}", branch.duplicated);
-        found(Verdict::Duplicated, evidence);
+    missing
+}
+
+/// Writes the reasons of a fate, with counts where there are several.
+fn reasons(branch: &Branch, fate: Fate) -> String {
+    let reasons: Vec<_> = branch.reasons.iter().filter(|reason| reason.fate == fate).collect();
+    match reasons.as_slice() {
+        [] => String::new(),
+        [only] => format!(": {}", only.reason),
+        several => {
+            let texts: Vec<String> = several
+                .iter()
+                .map(|reason| format!("{} × {}", reason.records, reason.reason))
+                .collect();
+            format!(": {}", list(&texts))
+        }
     }
-    if branch.pending > 0 {
-        let is_blocked = !branch.reasons.is_empty();
-        let verdict = if is_blocked { Verdict::BatchBlocked } else { Verdict::BatchPending };
-        found(verdict, format!("{} on their way{reasons}", branch.pending));
+}
+
+/// Joins the first few of a list, and says how many are left out.
+fn list(texts: &[String]) -> String {
+    let shown = texts.get(..5).unwrap_or(texts);
+    match texts.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
-    if branch.waiting > 0 {
-        let who = if branch.group.is_empty() {
-            "no consumer group has ever read this topic".to_owned()
-        } else {
-            who_was_silent(store, branch)?.trim_start_matches("; ").to_owned()
-        };
-        found(Verdict::ProducedNotConsumed, format!("{} not read yet; {who}", branch.waiting));
-    }
-    if branch.filtered > 0 {
-        found(Verdict::Filtered, format!("{} left out on purpose{reasons}", branch.filtered));
-    }
-    if is_sink && branch.passed > 0 {
-        let batches = branch.batches.join(", ");
-        found(Verdict::Inserted, format!("{} inserted, batch {batches}", branch.passed));
-    }
-    Ok(())
 }
 
 /// Says who of the group was heard last, and when.
-fn who_was_silent(store: &dyn Store, branch: &Branch) -> Result<String, Error> {
-    let mut last = None;
-    for partition in 0..64 {
-        let position = store.position(&branch.topic, &branch.group, partition)?;
-        last = last.max(position.map(|position| (position.time, position.service)));
-    }
-    Ok(match last {
-        Some((time, service)) => {
-            let ago = (id::now() - time) / 1_000_000_000;
-            format!("; {service} was heard last {ago} s ago")
-        }
-        None => "; the group was never heard".to_owned(),
-    })
-}
-
-/// Explains why nothing is found.
-fn absent(store: &dyn Store, text: &str, id: TraceId) -> Result<Diagnosis, Error> {
-    let has_more =
-        !store.logs(&id.to_string())?.is_empty() || !store.spans(&id.to_string())?.is_empty();
-    let (verdict, what) = if has_more {
-        let what = "there are spans or log lines of this trace, and no ledger event: its services do \
-            not record hops";
-        (Verdict::Inconclusive, what.to_owned())
-    } else {
-        match id::made_at(id) {
-            Some(made) if made > id::now() + 60_000_000_000 => {
-                (Verdict::IdInFuture, "the id says it was made later than now".to_owned())
-            }
-            Some(made) => {
-                let ago = (id::now() - made) / 1_000_000_000;
-                match store.oldest()? {
-                    Some(oldest) if oldest > made + 60_000_000_000 => {
-                        let what = format!(
-                            "the id was made {ago} s ago; the oldest evidence here is younger"
-                        );
-                        (Verdict::BeforeRetention, what)
-                    }
-                    _ => (Verdict::UnknownId, heard_around(store, made, ago)?),
-                }
-            }
-            None => {
-                let what = "no evidence has this id, and it does not tell when it was made";
-                (Verdict::UnknownId, what.to_owned())
-            }
-        }
-    };
-    Ok(only(text, Some(id.to_string()), verdict, what))
-}
-
-fn heard_around(store: &dyn Store, made: i64, ago: i64) -> Result<String, Error> {
-    let minute = 60_000_000_000;
-    let heard = store.heard(made - minute, made + minute)?;
-    let names: Vec<String> = heard.into_iter().map(|(service, _)| service).collect();
-    let who = match names.as_slice() {
-        [] => "no service was heard then: their export was down, or goes elsewhere".to_owned(),
-        names => format!("heard then were {}, with other ids", names.join(", ")),
-    };
-    Ok(format!("the id was made {ago} s ago; {who}"))
-}
-
-fn only(text: &str, trace_id: Option<String>, verdict: Verdict, what: String) -> Diagnosis {
-    let finding = Finding { verdict, hop: String::new(), evidence: what.clone() };
-    Diagnosis {
-        id: text.to_owned(),
-        trace_id,
-        verdict,
-        summary: what,
-        findings: vec![finding],
-        ledger: Ledger::default(),
+fn last_heard(branch: &Branch, now: i64) -> String {
+    match branch.last_heard {
+        0 => "the group was never heard".to_owned(),
+        time => format!("{} was heard last {} s ago", branch.service, (now - time) / 1_000_000_000),
     }
 }

@@ -4,6 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::{
+    between::{self, Progress},
+    inputs::{Fate, Inputs},
+    order,
+    verdict::Verdict,
+};
 use crate::{
     model::HopEvent,
     store::{Error, Store},
@@ -18,6 +24,10 @@ pub(crate) struct Branch {
     pub(crate) service: String,
     /// The hop's kind: `process` or `insert`; empty while nobody has read.
     pub(crate) kind: String,
+    /// What became of the records here and on the way from here on.
+    pub(crate) verdict: Option<Verdict>,
+    /// The topics its records went on to.
+    pub(crate) sends_to: Vec<String>,
     /// Records the topic got of this trace.
     pub(crate) emitted: i64,
     pub(crate) records_in: i64,
@@ -30,12 +40,36 @@ pub(crate) struct Branch {
     pub(crate) waiting: i64,
     /// Records that should have been read and of which there is no evidence.
     pub(crate) unseen: i64,
-    /// Records that were inserted more than once.
+    /// Records from before the group began to read, which are none of its business.
+    pub(crate) before: i64,
+    /// Records that passed more than once.
     pub(crate) duplicated: i64,
-    /// Outputs whose delivery nobody saw.
+    /// Outputs of whose delivery nobody told.
     pub(crate) unconfirmed: i64,
-    pub(crate) reasons: Vec<String>,
+    pub(crate) reasons: Vec<Reason>,
     pub(crate) batches: Vec<String>,
+    /// When the group was heard last, in nanoseconds since 1970; 0 for never.
+    pub(crate) last_heard: i64,
+    /// When the trace's first event here was, in nanoseconds since 1970.
+    pub(crate) first_seen: i64,
+}
+
+/// Why records met a fate.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Reason {
+    pub(crate) fate: Fate,
+    pub(crate) reason: String,
+    pub(crate) records: i64,
+}
+
+/// A record that no broker took.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Undelivered {
+    pub(crate) topic: String,
+    pub(crate) records: i64,
+    pub(crate) reason: String,
+    #[serde(skip)]
+    span_id: String,
 }
 
 /// What became of a trace's records, hop by hop.
@@ -43,31 +77,27 @@ pub(crate) struct Branch {
 pub(crate) struct Ledger {
     /// The events of requests received.
     pub(crate) received: Vec<HopEvent>,
-    /// Records that a `send` could not deliver, by topic and reason.
-    pub(crate) undelivered: Vec<(String, i64, String)>,
+    /// Records sent by requests of whose delivery nobody told.
+    pub(crate) unconfirmed: i64,
+    /// Records that a `send` could not deliver.
+    pub(crate) undelivered: Vec<Undelivered>,
+    /// One for every topic and group, in the order of the relay.
     pub(crate) branches: Vec<Branch>,
     /// Dead letters by topic.
     pub(crate) dead_letters: BTreeMap<String, i64>,
+    /// The moment of the trace's first event, in nanoseconds since 1970.
+    pub(crate) first_heard: i64,
     /// The moment of the trace's last event, in nanoseconds since 1970.
     pub(crate) last_heard: i64,
 }
 
-/// What is known of one input: the fate of its last attempt.
-struct Input<'e> {
-    event: &'e HopEvent,
-    records: i64,
-    passes: BTreeSet<&'e str>,
-}
-
-/// Partition, first and last offset of an input.
-type Place = (Option<i64>, Option<i64>, Option<i64>);
-type Inputs<'e> = BTreeMap<Place, Input<'e>>;
-
-/// Reads the ledger of a trace.
-pub(crate) fn read(store: &dyn Store, trace_id: &str) -> Result<Ledger, Error> {
+/// Reads the ledger of a trace as it stands at `now`, in nanoseconds since 1970.
+pub(crate) fn read(store: &dyn Store, trace_id: &str, now: i64) -> Result<Ledger, Error> {
     let events = store.hops(trace_id)?;
+    let times = || events.iter().map(|event| event.time);
     let mut ledger = Ledger {
-        last_heard: events.iter().map(|event| event.time).max().unwrap_or_default(),
+        first_heard: times().min().unwrap_or_default(),
+        last_heard: times().max().unwrap_or_default(),
         ..Ledger::default()
     };
     let mut sent: BTreeMap<&str, Vec<&HopEvent>> = BTreeMap::new();
@@ -76,10 +106,12 @@ pub(crate) fn read(store: &dyn Store, trace_id: &str) -> Result<Ledger, Error> {
         let topic = event.topic.as_deref().unwrap_or_default();
         match (event.kind.as_str(), event.group.as_deref()) {
             ("receive", _) => ledger.received.push(event.clone()),
-            ("send", _) if event.failed > 0 => {
-                let reason = event.reason.clone().unwrap_or_default();
-                ledger.undelivered.push((topic.to_owned(), event.failed, reason));
-            }
+            ("send", _) if event.failed > 0 => ledger.undelivered.push(Undelivered {
+                topic: topic.to_owned(),
+                records: event.failed,
+                reason: event.reason.clone().unwrap_or_default(),
+                span_id: event.span_id.clone(),
+            }),
             ("send", _) if event.is_dead_letter => {
                 *ledger.dead_letters.entry(topic.to_owned()).or_default() += event.emitted;
             }
@@ -87,107 +119,128 @@ pub(crate) fn read(store: &dyn Store, trace_id: &str) -> Result<Ledger, Error> {
             (_, group) => read.entry((topic, group.unwrap_or_default())).or_default().push(event),
         }
     }
-    let mut keys: BTreeSet<(String, String)> =
-        read.keys().map(|(topic, group)| ((*topic).to_owned(), (*group).to_owned())).collect();
-    for topic in sent.keys() {
-        let groups = store.groups(topic)?;
+    let topics: BTreeSet<&str> =
+        sent.keys().copied().chain(read.keys().map(|(topic, _)| *topic)).collect();
+    let delivered = Delivered::of(&events);
+    ledger.unconfirmed = ledger.received.iter().map(|event| delivered.lacks(event)).sum();
+    let mut made_good = BTreeSet::new();
+    for topic in topics {
+        let readers = store.readers(topic)?;
+        let of_trace = read.keys().filter(|key| key.0 == topic).map(|key| key.1);
+        let mut groups: BTreeSet<&str> =
+            of_trace.chain(readers.iter().map(|reader| reader.group.as_str())).collect();
         if groups.is_empty() {
-            keys.insert(((*topic).to_owned(), String::new()));
+            groups.insert("");
         }
-        keys.extend(groups.into_iter().map(|group| ((*topic).to_owned(), group)));
+        let sent = sent.get(topic).map_or(&[][..], Vec::as_slice);
+        for group in groups {
+            let read = read.get(&(topic, group)).map_or(&[][..], Vec::as_slice);
+            let inputs = Inputs::gather(trace_id, read, sent);
+            let readers = readers.iter().filter(|reader| reader.group == group).collect();
+            let mut branch = branch((topic, group), sent, &inputs, Progress { readers, now });
+            branch.unconfirmed = unconfirmed(&inputs, &delivered);
+            ledger.branches.push(branch);
+            let passed = inputs.iter().filter(|input| input.fate == Fate::Passed);
+            made_good
+                .extend(passed.flat_map(|input| input.spans.iter().map(|id| (*id).to_owned())));
+        }
     }
-    for (topic, group) in keys {
-        let sent = sent.get(topic.as_str()).map_or(&[][..], Vec::as_slice);
-        let read = read.get(&(topic.as_str(), group.as_str())).map_or(&[][..], Vec::as_slice);
-        ledger.branches.push(branch(store, trace_id, (&topic, &group), sent, read)?);
-    }
+    // What one attempt could not deliver, a later one did.
+    ledger.undelivered.retain(|undelivered| !made_good.contains(&undelivered.span_id));
+    order::arrange(&mut ledger.branches, &events);
+    drop_latecomers(&mut ledger.branches);
     Ok(ledger)
 }
 
 fn branch(
-    store: &dyn Store,
-    trace_id: &str,
     (topic, group): (&str, &str),
     sent: &[&HopEvent],
-    read: &[&HopEvent],
-) -> Result<Branch, Error> {
+    inputs: &Inputs<'_>,
+    progress: Progress<'_>,
+) -> Branch {
     let (topic, group) = (topic.to_owned(), group.to_owned());
     let mut branch = Branch { topic, group, ..Branch::default() };
-    let inputs = inputs(trace_id, read);
-    for input in inputs.values() {
+    let mut reasons: BTreeMap<(Fate, String), i64> = BTreeMap::new();
+    for input in inputs.iter() {
         let (event, records) = (input.event, input.records);
-        branch.service.clone_from(&event.service);
-        branch.kind.clone_from(&event.kind);
         branch.records_in += records;
-        // A batch's fates hold for all of its records alike: its counts are the trace's share.
-        match (event.passed > 0, event.filtered > 0, event.failed > 0, event.dead_lettered > 0) {
-            (true, ..) => branch.passed += records,
-            (_, true, ..) => branch.filtered += records,
-            (_, _, true, _) => branch.failed += records,
-            (.., true) => branch.dead_lettered += records,
-            _ => branch.pending += records,
-        }
+        *(match input.fate {
+            Fate::Passed => &mut branch.passed,
+            Fate::Filtered => &mut branch.filtered,
+            Fate::Failed => &mut branch.failed,
+            Fate::DeadLettered => &mut branch.dead_lettered,
+            Fate::Pending => &mut branch.pending,
+        }) += records;
         branch.duplicated += records * (input.passes.len() as i64 - 1).max(0);
-        branch.unconfirmed += event.unconfirmed;
         if let Some(reason) = &event.reason {
             let error_type = event.error_type.as_deref().map(|text| format!("{text}: "));
             let reason = format!("{}{reason}", error_type.unwrap_or_default());
-            if !branch.reasons.contains(&reason) {
-                branch.reasons.push(reason);
-            }
+            *reasons.entry((input.fate, reason)).or_default() += records;
         }
         branch.batches.extend(event.batch_id.clone());
     }
+    let mut events: Vec<&HopEvent> = inputs.iter().map(|input| input.event).collect();
+    events.sort_by_key(|event| event.time);
+    if let Some(latest) = events.last() {
+        branch.service.clone_from(&latest.service);
+        branch.kind.clone_from(&latest.kind);
+    }
+    branch.first_seen = events.iter().chain(sent).map(|event| event.time).min().unwrap_or_default();
+    branch.reasons = reasons
+        .into_iter()
+        .map(|((fate, reason), records)| Reason { fate, reason, records })
+        .collect();
     branch.batches.sort_unstable();
     branch.batches.dedup();
     branch.emitted = sent.iter().map(|event| event.emitted).sum();
-    for event in sent {
-        let (waiting, unseen) = between(store, &branch, event, &inputs)?;
-        branch.waiting += waiting;
-        branch.unseen += unseen;
-    }
-    Ok(branch)
-}
-
-/// Gathers the inputs of one group: a redelivery is the same input, whose last attempt counts.
-fn inputs<'e>(trace_id: &str, read: &[&'e HopEvent]) -> Inputs<'e> {
-    let mut inputs = BTreeMap::new();
-    for event in read {
-        let key = (event.partition, event.first, event.last);
-        let records = event.share_of(trace_id);
-        let input = inputs.entry(key).or_insert(Input { event, records, passes: BTreeSet::new() });
-        // Passed once is passed: a later attempt that failed cannot undo an insert.
-        if input.event.passed == 0 || event.passed > 0 {
-            input.event = event;
-        }
-        if event.kind == "insert" && event.passed > 0 {
-            input.passes.insert(event.batch_id.as_deref().unwrap_or_default());
+    if let Some(latest) = progress.readers.iter().max_by_key(|reader| reader.time) {
+        branch.last_heard = latest.time;
+        if branch.service.is_empty() {
+            branch.service.clone_from(&latest.service);
         }
     }
-    inputs
+    let missing = between::missing(sent, inputs, &progress);
+    (branch.waiting, branch.unseen) = (missing.waiting, missing.unseen);
+    branch.before = missing.before;
+    branch
 }
 
-/// Law 2 for the records of one `send`: those without an input are waiting or unseen.
-fn between(
-    store: &dyn Store,
-    branch: &Branch,
-    sent: &HopEvent,
-    inputs: &Inputs<'_>,
-) -> Result<(i64, i64), Error> {
-    let (Some(partition), Some(first)) = (sent.partition, sent.first) else { return Ok((0, 0)) };
-    let last = sent.last.unwrap_or(first);
-    let is_here = |key: &Place| {
-        let from = key.1.unwrap_or(i64::MAX);
-        let to = key.2.unwrap_or(from);
-        key.0 == Some(partition) && from <= last && to >= first
-    };
-    let seen: i64 =
-        inputs.iter().filter(|(key, _)| is_here(key)).map(|(_, input)| input.records).sum();
-    let missing = (sent.emitted - seen).max(0);
-    if missing == 0 {
-        return Ok((0, 0));
+/// How many records the `send` events say were delivered, by the hop they went out of.
+struct Delivered<'e>(BTreeMap<&'e str, i64>);
+
+impl<'e> Delivered<'e> {
+    fn of(events: &'e [HopEvent]) -> Self {
+        let mut delivered: BTreeMap<&str, i64> = BTreeMap::new();
+        for event in events.iter().filter(|event| event.kind == "send") {
+            *delivered.entry(&event.span_id).or_default() += event.emitted;
+        }
+        Self(delivered)
     }
-    let position = store.position(&branch.topic, &branch.group, partition)?;
-    let is_behind = position.is_none_or(|position| position.offset < last);
-    Ok(if is_behind { (missing, 0) } else { (0, missing) })
+
+    /// Returns how many outputs of a hop no `send` event speaks of.
+    fn lacks(&self, event: &HopEvent) -> i64 {
+        (event.emitted - self.0.get(event.span_id.as_str()).copied().unwrap_or(0)).max(0)
+    }
+}
+
+fn unconfirmed(inputs: &Inputs<'_>, delivered: &Delivered<'_>) -> i64 {
+    // An event that stands for several inputs has its outputs once.
+    let events: BTreeMap<&str, &HopEvent> =
+        inputs.iter().map(|input| (input.event.span_id.as_str(), input.event)).collect();
+    events.values().map(|event| delivered.lacks(event)).sum()
+}
+
+/// A group that began to read after a record was sent, and above it, owes nothing for it: a new
+/// reader is no loss. But whoever has read some of the trace owes all of it, and where nobody else
+/// reads the topic, nobody has the record.
+fn drop_latecomers(branches: &mut [Branch]) {
+    let is_late = |branch: &Branch| branch.records_in == 0 && branch.before == branch.emitted;
+    let in_time = branches.iter().filter(|branch| !is_late(branch));
+    let read: BTreeSet<String> = in_time.map(|branch| branch.topic.clone()).collect();
+    for branch in branches {
+        if !is_late(branch) || !read.contains(&branch.topic) {
+            branch.unseen += branch.before;
+            branch.before = 0;
+        }
+    }
 }

@@ -1,6 +1,13 @@
 //! Questions to the store: what the CLI and the API both speak.
 
+pub(crate) mod absent;
+mod between;
 pub(crate) mod diagnose;
 pub(crate) mod id;
+mod inputs;
 pub(crate) mod ledger;
+mod order;
+#[cfg(test)]
+mod tests;
 pub(crate) mod trace;
+pub(crate) mod verdict;

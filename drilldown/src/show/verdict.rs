@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::text::plain;
-use crate::query::diagnose::{Diagnosis, Verdict};
+use crate::query::{diagnose::Diagnosis, ledger::Branch, verdict::Verdict};
 
 fn name(verdict: Verdict) -> String {
     serde_json::to_value(verdict)
@@ -64,6 +64,18 @@ pub(crate) fn verdict(diagnosis: &Diagnosis) -> String {
             branch.pending,
             branch.waiting,
             branch.unseen
+        );
+    }
+    // Where a topic is read by several groups, each of them has a verdict of its own.
+    let is_fork = |branch: &&Branch| {
+        ledger.branches.iter().filter(|other| other.topic == branch.topic).count() > 1
+    };
+    for branch in ledger.branches.iter().filter(is_fork) {
+        let verdict = branch.verdict.map(name).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "  {verdict:21} {}",
+            plain(&format!("{} ← {}", branch.group, branch.topic))
         );
     }
     for (topic, count) in &ledger.dead_letters {

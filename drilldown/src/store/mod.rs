@@ -24,12 +24,8 @@ pub(crate) trait Store: Send + Sync {
     /// Returns the ledger events of a trace by time, and those of batches it had records in.
     fn hops(&self, trace_id: &str) -> Result<Vec<HopEvent>, Error>;
 
-    /// Returns the consumer groups that have ever read a topic.
-    fn groups(&self, topic: &str) -> Result<Vec<String>, Error>;
-
-    /// Returns the last offset a group is known to have read of a partition, and who read it when.
-    fn position(&self, topic: &str, group: &str, partition: i64)
-    -> Result<Option<Position>, Error>;
+    /// Returns who has ever read a topic, one row for every group and partition.
+    fn readers(&self, topic: &str) -> Result<Vec<Reader>, Error>;
 
     /// Returns what services had to drop after `since`, in nanoseconds since 1970.
     fn dropped(&self, since: i64) -> Result<Vec<Dropped>, Error>;
@@ -43,9 +39,18 @@ pub(crate) trait Store: Send + Sync {
 
 /// How far a consumer group has come in a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
-    pub(crate) offset: i64,
-    pub(crate) service: String,
-    /// Nanoseconds since 1970.
+pub(crate) struct Reader {
+    pub(crate) group: String,
+    /// -1 where the group does not tell what it read.
+    pub(crate) partition: i64,
+    /// The lowest offset it is known to have read.
+    pub(crate) first: i64,
+    /// The highest offset it is known to have read.
+    pub(crate) last: i64,
+    /// When it was first heard, in nanoseconds since 1970.
+    pub(crate) since: i64,
+    /// When it was last heard, in nanoseconds since 1970.
     pub(crate) time: i64,
+    /// The service that was heard last.
+    pub(crate) service: String,
 }

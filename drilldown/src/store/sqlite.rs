@@ -7,11 +7,14 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, Row, Transaction, params};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-use super::{Error, Position, Store, schema::TABLES};
+use super::{
+    Error, Reader, Store,
+    schema::{READ_ON, TABLES},
+};
 use crate::model::{Delivery, Dropped, HopEvent, LogLine, Span};
 
 /// One writer and one reader connection on a file with a write-ahead log.
@@ -93,32 +96,24 @@ impl Store for Sqlite {
         self.bodies(own, trace_id)
     }
 
-    fn groups(&self, topic: &str) -> Result<Vec<String>, Error> {
+    fn readers(&self, topic: &str) -> Result<Vec<Reader>, Error> {
         let connection = self.read();
         let mut statement = connection.prepare_cached(
-            "SELECT DISTINCT consumer_group FROM hop \
-             WHERE topic = ? AND consumer_group IS NOT NULL ORDER BY 1",
-        )?;
-        let groups = statement.query_map([topic], |row| row.get(0))?;
-        Ok(groups.collect::<Result<_, _>>()?)
-    }
-
-    fn position(
-        &self,
-        topic: &str,
-        group: &str,
-        partition: i64,
-    ) -> Result<Option<Position>, Error> {
-        let connection = self.read();
-        let mut statement = connection.prepare_cached(
-            "SELECT last, service, time FROM hop \
-             WHERE topic = ? AND consumer_group = ? AND part = ? AND last IS NOT NULL \
-             ORDER BY last DESC, time DESC LIMIT 1",
+            "SELECT consumer_group, part, first, last, since, time, service FROM reader \
+             WHERE topic = ?",
         )?;
         let read = |row: &Row<'_>| {
-            Ok(Position { offset: row.get(0)?, service: row.get(1)?, time: row.get(2)? })
+            Ok(Reader {
+                group: row.get(0)?,
+                partition: row.get(1)?,
+                first: row.get(2)?,
+                last: row.get(3)?,
+                since: row.get(4)?,
+                time: row.get(5)?,
+                service: row.get(6)?,
+            })
         };
-        Ok(statement.query_row(params![topic, group, partition], read).optional()?)
+        Ok(statement.query_map([topic], read)?.collect::<Result<_, _>>()?)
     }
 
     fn dropped(&self, since: i64) -> Result<Vec<Dropped>, Error> {
@@ -166,23 +161,12 @@ fn keep_span(transaction: &Transaction<'_>, span: &Span) -> Result<(), Error> {
 
 fn keep_hop(transaction: &Transaction<'_>, hop: &HopEvent) -> Result<(), Error> {
     let (body, digest) = body(hop)?;
-    let last = hop.last.or(hop.first);
     let added = transaction
         .prepare_cached(
-            "INSERT OR IGNORE INTO hop (digest, trace_id, time, service, topic, consumer_group, \
-             part, last, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO hop (digest, trace_id, time, service, body) \
+             VALUES (?, ?, ?, ?, ?)",
         )?
-        .execute(params![
-            digest,
-            hop.trace_id,
-            hop.time,
-            hop.service,
-            hop.topic,
-            hop.group,
-            hop.partition,
-            last,
-            body
-        ])?;
+        .execute(params![digest, hop.trace_id, hop.time, hop.service, body])?;
     if added > 0 {
         let id = transaction.last_insert_rowid();
         for member in hop.members.iter().collect::<BTreeSet<_>>() {
@@ -190,7 +174,28 @@ fn keep_hop(transaction: &Transaction<'_>, hop: &HopEvent) -> Result<(), Error> 
                 .prepare_cached("INSERT OR IGNORE INTO member VALUES (?, ?)")?
                 .execute(params![member, id])?;
         }
+        keep_reader(transaction, hop)?;
     }
+    Ok(())
+}
+
+fn keep_reader(transaction: &Transaction<'_>, hop: &HopEvent) -> Result<(), Error> {
+    let (Some(topic), Some(group)) = (&hop.topic, &hop.group) else { return Ok(()) };
+    let (partition, first) = match (hop.partition, hop.first) {
+        (Some(partition), Some(first)) => (partition, first),
+        _ => (-1, 0),
+    };
+    let (last, time) = (hop.last.unwrap_or(first), hop.time);
+    transaction.prepare_cached(READ_ON)?.execute(params![
+        topic,
+        group,
+        partition,
+        first,
+        last,
+        time,
+        time,
+        hop.service
+    ])?;
     Ok(())
 }
 

@@ -7,16 +7,13 @@ use super::{
     ledger::{LedgerEvent, Range},
     record::{Hop, cut},
     recorder::Recorder,
-    span::{Link, SpanKind, SpanRecord, Status, now},
+    span::{Link, MAX_LINKS, SpanKind, SpanRecord, Status, now},
     value::Value,
 };
 use crate::{
     propagate::Baton,
     wire::{Flags, SpanId, TraceId},
 };
-
-/// How many links a span may have (OpenTelemetry SDK, "Span Limits", `LinkCountLimit`).
-const MAX_LINKS: usize = 128;
 
 /// A batch of records on its way into a table.
 ///
@@ -180,6 +177,7 @@ impl Insert {
             start: self.start,
             end: now(),
             attributes: &attributes,
+            dropped_attributes: 0,
             links: &self.links,
             dropped_links: u32::try_from(dropped_links).unwrap_or(u32::MAX),
             status: &error.map_or(Status::Unset, |(_, text)| Status::Error(text.to_owned())),

@@ -12,6 +12,8 @@
 //!    `in = passed + filtered + failed + dead_lettered + pending`;
 //! 2. between hops, per topic and group: `emitted = in + waiting + expired + unseen`.
 
+#[cfg(feature = "tower")]
+mod call;
 mod fate;
 mod insert;
 mod ledger;
@@ -32,9 +34,11 @@ pub use ledger::{LedgerEvent, Range};
 pub use log::{Level, Log};
 pub use output::Output;
 pub use record::Hop;
-pub use recorder::{Counts, Recorder, Taken};
+pub use recorder::{Counts, Paused, Recorder, Taken};
 pub use span::{Link, SpanKind, SpanRecord, Status};
 pub use value::Value;
 
+#[cfg(feature = "tower")]
+pub(crate) use call::Call;
 #[cfg(feature = "otlp")]
 pub(crate) use {proto::Writer, value::encode_pair};

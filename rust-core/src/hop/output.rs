@@ -116,6 +116,7 @@ impl Output {
             start: self.start,
             end: now(),
             attributes: &attributes,
+            dropped_attributes: 0,
             links: &[],
             dropped_links: 0,
             status: &error.map_or(Status::Unset, |(_, text)| Status::Error(text.to_owned())),

@@ -10,7 +10,7 @@ use super::{
     output::{Output, Sends},
     recorder::Recorder,
     settle::{Inner, STATUS_CODE, State},
-    span::{Link, SpanKind, now},
+    span::{Link, MAX_ATTRIBUTES, MAX_LINKS, SpanKind, now},
     value::Value,
 };
 use crate::{
@@ -55,17 +55,19 @@ impl Hop {
     /// are too many for names (HTTP semantic conventions, "Name").
     #[must_use]
     pub fn receive(recorder: &Recorder, method: &str, path: &str, baton: &Baton) -> Self {
-        let (name, span_name) = (path, method.to_owned());
         let hop = Self::start(
             recorder,
             (HopKind::Receive, SpanKind::Server),
-            name,
-            span_name,
+            path,
+            http_name(method).to_owned(),
             baton,
             None,
             None,
         );
-        hop.set("http.request.method", method.to_owned());
+        hop.set("http.request.method", http_method(method));
+        if http_method(method) == OTHER {
+            hop.set("http.request.method_original", cut(method).to_owned());
+        }
         hop
     }
 
@@ -132,10 +134,13 @@ impl Hop {
                 name: name.to_owned(),
                 span_name,
                 attributes: Vec::new(),
+                dropped_attributes: 0,
                 links: Vec::new(),
+                dropped_links: 0,
                 fate: None,
                 reason: None,
                 error_type: None,
+                is_exception: false,
                 fates: None,
                 attempt: 1,
                 open: 0,
@@ -171,13 +176,17 @@ impl Hop {
         self.0.baton.legacy_text()
     }
 
-    /// Sets an attribute of the span; the last value of a key stays.
+    /// Sets an attribute of the span; the last value of a key stays. Of more than 128 keys, the
+    /// rest are only counted.
     pub fn set(&self, key: impl Into<Cow<'static, str>>, value: impl Into<Value<'static>>) {
         let (key, value) = (key.into(), value.into());
         let mut state = self.lock();
-        match state.attributes.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, old)) => *old = value,
-            None => state.attributes.push((key, value)),
+        if let Some((_, old)) = state.attributes.iter_mut().find(|(known, _)| *known == key) {
+            *old = value;
+        } else if state.attributes.len() < MAX_ATTRIBUTES {
+            state.attributes.push((key, value));
+        } else {
+            state.dropped_attributes += 1;
         }
     }
 
@@ -186,7 +195,7 @@ impl Hop {
         self.set("http.route", route.to_owned());
         let mut state = self.lock();
         route.clone_into(&mut state.name);
-        state.span_name = format!("{method} {route}");
+        state.span_name = format!("{} {route}", http_name(method));
     }
 
     /// Says that this input was seen before; attempts count from 1.
@@ -226,7 +235,12 @@ impl Hop {
     pub fn link(&self, other: TraceContext) {
         if let Some(span_id) = other.span_id {
             let link = Link { trace_id: other.trace_id, span_id, flags: other.flags };
-            self.lock().links.push(link);
+            let mut state = self.lock();
+            if state.links.len() < MAX_LINKS {
+                state.links.push(link);
+            } else {
+                state.dropped_links += 1;
+            }
         }
     }
 
@@ -276,6 +290,7 @@ impl Hop {
     fn decide(&self, fate: Fate, error_type: Option<&str>, reason: &str) {
         let mut state = self.lock();
         state.fate = Some(fate);
+        state.is_exception = error_type.is_some();
         state.error_type = error_type.map(|text| cut(text).to_owned());
         state.reason = Some(cut(reason).to_owned());
     }
@@ -305,6 +320,7 @@ impl Hop {
                 // What was to be dead-lettered and was not taken is lost too.
                 if matches!(state.fate, None | Some(Fate::Passed | Fate::DeadLettered)) {
                     state.fate = Some(Fate::Failed);
+                    state.is_exception = true;
                     state.error_type = Some(error_type);
                     state.reason = Some(reason);
                 }
@@ -332,7 +348,7 @@ pub(super) enum Unacknowledged {
 ///
 /// A record without a context starts a trace with a new id. A legacy id names a trace but no span:
 /// the hop is then a root that has that trace id, and its sampling is decided here.
-fn begin(baton: &Baton) -> (TraceContext, Option<Link>) {
+pub(super) fn begin(baton: &Baton) -> (TraceContext, Option<Link>) {
     match baton.context {
         Some(context) => {
             let parent = context.span_id.map(|span_id| Link {
@@ -352,6 +368,21 @@ fn begin(baton: &Baton) -> (TraceContext, Option<Link>) {
         }
     }
 }
+
+/// Returns what a method is called in a span's name: a client must not be able to make up names
+/// (HTTP semantic conventions, "Name").
+pub(super) fn http_name(method: &str) -> &str {
+    if http_method(method) == OTHER { "HTTP" } else { method }
+}
+
+/// Returns a method as `http.request.method` may have it, or `_OTHER`.
+pub(super) fn http_method(method: &str) -> &'static str {
+    const KNOWN: [&str; 10] =
+        ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "QUERY", "CONNECT", "TRACE"];
+    KNOWN.into_iter().find(|known| method == *known).unwrap_or(OTHER)
+}
+
+pub(super) const OTHER: &str = "_OTHER";
 
 /// Cuts a text to what an event may carry, at a character's start.
 pub(super) fn cut(text: &str) -> &str {

@@ -122,7 +122,10 @@ struct State {
     scratch: Vec<u8>,
     bytes: usize,
     dropped: Counts,
+    wake: Option<Wake>,
 }
+
+type Wake = Arc<dyn Fn() + Send + Sync>;
 
 impl State {
     fn queue(&mut self, signal: Signal) -> &mut Queue {
@@ -153,7 +156,6 @@ struct Shared {
     /// Bytes an exporter has taken and may still have to give up; they count against the limit.
     in_flight: AtomicUsize,
     service: OnceLock<String>,
-    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 /// Holds spans, ledger events and log lines as OTLP bytes until an exporter takes them.
@@ -185,7 +187,6 @@ impl Recorder {
             limit: AtomicUsize::new(DEFAULT_LIMIT),
             in_flight: AtomicUsize::new(0),
             service: OnceLock::new(),
-            wake: OnceLock::new(),
         }))
     }
 
@@ -278,16 +279,25 @@ impl Recorder {
             state.queue(signal).push(&scratch);
         }
         state.scratch = scratch;
-        let is_full = state.bytes >= CHUNK;
+        let wake = if state.bytes >= CHUNK { state.wake.clone() } else { None };
         drop(state);
-        if is_full && let Some(wake) = self.0.wake.get() {
+        if let Some(wake) = wake {
             wake();
         }
     }
 
-    /// Calls `wake` whenever there is a chunk's worth to take; the first exporter's stays.
+    /// Calls `wake` whenever there is a chunk's worth to take; the last exporter's counts.
     pub fn on_full(&self, wake: impl Fn() + Send + Sync + 'static) {
-        let _ = self.0.wake.set(Box::new(wake));
+        self.lock().wake = Some(Arc::new(wake));
+    }
+
+    /// Keeps every other thread from recording until the guard is dropped.
+    ///
+    /// A process that forks takes it before and drops it after, in parent and child: a lock that
+    /// another thread holds at that moment would stay locked in the child for ever.
+    #[must_use]
+    pub fn pause(&self) -> Paused<'_> {
+        Paused { state: self.lock(), shared: &self.0 }
     }
 
     /// Takes the oldest chunk of each signal. The caller says by [`Recorder::settle`] when it no
@@ -328,6 +338,22 @@ impl Recorder {
     }
 }
 
+/// A recorder on which nothing else can be recorded; see [`Recorder::pause`].
+pub struct Paused<'a> {
+    state: MutexGuard<'a, State>,
+    shared: &'a Shared,
+}
+
+impl Paused<'_> {
+    /// Forgets all that is held and stops keeping more: in a forked child it is the parent's to
+    /// send, and there is no exporter yet.
+    pub fn forget(&mut self) {
+        *self.state = State::default();
+        self.shared.in_flight.store(0, Ordering::Relaxed);
+        self.shared.is_on.store(false, Ordering::Release);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -360,6 +386,21 @@ mod tests {
         assert!(held > 0 && dropped > 0);
         assert_eq!(held + dropped, 1_000);
         assert_eq!(recorder.take_dropped().total(), 0);
+    }
+
+    #[test]
+    fn a_forked_child_forgets_what_its_parent_held() {
+        let recorder = Recorder::new();
+        recorder.switch(true);
+        log(&recorder, "held");
+        let _taken = recorder.take();
+        log(&recorder, "held too");
+        let mut paused = recorder.pause();
+        paused.forget();
+        drop(paused);
+        assert_eq!(recorder.held().total(), 0);
+        assert!(!recorder.is_on());
+        assert_eq!(recorder.0.in_flight.load(Ordering::Relaxed), 0);
     }
 
     #[test]

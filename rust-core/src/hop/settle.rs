@@ -39,10 +39,14 @@ pub(super) struct State {
     pub(super) name: String,
     pub(super) span_name: String,
     pub(super) attributes: Vec<(Cow<'static, str>, Value<'static>)>,
+    pub(super) dropped_attributes: u32,
     pub(super) links: Vec<Link>,
+    pub(super) dropped_links: u32,
     pub(super) fate: Option<Fate>,
     pub(super) reason: Option<String>,
     pub(super) error_type: Option<String>,
+    /// Whether an error was told, rather than read from an HTTP status.
+    pub(super) is_exception: bool,
     pub(super) fates: Option<Fates>,
     pub(super) attempt: u32,
     pub(super) open: usize,
@@ -65,6 +69,8 @@ impl Inner {
     fn write_span(&self, state: &State) {
         let is_error = state.is_error();
         let status = match (&state.reason, is_error) {
+            // What a status says needs no words (HTTP semantic conventions, "Status").
+            (Some(_), true) if !state.is_exception => Status::Error(String::new()),
             (Some(reason), true) => Status::Error(reason.clone()),
             _ => Status::Unset,
         };
@@ -80,7 +86,7 @@ impl Inner {
                 attributes.push(("messaging.consumer.group.name", group.as_str().into()));
             }
         }
-        if let Some(error_type) = &state.error_type {
+        if let Some(error_type) = state.error_type.as_ref().filter(|_| is_error) {
             attributes.push(("error.type", error_type.as_str().into()));
         }
         if let Some(legacy) = self.baton.legacy_text() {
@@ -104,10 +110,11 @@ impl Inner {
             start: self.start,
             end: state.end.unwrap_or_else(now),
             attributes: &attributes,
+            dropped_attributes: state.dropped_attributes,
             links: &links,
-            dropped_links: 0,
+            dropped_links: state.dropped_links,
             status: &status,
-            exception: match (&state.error_type, &state.reason, is_error) {
+            exception: match (&state.error_type, &state.reason, is_error && state.is_exception) {
                 (Some(error_type), Some(reason), true) => Some((error_type, reason)),
                 _ => None,
             },

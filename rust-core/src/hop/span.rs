@@ -39,6 +39,11 @@ pub enum Status {
     Error(String),
 }
 
+/// How many attributes a span may have (OpenTelemetry SDK, "Span Limits", `AttributeCountLimit`).
+pub(crate) const MAX_ATTRIBUTES: usize = 128;
+/// How many links a span may have (same section, `LinkCountLimit`).
+pub(crate) const MAX_LINKS: usize = 128;
+
 /// Another span that this one has to do with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -75,6 +80,8 @@ pub struct SpanRecord<'a> {
     pub end: u64,
     /// What is known about it.
     pub attributes: &'a [(&'a str, Value<'a>)],
+    /// How many further attributes were left out.
+    pub dropped_attributes: u32,
     /// Spans it has to do with.
     pub links: &'a [Link],
     /// How many further links were left out.
@@ -101,6 +108,9 @@ impl SpanRecord<'_> {
             span.fixed64(8, self.end.max(self.start));
             for (key, value) in self.attributes {
                 encode_pair(span, 9, key, value);
+            }
+            if self.dropped_attributes > 0 {
+                span.uint(10, u64::from(self.dropped_attributes));
             }
             if let Some((kind, message)) = self.exception {
                 span.message(11, |event| {

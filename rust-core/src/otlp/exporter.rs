@@ -60,7 +60,7 @@ enum Command {
 /// Dropping it shuts it down with a deadline of one second.
 pub struct Exporter {
     commands: mpsc::UnboundedSender<Command>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     report: Arc<Mutex<ShutdownReport>>,
 }
 
@@ -86,7 +86,7 @@ impl Exporter {
         let report = Arc::<Mutex<ShutdownReport>>::default();
         recorder.set_service(&resource::service_name(options));
         if options.is_disabled {
-            return Ok(Self { commands, thread: None, report });
+            return Ok(Self { commands, thread: Mutex::default(), report });
         }
         let transport = Transport::new(options)?;
         let full = Arc::new(Notify::new());
@@ -109,7 +109,7 @@ impl Exporter {
             .name("tracebaton-otlp".into())
             .spawn(move || runtime.block_on(worker.run(inbox, full)))
             .map_err(failed)?;
-        Ok(Self { commands, thread: Some(thread), report })
+        Ok(Self { commands, thread: Mutex::new(Some(thread)), report })
     }
 
     /// Sends everything recorded so far; tells whether the endpoint has it within the deadline.
@@ -120,12 +120,9 @@ impl Exporter {
     }
 
     /// Sends what is left within the deadline, stops, and tells what came of it all.
-    pub fn shutdown(mut self, within: Duration) -> ShutdownReport {
-        self.stop(within)
-    }
-
-    fn stop(&mut self, within: Duration) -> ShutdownReport {
-        if let Some(thread) = self.thread.take() {
+    pub fn shutdown(&self, within: Duration) -> ShutdownReport {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
             let _ = self.commands.send(Command::Shutdown { deadline: Instant::now() + within });
             // A panic of the thread shows in the report: what it held was not exported.
             let _ = thread.join();
@@ -136,7 +133,7 @@ impl Exporter {
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        self.stop(Duration::from_secs(1));
+        self.shutdown(Duration::from_secs(1));
     }
 }
 

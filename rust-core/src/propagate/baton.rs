@@ -149,7 +149,7 @@ pub struct Source {
     /// The format.
     pub format: Format,
     /// The header's name or the payload's path.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// Whether it is carried on.
     pub is_trusted: bool,
 }
@@ -158,7 +158,7 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The header's name or the payload's path.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// Why.
     pub kind: ErrorKind,
 }

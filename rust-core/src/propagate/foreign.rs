@@ -1,15 +1,18 @@
 //! The formats of other tracing systems, each read and written under its own header names.
 
+use std::str;
+
 use super::{
     baton::{Baton, Extracted, Format},
-    extract::{Field, field, found, place, refuse},
+    field::{found, place, refuse, value},
 };
 use crate::{
     carrier::{Carrier, CarrierMut},
     error::ErrorKind,
-    wire::{b3, datadog, gcp, jaeger, percent_decode, trim, xray},
+    wire::{Baggage, b3, datadog, gcp, jaeger, trim, xray},
 };
 
+const B3: &str = "b3";
 const B3_TRACE: &str = "x-b3-traceid";
 const B3_SPAN: &str = "x-b3-spanid";
 const B3_SAMPLED: &str = "x-b3-sampled";
@@ -31,112 +34,99 @@ pub(super) fn read_foreign(format: Format, carrier: &dyn Carrier, extracted: &mu
     if extracted.baton.context.is_some() {
         return;
     }
-    let (name, sighting) = match format {
-        Format::B3 => match value(carrier, "b3", extracted).map(b3::read_single) {
-            Some(Ok(sighting)) => ("b3", Ok(sighting)),
-            Some(Err(error)) => {
-                refuse(extracted, "b3", error.kind());
-                return read_foreign(Format::B3Multi, carrier, extracted);
-            }
-            None => return read_foreign(Format::B3Multi, carrier, extracted),
-        },
+    let mut value = |name: &'static str| value(carrier, &name.into(), extracted);
+    let read = match format {
+        Format::B3 => value(B3).map(|value| (B3, b3::read_single(value))),
         Format::B3Multi => {
-            let trace = value(carrier, B3_TRACE, extracted);
-            let span = value(carrier, B3_SPAN, extracted);
-            let sampled = value(carrier, B3_SAMPLED, extracted);
-            let flags = value(carrier, B3_FLAGS, extracted);
-            let (Some(trace), Some(span)) = (trace, span) else { return };
-            (B3_TRACE, b3::read_multi(trace, span, sampled, flags))
+            let (trace, span) = (value(B3_TRACE), value(B3_SPAN));
+            let (sampled, flags) = (value(B3_SAMPLED), value(B3_FLAGS));
+            // Neither id means anything without the other (B3, "Identifiers").
+            let read = |trace| b3::read_multi(trace, span.unwrap_or_default(), sampled, flags);
+            trace.map(|trace| (B3_TRACE, read(trace)))
         }
         Format::Datadog => {
-            let Some(trace) = value(carrier, DATADOG_TRACE, extracted) else { return };
-            let parent = value(carrier, DATADOG_PARENT, extracted);
-            let tags = value(carrier, DATADOG_TAGS, extracted);
-            let priority = value(carrier, DATADOG_PRIORITY, extracted);
-            (DATADOG_TRACE, datadog::read(trace, parent, tags, priority))
+            let (trace, parent) = (value(DATADOG_TRACE), value(DATADOG_PARENT));
+            let (tags, priority) = (value(DATADOG_TAGS), value(DATADOG_PRIORITY));
+            trace.map(|trace| (DATADOG_TRACE, datadog::read(trace, parent, tags, priority)))
         }
-        Format::Jaeger => match value(carrier, JAEGER, extracted) {
-            Some(value) => (JAEGER, jaeger::read(value)),
-            None => return,
-        },
-        Format::XRay => match value(carrier, XRAY, extracted) {
-            Some(value) => (XRAY, xray::read(value)),
-            None => return,
-        },
-        Format::Gcp => match value(carrier, GCP, extracted) {
-            Some(value) => (GCP, gcp::read(value)),
-            None => return,
-        },
-        Format::TraceContext | Format::Baggage | Format::Legacy => return,
+        Format::Jaeger => value(JAEGER).map(|value| (JAEGER, jaeger::read(value))),
+        Format::XRay => value(XRAY).map(|value| (XRAY, xray::read(value))),
+        Format::Gcp => value(GCP).map(|value| (GCP, gcp::read(value))),
+        Format::TraceContext | Format::Baggage | Format::Legacy => None,
     };
-    match sighting {
-        Ok(sighting) => {
+    match read {
+        Some((name, Ok(sighting))) => {
             extracted.baton.context = Some(sighting.context);
             extracted.baton.is_debug = sighting.is_debug;
             extracted.baton.is_deferred = sighting.is_deferred;
-            extracted.source = found(place(carrier), format, name);
+            found(extracted, place(carrier), format, name);
         }
-        Err(error) => refuse(extracted, name, error.kind()),
+        Some((name, Err(error))) => refuse(extracted, name, error.kind()),
+        None => {}
     }
-}
-
-fn value<'a>(carrier: &'a dyn Carrier, name: &str, extracted: &mut Extracted) -> Option<&'a [u8]> {
-    match field(carrier, name) {
-        Field::Absent => None,
-        Field::Value(value) => Some(value),
-        Field::Refused(kind) => {
-            refuse(extracted, name, kind);
-            None
-        }
+    if format == Format::B3 {
+        // Whoever reads the single header must read the others too (B3, "Single Header").
+        read_foreign(Format::B3Multi, carrier, extracted);
     }
 }
 
 fn read_jaeger_baggage(carrier: &dyn Carrier, extracted: &mut Extracted) {
+    let mut baggage = Baggage::default();
     carrier.visit_prefix(JAEGER_BAGGAGE, &mut |key, value| {
-        let key = std::str::from_utf8(key).map(str::to_ascii_lowercase);
-        let value = value.and_then(|value| percent_decode(trim(value)));
-        let value = value.and_then(|value| String::from_utf8(value).ok());
-        match (key, value) {
-            (Ok(key), Some(value)) if extracted.baton.baggage.get(&key).is_none() => {
-                extracted.baton.baggage.set(&key, &value);
-            }
-            (_, None) => refuse(extracted, JAEGER_BAGGAGE, ErrorKind::BadByte),
-            _ => {}
+        let key = str::from_utf8(key).map(str::to_ascii_lowercase);
+        let added = match (key, value.and_then(|value| jaeger::read_baggage(trim(value)))) {
+            (Ok(key), Some(value)) => baggage.set(&key, &value),
+            (Ok(_), None) => Err(ErrorKind::BadByte),
+            (Err(_), _) => Err(ErrorKind::NotText),
+        };
+        if let Err(kind) = added {
+            refuse(extracted, JAEGER_BAGGAGE, kind);
         }
     });
+    if let Err(kind) = extracted.baton.baggage.add(baggage) {
+        refuse(extracted, JAEGER_BAGGAGE, kind);
+    }
 }
 
-/// Writes one format.
-pub(super) fn write_foreign(format: Format, baton: &Baton, carrier: &mut dyn CarrierMut) {
+/// Writes one format. What an earlier hop left under the names that have no value now is removed.
+pub(super) fn write_foreign(
+    format: Format,
+    baton: &Baton,
+    baggage: &Baggage,
+    carrier: &mut dyn CarrierMut,
+) {
     let Some(context) = baton.context else { return };
-    let Some(span_id) = context.span_id else { return };
-    let mut set = |name: &str, text: Option<String>| {
-        if let Some(text) = text {
-            carrier.set(name, &text);
-        }
+    let mut put = |name: &str, text: Option<&str>| match text {
+        Some(text) => carrier.set(name, text),
+        None => carrier.remove(name),
     };
     match format {
-        Format::B3 => set("b3", b3::write_single(context, baton.is_debug, baton.is_deferred)),
+        Format::B3 => {
+            let text = b3::write_single(context, baton.is_debug, baton.is_deferred);
+            put(B3, text.as_deref());
+        }
         Format::B3Multi => {
-            set(B3_TRACE, Some(context.trace_id.to_string()));
-            set(B3_SPAN, Some(span_id.to_string()));
-            // Debug goes alone: it implies the decision (B3, "Debug Flag").
-            let sampled = u8::from(context.flags.is_sampled()).to_string();
-            set(B3_SAMPLED, (!baton.is_debug && !baton.is_deferred).then_some(sampled));
-            set(B3_FLAGS, baton.is_debug.then(|| "1".to_owned()));
+            let headers = b3::write_multi(context, baton.is_debug, baton.is_deferred);
+            put(B3_TRACE, headers.as_ref().map(|headers| &*headers.trace_id));
+            put(B3_SPAN, headers.as_ref().map(|headers| &*headers.span_id));
+            put(B3_SAMPLED, headers.as_ref().and_then(|headers| headers.sampled));
+            put(B3_FLAGS, headers.as_ref().and_then(|headers| headers.flags));
         }
         Format::Jaeger => {
-            set(JAEGER, jaeger::write(context, baton.is_debug));
-        }
-        Format::XRay => set(XRAY, xray::write(context, baton.is_deferred)),
-        Format::Gcp => set(GCP, gcp::write(context)),
-        Format::Datadog => {
-            if let Some(headers) = datadog::write(context) {
-                set(DATADOG_TRACE, Some(headers.trace_id));
-                set(DATADOG_PARENT, Some(headers.parent_id));
-                set(DATADOG_TAGS, headers.tags);
-                set(DATADOG_PRIORITY, Some(headers.priority.to_owned()));
+            put(JAEGER, jaeger::write(context, baton.is_debug).as_deref());
+            for entry in baggage.entries() {
+                let name = format!("{JAEGER_BAGGAGE}{}", entry.key.to_ascii_lowercase());
+                put(&name, Some(&jaeger::write_baggage(&entry.value)));
             }
+        }
+        Format::XRay => put(XRAY, xray::write(context, baton.is_deferred).as_deref()),
+        Format::Gcp => put(GCP, gcp::write(context, baton.is_deferred).as_deref()),
+        Format::Datadog => {
+            let headers = datadog::write(context, baton.is_deferred);
+            put(DATADOG_TRACE, headers.as_ref().map(|headers| &*headers.trace_id));
+            put(DATADOG_PARENT, headers.as_ref().map(|headers| &*headers.parent_id));
+            put(DATADOG_TAGS, headers.as_ref().and_then(|headers| headers.tags.as_deref()));
+            put(DATADOG_PRIORITY, headers.as_ref().and_then(|headers| headers.priority));
         }
         Format::TraceContext | Format::Baggage | Format::Legacy => {}
     }

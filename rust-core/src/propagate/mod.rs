@@ -2,12 +2,19 @@
 
 mod baton;
 mod extract;
+mod field;
 mod foreign;
 mod inject;
+mod legacy;
+mod names;
 mod payload;
 
 pub use baton::{Baton, Extracted, Format, Place, Refusal, Source, UnknownFormat};
+pub use extract::Places;
+pub use names::LegacyNames;
 pub use payload::{DEFAULT_PATHS, PayloadError};
+
+use std::borrow::Cow;
 
 use crate::wire::Baggage;
 
@@ -58,7 +65,8 @@ pub struct Propagation {
     read: Vec<Format>,
     write: Vec<Format>,
     trust: Trust,
-    payload_paths: Vec<String>,
+    legacy_names: LegacyNames,
+    payload_paths: Vec<Cow<'static, str>>,
     payload_bytes: usize,
     baggage_keys: Option<Vec<String>>,
 }
@@ -69,7 +77,8 @@ impl Default for Propagation {
             read: vec![Format::TraceContext, Format::Baggage, Format::Legacy],
             write: vec![Format::TraceContext, Format::Baggage, Format::Legacy],
             trust: Trust::Continue,
-            payload_paths: DEFAULT_PATHS.iter().map(|path| (*path).to_owned()).collect(),
+            legacy_names: LegacyNames::default(),
+            payload_paths: DEFAULT_PATHS.map(Cow::Borrowed).to_vec(),
             payload_bytes: 64 << 10,
             baggage_keys: None,
         }
@@ -98,14 +107,22 @@ impl Propagation {
         self
     }
 
-    /// Sets the dotted paths at which payloads are searched, in order.
+    /// Sets the header names of the legacy id.
     #[must_use]
-    pub fn with_payload_paths(mut self, paths: impl IntoIterator<Item = String>) -> Self {
-        self.payload_paths = paths.into_iter().collect();
+    pub fn with_legacy_names(mut self, names: LegacyNames) -> Self {
+        self.legacy_names = names;
         self
     }
 
-    /// Lets only these baggage keys in and out.
+    /// Sets the dotted paths at which payloads are searched, in order.
+    #[must_use]
+    pub fn with_payload_paths(mut self, paths: impl IntoIterator<Item = String>) -> Self {
+        self.payload_paths = paths.into_iter().map(Cow::Owned).collect();
+        self
+    }
+
+    /// Lets only these baggage keys in and out, compared without case: where keys are part of a
+    /// header's name they have none.
     #[must_use]
     pub fn with_baggage_keys(mut self, keys: impl IntoIterator<Item = String>) -> Self {
         self.baggage_keys = Some(keys.into_iter().collect());
@@ -118,9 +135,11 @@ impl Propagation {
         self.trust
     }
 
-    fn allow(&self, baggage: &mut Baggage) {
-        if let Some(keys) = &self.baggage_keys {
-            baggage.retain(|key| keys.iter().any(|known| known == key));
-        }
+    /// Returns the baggage that may pass.
+    fn allowed<'a>(&self, baggage: &'a Baggage) -> Cow<'a, Baggage> {
+        let Some(keys) = &self.baggage_keys else { return Cow::Borrowed(baggage) };
+        let mut baggage = baggage.clone();
+        baggage.retain(|key| keys.iter().any(|known| known.eq_ignore_ascii_case(key)));
+        Cow::Owned(baggage)
     }
 }

@@ -9,10 +9,11 @@ use serde_json::{
 
 use super::{
     Propagation,
-    baton::{Baton, Extracted, Format, Place, Refusal},
-    extract::found,
+    baton::{Baton, Extracted, Format, Place},
+    field::{found, refuse},
+    legacy,
 };
-use crate::wire::{Flags, LegacyId, TraceContext};
+use crate::wire::{LegacyId, TraceContext};
 
 /// The dotted paths at which payloads are searched unless told otherwise. A value that is a
 /// `traceparent` is read as one; any other is a legacy id.
@@ -34,23 +35,16 @@ impl Propagation {
             let Some(text) = at_path(payload, path) else { continue };
             if let Ok(context) = TraceContext::parse(&text) {
                 extracted.baton.context = Some(context);
-                extracted.source = found(Place::Payload, Format::TraceContext, path);
+                found(&mut extracted, Place::Payload, Format::TraceContext, path.clone());
                 break;
             }
             match LegacyId::parse(&text) {
                 Ok(Some(id)) => {
-                    let (trace_id, flags) = (id.trace_id(), Flags::default());
-                    let context = TraceContext { trace_id, span_id: None, flags };
-                    extracted.baton.context = Some(context);
-                    extracted.baton.is_deferred = true;
-                    extracted.baton.legacy = (!id.is_canonical()).then_some(id);
-                    extracted.source = found(Place::Payload, Format::Legacy, path);
+                    legacy::take(&mut extracted, Place::Payload, path, id);
                     break;
                 }
                 Ok(None) => {}
-                Err(error) => {
-                    extracted.refused.push(Refusal { name: path.clone(), kind: error.kind() });
-                }
+                Err(error) => refuse(&mut extracted, path.clone(), error.kind()),
             }
         }
         self.judge(extracted)
@@ -128,7 +122,7 @@ mod tests {
         let payload = br#"{"trace_id":"order-1234","tracing":{"trace_id":"other"}}"#;
         let extracted = Propagation::default().extract_payload(payload);
         let source = extracted.source.unwrap();
-        assert_eq!((source.place, source.name.as_str()), (Place::Payload, "trace_id"));
+        assert_eq!((source.place, &*source.name), (Place::Payload, "trace_id"));
         assert_eq!(extracted.baton.legacy_text(), Some("order-1234"));
     }
 

@@ -5,11 +5,11 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
-use http::{Method, Request, Response, header};
+use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::response::ResponseFuture;
+use super::{describe::describe_received, response::ResponseFuture};
 use crate::{
     hop::{Hop, Recorder},
     otel,
@@ -108,12 +108,12 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let extracted = self.propagation.extract(request.headers());
-        let method = method(request.method());
+        let method = request.method().as_str();
         let hop = Hop::receive(&self.recorder, method, request.uri().path(), &extracted.baton);
         if let Some(theirs) = extracted.linked {
             hop.link(theirs);
         }
-        describe(&hop, &request);
+        describe_received(&hop, &request);
         request.extensions_mut().insert(hop.clone());
         let cx = otel::cx(hop.baton());
         let guard = cx.clone().attach();
@@ -121,39 +121,4 @@ where
         drop(guard);
         future
     }
-}
-
-/// Sets what the HTTP semantic conventions ask of a server span.
-fn describe<B>(hop: &Hop, request: &Request<B>) {
-    hop.set("url.path", request.uri().path().to_owned());
-    hop.set("url.scheme", request.uri().scheme_str().unwrap_or("http").to_owned());
-    if method(request.method()) == "_OTHER" {
-        hop.set("http.request.method_original", request.method().as_str().to_owned());
-    }
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    if let Some(host) = header(header::HOST) {
-        let (address, port) = match host.rsplit_once(':') {
-            Some((address, port)) => (address, port.parse::<u16>().ok()),
-            None => (host, None),
-        };
-        hop.set("server.address", address.to_owned());
-        if let Some(port) = port {
-            hop.set("server.port", i64::from(port));
-        }
-    }
-    if let Some(agent) = header(header::USER_AGENT) {
-        hop.set("user_agent.original", agent.to_owned());
-    }
-    let version = format!("{:?}", request.version());
-    if let Some(version) = version.strip_prefix("HTTP/") {
-        hop.set("network.protocol.version", version.trim_end_matches(".0").to_owned());
-    }
-}
-
-/// Returns the method, or `_OTHER` where it is none of those the conventions know: the method is
-/// part of the span's name, and a client must not be able to make up names.
-fn method(method: &Method) -> &'static str {
-    const KNOWN: [&str; 9] =
-        ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
-    KNOWN.into_iter().find(|known| method.as_str() == *known).unwrap_or("_OTHER")
 }

@@ -1,7 +1,10 @@
-//! A layer for hyper and axum: it takes or makes the id, and returns it on every response.
+//! Layers for hyper and axum: on requests that come in, and on those that go out.
 
+mod client;
+mod describe;
 mod layer;
 mod response;
 
+pub use client::{ClientFuture, ClientLayer, ClientService};
 pub use layer::{TraceLayer, TraceService};
 pub use response::ResponseFuture;

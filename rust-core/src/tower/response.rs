@@ -24,6 +24,17 @@ pin_project! {
         inner: Option<F>,
         hop: Hop,
         cx: Context,
+        is_answered: bool,
+    }
+
+    impl<F> PinnedDrop for ResponseFuture<F> {
+        /// Says that the client went away before there was an answer.
+        fn drop(this: Pin<&mut Self>) {
+            if !this.is_answered {
+                this.hop.failed("canceled", "the request was given up before its answer");
+                this.hop.end();
+            }
+        }
     }
 }
 
@@ -32,7 +43,7 @@ impl<F> ResponseFuture<F> {
         // Unwind safety: what a panic leaves half done is the inner service's own, which the caller
         // may not look at again other than by another request, as with any panic of a task.
         let inner = catch_unwind(AssertUnwindSafe(call)).ok();
-        Self { inner, hop, cx }
+        Self { inner, hop, cx, is_answered: false }
     }
 }
 
@@ -56,6 +67,7 @@ where
             Some(polled) => match ready!(polled) {
                 Ok(response) => response,
                 Err(error) => {
+                    *this.is_answered = true;
                     this.hop.failed("service_error", "the service ended without a response");
                     this.hop.end();
                     return Poll::Ready(Err(error));
@@ -70,6 +82,7 @@ where
                 response
             }
         };
+        *this.is_answered = true;
         let status = response.status();
         this.hop.answered(status.as_u16(), status.canonical_reason().unwrap_or_default());
         sign(this.hop, response.headers_mut());

@@ -50,6 +50,31 @@ pub fn read_multi(
     Ok(Sighting::new(read_ids(trace, span)?, sampled, is_debug))
 }
 
+/// The headers that [`write_multi`] fills.
+pub struct Headers {
+    /// `X-B3-TraceId`.
+    pub trace_id: String,
+    /// `X-B3-SpanId`.
+    pub span_id: String,
+    /// `X-B3-Sampled`, unless nobody has decided yet or debug implies it.
+    pub sampled: Option<&'static str>,
+    /// `X-B3-Flags`, where the trace is debugged.
+    pub flags: Option<&'static str>,
+}
+
+/// Writes the separate headers; nothing while there is no span id.
+#[must_use]
+pub fn write_multi(context: TraceContext, is_debug: bool, is_deferred: bool) -> Option<Headers> {
+    let sampled = if context.flags.is_sampled() { "1" } else { "0" };
+    Some(Headers {
+        trace_id: context.trace_id.to_string(),
+        span_id: context.span_id?.to_string(),
+        // Debug goes alone: it implies the decision (B3, "Debug Flag").
+        sampled: (!is_debug && !is_deferred).then_some(sampled),
+        flags: is_debug.then_some("1"),
+    })
+}
+
 /// Writes the single header; nothing while there is no span id.
 #[must_use]
 pub fn write_single(context: TraceContext, is_debug: bool, is_deferred: bool) -> Option<String> {

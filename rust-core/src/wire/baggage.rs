@@ -2,12 +2,15 @@
 
 use std::str;
 
-use super::text::{percent_decode, trim};
+use super::text::{encoded_len, is_octet, percent_decode, percent_encode, trim};
+use crate::error::ErrorKind;
 
 /// All members together have at most this many bytes ("Limits").
 const MAX_BYTES: usize = 8192;
 /// At most this many members are taken.
 const MAX_ENTRIES: usize = 180;
+/// No more bytes than these are looked at, so that a field of any length costs little.
+const MAX_BYTES_READ: usize = 8 * MAX_BYTES;
 
 /// One pair, and the properties that go with it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,105 +35,154 @@ pub struct BaggageEntry {
 /// assert_eq!(baggage.to_header(), "userId=Am%C3%A9lie,isProduction=false;sticky");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Baggage(Vec<BaggageEntry>);
+pub struct Baggage {
+    entries: Vec<BaggageEntry>,
+    /// How long the field is that [`Baggage::to_header`] writes; never more than [`MAX_BYTES`].
+    bytes: usize,
+}
 
 impl Baggage {
     /// Reads one field. Members that break the grammar are left out.
     #[must_use]
     pub fn parse(field: &str) -> Self {
-        Self::parse_fields([field.as_bytes()])
+        Self::read_fields([field.as_bytes()]).0
     }
 
-    /// Reads several fields as one list.
+    /// Reads several fields as one list, and says why members were left out, if any were.
     ///
     /// Members that break the grammar, and those that no longer fit into 8,192 bytes or 180 members,
     /// are left out, always whole. Of members with the same key the last stays, in the first's place.
     #[must_use]
-    pub fn parse_fields<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    pub fn read_fields<'a>(
+        fields: impl IntoIterator<Item = &'a [u8]>,
+    ) -> (Self, Option<ErrorKind>) {
         let mut baggage = Self::default();
-        let mut bytes = 0;
-        for field in fields {
-            for member in field.split(|byte| *byte == b',').map(trim) {
-                let with_comma = member.len() + usize::from(bytes > 0);
-                if member.is_empty() || bytes + with_comma > MAX_BYTES {
-                    continue;
-                }
-                if let Some(entry) = read_member(member)
-                    && baggage.put(entry)
-                {
-                    bytes += with_comma;
-                }
+        let mut left_out = None;
+        let mut bytes_read = 0;
+        let members = fields.into_iter().flat_map(|field| field.split(|byte| *byte == b','));
+        for member in members {
+            bytes_read += member.len() + 1;
+            if bytes_read > MAX_BYTES_READ {
+                left_out.get_or_insert(ErrorKind::TooMany);
+                break;
+            }
+            let member = trim(member);
+            if member.is_empty() {
+                continue;
+            }
+            if let Err(kind) = read_member(member).and_then(|entry| baggage.put(entry)) {
+                left_out.get_or_insert(kind);
             }
         }
-        baggage
+        (baggage, left_out)
     }
 
     /// Returns the pairs in order.
     #[must_use]
     pub fn entries(&self) -> &[BaggageEntry] {
-        &self.0
+        &self.entries
     }
 
     /// Tells whether there is no pair.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
 
     /// Returns the value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str())
+        self.entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str())
     }
 
-    /// Sets a pair; tells whether the key is a token and there is room for it.
-    pub fn set(&mut self, key: &str, value: &str) -> bool {
-        is_token(key.as_bytes())
-            && self.put(BaggageEntry { key: key.into(), value: value.into(), properties: None })
+    /// Sets a pair.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::BadByte`] where the key is not a token, and [`ErrorKind::TooMany`] where
+    /// there is no room for it.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), ErrorKind> {
+        if !is_token(key.as_bytes()) {
+            return Err(ErrorKind::BadByte);
+        }
+        self.put(BaggageEntry { key: key.into(), value: value.into(), properties: None })
+    }
+
+    /// Adds the pairs whose keys are not there yet.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::TooMany`] where there was no room for all.
+    pub fn add(&mut self, others: Self) -> Result<(), ErrorKind> {
+        let mut added = Ok(());
+        for entry in others.entries {
+            if self.get(&entry.key).is_none() {
+                added = added.and(self.put(entry));
+            }
+        }
+        added
     }
 
     /// Keeps the pairs whose key passes.
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
-        self.0.retain(|entry| keep(&entry.key));
+        self.entries.retain(|entry| keep(&entry.key));
+        let members: usize = self.entries.iter().map(BaggageEntry::encoded_len).sum();
+        self.bytes = members + self.entries.len().saturating_sub(1);
     }
 
-    fn put(&mut self, entry: BaggageEntry) -> bool {
-        let is_full = self.0.len() >= MAX_ENTRIES;
-        match self.0.iter_mut().find(|known| known.key == entry.key) {
-            Some(known) => *known = entry,
-            None if is_full => return false,
-            None => self.0.push(entry),
+    fn put(&mut self, entry: BaggageEntry) -> Result<(), ErrorKind> {
+        let is_full = self.entries.len() >= MAX_ENTRIES;
+        let comma = usize::from(!self.entries.is_empty());
+        let known = self.entries.iter_mut().find(|known| known.key == entry.key);
+        let others = match &known {
+            Some(known) => self.bytes - known.encoded_len(),
+            None => self.bytes + comma,
+        };
+        let bytes = others + entry.encoded_len();
+        if bytes > MAX_BYTES || known.is_none() && is_full {
+            return Err(ErrorKind::TooMany);
         }
-        true
+        self.bytes = bytes;
+        match known {
+            Some(known) => *known = entry,
+            None => self.entries.push(entry),
+        }
+        Ok(())
     }
 
     /// Writes the field: values percent-encoded, properties as they came, at most 8,192 bytes.
     #[must_use]
     pub fn to_header(&self) -> String {
-        let mut header = String::new();
-        let mut member = String::new();
-        for entry in &self.0 {
-            member.clear();
-            member.push_str(&entry.key);
-            member.push('=');
-            encode(&entry.value, &mut member);
-            if let Some(properties) = &entry.properties {
-                member.push(';');
-                member.push_str(properties);
+        let mut header = String::with_capacity(self.bytes);
+        for entry in &self.entries {
+            if !header.is_empty() {
+                header.push(',');
             }
-            let with_comma = member.len() + usize::from(!header.is_empty());
-            if header.len() + with_comma <= MAX_BYTES {
-                if !header.is_empty() {
-                    header.push(',');
-                }
-                header.push_str(&member);
+            header.push_str(&entry.key);
+            header.push('=');
+            percent_encode(&entry.value, &mut header);
+            if let Some(properties) = &entry.properties {
+                header.push(';');
+                header.push_str(properties);
             }
         }
         header
     }
 }
 
-fn read_member(member: &[u8]) -> Option<BaggageEntry> {
+impl BaggageEntry {
+    /// Returns how long the pair is as it is written.
+    fn encoded_len(&self) -> usize {
+        let properties = self.properties.as_ref().map_or(0, |text| text.len() + 1);
+        self.key.len() + 1 + encoded_len(&self.value) + properties
+    }
+}
+
+fn read_member(member: &[u8]) -> Result<BaggageEntry, ErrorKind> {
+    read_pair(member).ok_or(ErrorKind::BadByte)
+}
+
+fn read_pair(member: &[u8]) -> Option<BaggageEntry> {
     let semicolon = member.iter().position(|byte| *byte == b';');
     let (pair, properties) = match semicolon {
         Some(at) => member.split_at_checked(at)?,
@@ -187,11 +239,6 @@ fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(is_char)
 }
 
-/// `baggage-octet`: visible US-ASCII without `"`, `,`, `;` and `\`.
-fn is_octet(byte: &u8) -> bool {
-    matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
-}
-
 /// Decodes percent-encoding; bytes that are not UTF-8 become U+FFFD, a stray `%` is an error.
 fn decode(value: &[u8]) -> Option<String> {
     if !value.contains(&b'%') {
@@ -201,20 +248,6 @@ fn decode(value: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn encode(value: &str, out: &mut String) {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    for byte in value.bytes() {
-        if is_octet(&byte) && byte != b'%' {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.extend(DIGITS.get(usize::from(byte >> 4)));
-            out.extend(DIGITS.get(usize::from(byte & 15)));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,11 +255,27 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let mut baggage = Baggage::default();
-        assert!(baggage.set("k", " ,;\"\\%é\u{1b}"));
-        assert!(!baggage.set("not a token", "x"));
+        baggage.set("k", " ,;\"\\%é\u{1b}").unwrap();
+        assert_eq!(baggage.set("not a token", "x"), Err(ErrorKind::BadByte));
         let header = baggage.to_header();
         assert!(header.bytes().all(|byte| byte.is_ascii_graphic()));
         assert_eq!(Baggage::parse(&header), baggage);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_whole() {
+        let field = (0..400).map(|n| format!("k{n}=1")).collect::<Vec<_>>().join(",");
+        let (baggage, left_out) = Baggage::read_fields([field.as_bytes()]);
+        assert_eq!((baggage.entries().len(), left_out), (180, Some(ErrorKind::TooMany)));
+
+        let long = "v".repeat(8000);
+        let field = format!("a={long},b={long},c=1");
+        let mut baggage = Baggage::parse(&field);
+        assert_eq!((baggage.get("b"), baggage.get("c")), (None, Some("1")));
+        assert_eq!(baggage.set("d", &long), Err(ErrorKind::TooMany));
+        assert_eq!(baggage.to_header().len(), "a=,c=1".len() + 8000);
+        baggage.retain(|key| key == "c");
+        assert_eq!(baggage.set("d", &long), Ok(()));
     }
 
     #[test]

@@ -47,21 +47,22 @@ pub struct Headers {
     pub parent_id: String,
     /// `x-datadog-tags`, unless the upper 64 bits are zero.
     pub tags: Option<String>,
-    /// `x-datadog-sampling-priority`.
-    pub priority: &'static str,
+    /// `x-datadog-sampling-priority`, unless nobody has decided yet.
+    pub priority: Option<&'static str>,
 }
 
 /// Writes the headers; nothing while there is no span id.
 #[must_use]
-pub fn write(context: TraceContext) -> Option<Headers> {
+pub fn write(context: TraceContext, is_deferred: bool) -> Option<Headers> {
     let trace_id = u128::from_be_bytes(context.trace_id.to_bytes());
     let span_id = u64::from_be_bytes(context.span_id?.to_bytes());
     let high = trace_id >> 64;
+    let priority = if context.flags.is_sampled() { "1" } else { "0" };
     Some(Headers {
         trace_id: (trace_id & u128::from(u64::MAX)).to_string(),
         parent_id: span_id.to_string(),
         tags: (high != 0).then(|| format!("_dd.p.tid={high:016x}")),
-        priority: if context.flags.is_sampled() { "1" } else { "0" },
+        priority: (!is_deferred).then_some(priority),
     })
 }
 

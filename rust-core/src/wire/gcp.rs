@@ -38,7 +38,12 @@ pub fn read(value: &[u8]) -> Result<Sighting, ParseError> {
 
 /// Writes the header; nothing while there is no span id.
 #[must_use]
-pub fn write(context: TraceContext) -> Option<String> {
+pub fn write(context: TraceContext, is_deferred: bool) -> Option<String> {
     let span = u64::from_be_bytes(context.span_id?.to_bytes());
-    Some(format!("{}/{span};o={}", context.trace_id, u8::from(context.flags.is_sampled())))
+    let option = match (is_deferred, context.flags.is_sampled()) {
+        (true, _) => "",
+        (_, true) => ";o=1",
+        (_, false) => ";o=0",
+    };
+    Some(format!("{}/{span}{option}", context.trace_id))
 }

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::error::{ErrorKind, ParseError};
 
+/// More than the longest value there can be: four ids and flags, each character percent-encoded.
+const MAX_BYTES: usize = 256;
+
 /// Reads `{trace}:{span}:{parent}:{flags}`; the colons may be percent-encoded, leading zeros of ids
 /// may be left out.
 ///
@@ -17,14 +20,20 @@ use crate::error::{ErrorKind, ParseError};
 ///
 /// Returns a [`ParseError`] for anything else.
 pub fn read(value: &[u8]) -> Result<Sighting, ParseError> {
+    if value.len() > MAX_BYTES {
+        return Err(ParseError::new(ErrorKind::BadLength, MAX_BYTES));
+    }
     let decoded = match value.contains(&b'%') {
         true => text::percent_decode(value)
             .map(Cow::Owned)
             .ok_or(ParseError::new(ErrorKind::BadByte, 0))?,
         false => Cow::Borrowed(value),
     };
-    let fields: Vec<&[u8]> = decoded.split(|byte| *byte == b':').collect();
-    let [trace, span, _, flags] = fields[..] else {
+    let mut fields = decoded.split(|byte| *byte == b':');
+    let mut next = || fields.next();
+    let (Some(trace), Some(span), Some(_), Some(flags), None) =
+        (next(), next(), next(), next(), next())
+    else {
         return Err(ParseError::new(ErrorKind::BadLength, decoded.len()));
     };
     let trace_id = TraceId::from_bytes(text::short_hex(trace, 32, 0)?.to_be_bytes());
@@ -46,4 +55,18 @@ pub fn read(value: &[u8]) -> Result<Sighting, ParseError> {
 pub fn write(context: TraceContext, is_debug: bool) -> Option<String> {
     let flags = if is_debug { 3 } else { u8::from(context.flags.is_sampled()) };
     context.span_id.map(|span_id| format!("{}:{span_id}:0:{flags}", context.trace_id))
+}
+
+/// Reads the value of a `uberctx-*` header.
+#[must_use]
+pub fn read_baggage(value: &[u8]) -> Option<String> {
+    String::from_utf8(text::percent_decode(value)?).ok()
+}
+
+/// Writes the value of a `uberctx-*` header.
+#[must_use]
+pub fn write_baggage(value: &str) -> String {
+    let mut text = String::new();
+    text::percent_encode(value, &mut text);
+    text
 }

@@ -21,4 +21,4 @@ pub use legacy::{LegacyId, LegacyKind};
 pub use sighting::Sighting;
 pub use tracestate::TraceState;
 
-pub(crate) use text::{percent_decode, trim};
+pub(crate) use text::trim;

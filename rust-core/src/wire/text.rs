@@ -41,7 +41,7 @@ pub(super) fn decimal(text: &[u8], at: usize) -> Result<u64, ParseError> {
 }
 
 /// Decodes percent-encoding; a `%` without two hexadecimal digits is an error.
-pub(crate) fn percent_decode(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn percent_decode(text: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -59,4 +59,28 @@ pub(crate) fn percent_decode(text: &[u8]) -> Option<Vec<u8>> {
             }
         };
     }
+}
+
+/// Writes a text percent-encoded: only what is a `baggage-octet` and no `%` stays as it is.
+pub(super) fn percent_encode(value: &str, out: &mut String) {
+    for byte in value.bytes() {
+        if is_octet(&byte) && byte != b'%' {
+            out.push(char::from(byte));
+        } else {
+            let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
+            out.push('%');
+            out.push(digit(byte >> 4).to_ascii_uppercase());
+            out.push(digit(byte & 15).to_ascii_uppercase());
+        }
+    }
+}
+
+/// Returns how long a text is when it is percent-encoded.
+pub(super) fn encoded_len(value: &str) -> usize {
+    value.bytes().map(|byte| if is_octet(&byte) && byte != b'%' { 1 } else { 3 }).sum()
+}
+
+/// `baggage-octet`: visible US-ASCII without `"`, `,`, `;` and `\`.
+pub(super) fn is_octet(byte: &u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
 }

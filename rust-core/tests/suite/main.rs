@@ -8,4 +8,11 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(feature = "log")]
+mod log;
+mod support;
+#[cfg(feature = "tower")]
+mod tower;
 mod vectors;

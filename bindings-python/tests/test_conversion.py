@@ -1,0 +1,90 @@
+"""The border itself: any headers convert, a wrong type is a clear TypeError."""
+
+from typing import Any
+
+import pytest
+import tracebaton
+from conftest import Message
+from hypothesis import given
+from hypothesis import strategies as st
+
+NAMES = st.text(st.characters(codec=None)) | st.binary() | st.sampled_from(
+    ["traceparent", "tracestate", "baggage", "trace_id", "X-Trace-Id", "x-span-id", "x-baggage-a"]
+)
+VALUES = st.none() | st.binary() | st.text(st.characters(codec=None))
+HEADERS = st.lists(st.tuples(NAMES, VALUES))
+MEDIA = st.sampled_from(["http", "kafka", "metadata"])
+
+
+@given(HEADERS, MEDIA)
+def test_any_headers_are_read_and_written(headers: list[Any], medium: Any) -> None:
+    found = tracebaton.extract(headers, medium=medium)
+    out = tracebaton.inject(found, headers, medium=medium)
+    again = tracebaton.extract(out, medium=medium)
+    if found.baton.traceparent:
+        assert again.baton.traceparent == found.baton.traceparent
+    assert tracebaton.inject(again, out, medium=medium) == out, "a second time changes nothing"
+
+
+@given(st.dictionaries(NAMES, VALUES | st.lists(VALUES)), MEDIA)
+def test_any_mapping_is_read(headers: dict[Any, Any], medium: Any) -> None:
+    tracebaton.extract(headers, medium=medium)
+
+
+@given(HEADERS)
+def test_any_message_is_processed(headers: list[Any]) -> None:
+    with tracebaton.process(Message(headers)) as hop:
+        assert len(hop.headers("out")) >= 2
+
+
+@given(st.binary() | st.text(st.characters(codec=None)))
+def test_any_payload_is_read(payload: Any) -> None:
+    tracebaton.extract_payload(payload)
+
+
+def test_ten_thousand_headers_are_read() -> None:
+    headers = [(f"h{n}", b"v") for n in range(10_000)] + [("trace_id", b"order-1")]
+    assert tracebaton.extract(headers).legacy_id == "order-1"
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        (7, "headers must be a list of (name, value) pairs or a mapping, not int"),
+        ("traceparent", "headers must be a list of (name, value) pairs or a mapping, not str"),
+        (b"traceparent", "headers must be a list of (name, value) pairs or a mapping, not bytes"),
+        ([7], "headers[0] must be a (name, value) pair, not int"),
+        (["ab"], "headers[0] must be a (name, value) pair, not str"),
+        ([("a", b"1"), ("a",)], "headers[1] must be a (name, value) pair, not tuple"),
+        ([("a", b"1", 2)], "headers[0] must be a (name, value) pair, not tuple"),
+        ([(7, b"1")], "the name of a header must be str or bytes, not int"),
+        ([("a", 7)], "the value of header 'a' must be bytes, str or None, not int"),
+        ([("a", [b"1"])], "the value of header 'a' must be bytes, str or None, not list"),
+        ({"a": {}}, "the value of header 'a' must be bytes, str or None, not dict"),
+        ({7: b"1"}, "the name of a header must be str or bytes, not int"),
+    ],
+)
+def test_a_wrong_type_is_told(headers: Any, message: str) -> None:
+    with pytest.raises(TypeError) as told:
+        tracebaton.extract(headers)
+    assert str(told.value) == message
+
+
+def test_wrong_arguments_are_told() -> None:
+    with pytest.raises(TypeError, match="baton must be a Baton, an Extracted or a Hop, not dict"):
+        tracebaton.inject({})  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="medium is neither"):
+        tracebaton.extract([], medium="smtp")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="payload must be bytes or str, not NoneType"):
+        tracebaton.extract_payload(None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="message must be str, not int"):
+        tracebaton.Logger().info(7)  # type: ignore[arg-type]
+
+
+def test_an_iterator_that_raises_raises_its_own_error() -> None:
+    def headers() -> Any:
+        yield "a", b"1"
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        tracebaton.extract(headers())

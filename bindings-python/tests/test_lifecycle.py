@@ -1,0 +1,203 @@
+"""Start, flush, shutdown, exit and fork, each in a process of its own."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+
+import pytest
+import tracebaton
+from sink import Server, Sink
+
+START = """
+import os, sys, tracebaton
+class Message:
+    topic, partition, offset, headers = "raw", 0, 1, None
+def work(count=1):
+    for _ in range(count):
+        with tracebaton.process(Message()):
+            pass
+"""
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    server = Server()
+    yield server.sink
+    server.close()
+
+
+def run(code: str, url: str, told: str = "", **env: str) -> str:
+    """Runs a program that exports to `url` and returns what it printed; stderr has to be `told`."""
+    env = os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": url} | env
+    command = [sys.executable, "-c", START + textwrap.dedent(code)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(told, done.stderr.strip()), done.stderr
+    return done.stdout.strip()
+
+
+def nobody() -> str:
+    """Returns the address of a port on which nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+def test_shutdown_reports_what_was_exported(sink: Sink) -> None:
+    code = """
+        tracebaton.init("billing")
+        work(3)
+        tracebaton.Logger().info("done", at="end")
+        report = tracebaton.shutdown()
+        print(report.exported, report.lost.total, report.dropped.total, report.is_complete)
+    """
+    printed = run(code, sink.url).splitlines()[-1]
+    assert printed == "<tracebaton.Counts spans=3 logs=1 ledger=3> 0 0 True"
+    assert (len(sink.spans), len(sink.logs), len(sink.events)) == (3, 1, 3)
+    assert {one.resource["service.name"] for one in sink.events} == {"billing"}
+
+
+def test_shutdown_reports_what_it_lost_and_keeps_its_deadline() -> None:
+    code = """
+        import time
+        tracebaton.init("billing")
+        work(3)
+        start = time.monotonic()
+        report = tracebaton.shutdown(500)
+        print(report.exported.total, report.lost.total, report.is_complete)
+        assert time.monotonic() - start < 3
+    """
+    told = "tracebaton: cannot export to .*; trying again"
+    assert run(code, nobody(), told) == "0 6 False", "and says so once"
+
+
+def test_an_exit_without_a_shutdown_exports(sink: Sink) -> None:
+    run("tracebaton.init('billing'); work(2)", sink.url)
+    assert len(sink.events) == 2
+
+
+def test_an_exit_by_an_exception_exports_too(sink: Sink) -> None:
+    run("tracebaton.init('billing'); work(2); sys.exit(0)", sink.url)
+    assert len(sink.events) == 2
+
+
+def test_without_init_nothing_is_kept_and_nothing_fails() -> None:
+    code = """
+        work()
+        tracebaton.Logger("a").info("x")
+        assert tracebaton.flush() is False
+        report = tracebaton.shutdown()
+        assert (report.exported.total, report.is_complete) == (0, True)
+    """
+    assert '"message":"x"' in run(code, nobody())
+
+
+def test_the_environment_has_the_last_word(sink: Sink) -> None:
+    variables = {
+        "OTEL_SERVICE_NAME": "from-the-environment",
+        "OTEL_RESOURCE_ATTRIBUTES": "team=shop",
+    }
+    run("tracebaton.init('billing'); work()", sink.url, **variables)
+    resource = sink.events[0].resource
+    assert (resource["service.name"], resource["team"]) == ("from-the-environment", "shop")
+
+
+def test_a_disabled_sdk_exports_nothing(sink: Sink) -> None:
+    run("tracebaton.init('billing'); work()", sink.url, OTEL_SDK_DISABLED="true")
+    assert sink.events == []
+
+
+def test_a_second_init_replaces_the_first(sink: Sink) -> None:
+    code = """
+        tracebaton.init("billing", log_format="text", log_level="debug")
+        log = tracebaton.Logger("act")
+        log.debug("one", n=1)
+        with tracebaton.process(type("M", (Message,), {"headers": [("trace_id", b"o-1")]})()):
+            log.debug("two")
+        tracebaton.init("billing")
+        log.debug("three")
+        work()
+    """
+    assert run(code, sink.url).splitlines() == ["[act] one n=1", "[act] [trace_id=o-1] two"]
+    assert len(sink.logs) == 2
+    assert len(sink.events) == 2
+
+
+def test_wrong_options_name_their_key(sink: Sink) -> None:
+    with pytest.raises(tracebaton.ConfigError, match="^log_format: .*: xml$"):
+        tracebaton.init(log_format="xml")  # type: ignore[arg-type]
+    with pytest.raises(tracebaton.ConfigError, match="^log_level: .*: loud$"):
+        tracebaton.init(log_level="loud")  # type: ignore[arg-type]
+    code = """
+        try:
+            tracebaton.init()
+        except tracebaton.ConfigError as error:
+            print(error)
+    """
+    told = run(code, "127.0.0.1 4318")
+    assert told.startswith("OTEL_EXPORTER_OTLP_ENDPOINT")
+
+
+def test_parent_and_forked_children_each_export_their_own(sink: Sink) -> None:
+    code = """
+        tracebaton.init("billing")
+        work(5)
+        children = []
+        for _ in range(3):
+            child = os.fork()
+            if child == 0:
+                work(2)
+                assert tracebaton.shutdown().exported.ledger == 2
+                os._exit(0)
+            children.append(child)
+        assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+        work(1)
+        assert tracebaton.shutdown().is_complete
+    """
+    run(code, sink.url)
+    spans = {one.span_id for one in sink.events}
+    assert len(sink.events) == 5 + 3 * 2 + 1
+    assert len(spans) == len(sink.events), "no child has an id of another"
+
+
+def test_a_fork_while_threads_record_does_not_hang(sink: Sink) -> None:
+    code = """
+        import threading
+        tracebaton.init("billing")
+        stop = threading.Event()
+        def busy():
+            while not stop.is_set():
+                work(50)
+        threads = [threading.Thread(target=busy) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                work(1)
+                report = tracebaton.shutdown()
+                os._exit(0 if report.exported.ledger == 1 else 1)
+            assert os.waitpid(child, 0)[1] == 0
+        stop.set()
+        for thread in threads:
+            thread.join()
+    """
+    run(code, sink.url)
+
+
+def test_multiprocessing_works_with_every_start_method(sink: Sink, tmp_path: object) -> None:
+    for method in ("fork", "spawn"):
+        code = f"""
+            import multiprocessing
+            if __name__ == "__main__":
+                tracebaton.init("billing")
+                with multiprocessing.get_context("{method}").Pool(2) as pool:
+                    assert pool.map(abs, [-1, -2]) == [1, 2]
+                work(1)
+        """
+        run(code, sink.url)
+    assert len(sink.events) == 2

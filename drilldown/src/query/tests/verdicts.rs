@@ -1,0 +1,434 @@
+//! Each verdict that the ledger can give, on the smallest ledger that gives it.
+
+use super::{Verdict::*, *};
+
+#[test]
+fn what_went_all_the_way_is_inserted() {
+    let diagnosis = diagnosis_of(relay(3));
+    assert_eq!(found(&diagnosis), [(Inserted, "sync (insert users)")]);
+    assert_eq!(diagnosis.summary, "sync (insert users): 3 inserted, batch batch");
+    assert_eq!(diagnosis.verdict.exit_code(), 0);
+}
+
+#[test]
+fn what_was_left_out_beside_what_is_in_is_listed_and_the_verdict_is_inserted() {
+    let mut events = relay(2);
+    events[0] = request(3);
+    events[1] = sent("request", "raw", 0, 2);
+    events.push(read("transform-2", "raw", "transform", 2, Fate::Filtered));
+    let diagnosis = diagnosis_of(events);
+    let transform = "transform (process raw)";
+    assert_eq!(found(&diagnosis), [(Inserted, "sync (insert users)"), (Filtered, transform)]);
+    assert_eq!(diagnosis.findings[1].evidence, "1 left out on purpose: Filtered by transform");
+}
+
+#[test]
+fn only_what_was_left_out_whole_is_filtered() {
+    let events = vec![
+        request(1),
+        sent("request", "raw", 0, 0),
+        read("transform", "raw", "transform", 0, Fate::Filtered),
+    ];
+    let diagnosis = diagnosis_of(events);
+    assert_eq!(found(&diagnosis), [(Filtered, "transform (process raw)")]);
+    assert_eq!(diagnosis.verdict.exit_code(), 0);
+}
+
+#[test]
+fn hops_stand_in_the_order_of_the_relay() {
+    // By name and by time the topics would stand the other way round.
+    let mut events = vec![request(1), sent("request", "z", 0, 0)];
+    for (hop, topic) in [("c", "z"), ("b", "y"), ("a", "x")] {
+        events.push(HopEvent {
+            time: NOW - 7200 * SECOND - i64::from(topic.as_bytes()[0]),
+            ..read(hop, topic, hop, 0, Fate::Passed)
+        });
+    }
+    events.extend([sent("c", "y", 0, 0), sent("b", "x", 0, 0), sent("a", "w", 0, 0)]);
+    let diagnosis = diagnosis_of(events);
+    let topics: Vec<&str> =
+        diagnosis.ledger.branches.iter().map(|branch| branch.topic.as_str()).collect();
+    assert_eq!(topics, ["z", "y", "x", "w"]);
+}
+
+#[test]
+fn a_circle_of_topics_ends() {
+    let events = vec![
+        request(1),
+        sent("request", "raw", 0, 0),
+        read("a", "raw", "transform", 0, Fate::Passed),
+        sent("a", "retry", 0, 0),
+        read("b", "retry", "again", 0, Fate::Passed),
+        sent("b", "raw", 1, 1),
+        read("c", "raw", "transform", 1, Fate::Filtered),
+    ];
+    let diagnosis = diagnosis_of(events);
+    let topics: Vec<&str> =
+        diagnosis.ledger.branches.iter().map(|branch| branch.topic.as_str()).collect();
+    assert_eq!(topics, ["raw", "retry"]);
+    assert_eq!(branch(&diagnosis, "again").verdict, Some(Filtered));
+}
+
+#[test]
+fn a_batch_read_again_within_other_bounds_is_the_same_input() {
+    let other = "00000000000000000000000000000001";
+    let mut events = relay(3);
+    events.pop();
+    events.push(batch("one", "users", 0, &[TRACE, TRACE], Fate::Passed));
+    events.push(batch("two", "users", 1, &[TRACE, TRACE, other], Fate::Passed));
+    let diagnosis = diagnosis_of(events);
+    let sync = branch(&diagnosis, "sync");
+    assert_eq!((sync.records_in, sync.passed, sync.duplicated), (3, 3, 1));
+    assert_eq!(found(&diagnosis)[0], (Duplicated, "sync (insert users)"));
+    assert_eq!(diagnosis.verdict.exit_code(), 12);
+}
+
+#[test]
+fn a_retry_of_the_same_batch_doubles_nothing() {
+    let mut events = relay(2);
+    events.push(HopEvent {
+        time: NOW - 3599 * SECOND,
+        attempt: 2,
+        ..batch("batch", "users", 0, &[TRACE, TRACE], Fate::Passed)
+    });
+    assert_eq!(diagnosis_of(events).verdict, Inserted);
+}
+
+#[test]
+fn a_record_that_left_its_batch_keeps_its_own_fate() {
+    let mut events = relay(4);
+    let mut batch = events.pop().unwrap();
+    // Offset 1 left: three members stand at 0, 2 and 3.
+    (batch.records_in, batch.passed) = (3, 3);
+    batch.members.pop();
+    let left = HopEvent {
+        kind: "insert".into(),
+        batch_id: Some("batch".into()),
+        ..read("left", "users", "sync", 1, Fate::DeadLettered)
+    };
+    events.extend([batch, left]);
+    let diagnosis = diagnosis_of(events);
+    let sync = branch(&diagnosis, "sync");
+    assert_eq!((sync.records_in, sync.passed, sync.dead_lettered, sync.unseen), (4, 3, 1, 0));
+    assert_eq!(found(&diagnosis)[0], (DroppedAtMapping, "sync (insert users)"));
+    assert_eq!(diagnosis.verdict.exit_code(), 11);
+}
+
+#[test]
+fn a_redelivery_that_passes_makes_good_what_failed_before() {
+    let mut events = relay(1);
+    events.push(HopEvent {
+        time: NOW - 7200 * SECOND,
+        ..read("first-try", "raw", "transform", 0, Fate::Failed)
+    });
+    events.push(HopEvent {
+        failed: 1,
+        passed: 0,
+        emitted: 0,
+        reason: Some("timed out".into()),
+        ..sent("first-try", "users", 0, 0)
+    });
+    assert_eq!(found(&diagnosis_of(events)), [(Inserted, "sync (insert users)")]);
+}
+
+#[test]
+fn a_transform_that_sends_again_what_it_had_sent_doubles_it() {
+    let mut events = relay(1);
+    events.push(read("again", "raw", "transform", 0, Fate::Passed));
+    events.push(sent("again", "users", 1, 1));
+    events.push(batch("later", "users", 1, &[TRACE], Fate::Passed));
+    let diagnosis = diagnosis_of(events);
+    assert_eq!(found(&diagnosis)[0], (Duplicated, "transform (process raw)"));
+    assert_eq!(branch(&diagnosis, "transform").records_in, 1);
+}
+
+#[test]
+fn every_branch_of_a_fork_has_a_verdict_and_the_worst_is_the_traces() {
+    let mut events = relay(2);
+    events.push(read("audit-0", "raw", "audit", 0, Fate::Filtered));
+    events.push(read("audit-1", "raw", "audit", 1, Fate::Failed));
+    let diagnosis = diagnosis_of(events);
+    assert_eq!(diagnosis.verdict, TransformFailedLost);
+    assert_eq!(branch(&diagnosis, "audit").verdict, Some(TransformFailedLost));
+    assert_eq!(branch(&diagnosis, "transform").verdict, Some(Inserted));
+    assert_eq!(branch(&diagnosis, "transform").sends_to, ["users"]);
+    assert_eq!(diagnosis.verdict.exit_code(), 10);
+}
+
+#[test]
+fn a_group_that_began_later_and_further_on_owes_nothing() {
+    let mut events = relay(2);
+    let late = read("late", "raw", "newcomer", 7, Fate::Passed);
+    let other = "00000000000000000000000000000001".to_owned();
+    events.push(HopEvent { trace_id: other, time: NOW - 60 * SECOND, ..late });
+    let diagnosis = diagnosis_of(events);
+    assert_eq!(diagnosis.verdict, Inserted);
+    assert_eq!(branch(&diagnosis, "newcomer").before, 2);
+}
+
+#[test]
+fn a_transform_that_failed_has_lost_the_record() {
+    let events = vec![
+        request(1),
+        sent("request", "raw", 0, 0),
+        read("transform", "raw", "transform", 0, Fate::Failed),
+    ];
+    let diagnosis = diagnosis_of(events);
+    assert_eq!(found(&diagnosis), [(TransformFailedLost, "transform (process raw)")]);
+    let text = "transform (process raw): 1 failed and nothing else took them: Failed by transform";
+    assert_eq!(diagnosis.summary, text);
+}
+
+#[test]
+fn a_dead_letter_is_named_with_its_reason() {
+    let letter = HopEvent { is_dead_letter: true, ..sent("transform", "raw.dlq", 0, 0) };
+    let events = vec![
+        request(1),
+        sent("request", "raw", 0, 0),
+        HopEvent { emitted: 1, ..read("transform", "raw", "transform", 0, Fate::DeadLettered) },
+        letter,
+    ];
+    let diagnosis = diagnosis_of(events);
+    assert_eq!(found(&diagnosis), [(TransformFailedDlq, "transform (process raw)")]);
+    assert_eq!(diagnosis.ledger.dead_letters["raw.dlq"], 1);
+    assert_eq!(diagnosis.verdict.exit_code(), 11);
+}
+
+#[test]
+fn what_a_group_went_past_without_a_word_is_lost() {
+    let mut events = relay(3);
+    events.retain(|event| !event.span_id.ends_with("-1"));
+    let last = events.pop().unwrap();
+    let members = [TRACE, "00000000000000000000000000000001", TRACE];
+    events.push(HopEvent { time: last.time, ..batch("batch", "users", 0, &members, Fate::Passed) });
+    let diagnosis = diagnosis_of(events);
+    let lost = (LostBetweenHops, "transform (process raw)");
+    assert_eq!(found(&diagnosis), [lost, (Inserted, "sync (insert users)")]);
+    let evidence = &diagnosis.findings[0].evidence;
+    assert!(evidence.starts_with("1 of 3 records were sent and the group went past"), "{evidence}");
+    assert!(evidence.ends_with("transform was heard last 3600 s ago"), "{evidence}");
+    assert_eq!(diagnosis.verdict.exit_code(), 10);
+}
+
+#[test]
+fn what_was_sent_a_moment_ago_is_not_missed_yet() {
+    let just_now = |event: HopEvent| HopEvent { time: NOW - SECOND, ..event };
+    let events = vec![
+        just_now(request(2)),
+        just_now(sent("request", "raw", 0, 1)),
+        just_now(read("transform", "raw", "transform", 1, Fate::Filtered)),
+    ];
+    assert_eq!(diagnosis_of(events).verdict, ProducedNotConsumed);
+}
+
+#[test]
+fn a_hole_where_the_service_dropped_evidence_is_no_proof_of_a_loss() {
+    let mut events = relay(3);
+    events.retain(|event| event.span_id != "transform-1");
+    let dropped = Dropped { time: NOW, service: "transform".into(), ledger: 7 };
+    let elsewhere = Dropped { service: "elsewhere".into(), ..dropped.clone() };
+    let (store_of_other, _folder) = store(events.clone(), vec![elsewhere]);
+    assert_eq!(diagnose(&store_of_other, TRACE, NOW).unwrap().verdict, LostBetweenHops);
+    let (store, _folder) = store(events, vec![dropped]);
+    let diagnosis = diagnose(&store, TRACE, NOW).unwrap();
+    assert_eq!(diagnosis.verdict, Inconclusive);
+    assert!(diagnosis.summary.contains("transform dropped 7 ledger events"));
+    assert_eq!(diagnosis.verdict.exit_code(), 15);
+}
+
+#[test]
+fn a_refused_request_is_rejected() {
+    let refused = HopEvent {
+        passed: 0,
+        emitted: 0,
+        failed: 2,
+        http_status: Some(400),
+        reason: Some("`user_id` is missing".into()),
+        ..request(2)
+    };
+    let diagnosis = diagnosis_of(vec![refused]);
+    let text = "ingest /ingest/{topic}: HTTP 400, 2 of 2 records refused: `user_id` is missing";
+    assert_eq!((diagnosis.verdict, diagnosis.summary.as_str()), (RejectedHttp, text));
+    assert_eq!(diagnosis.verdict.exit_code(), 10);
+}
+
+#[test]
+fn a_request_that_was_taken_in_part_is_a_partial_produce() {
+    let mut events = relay(2);
+    events[0] = HopEvent { records_in: 3, failed: 1, ..request(2) };
+    let diagnosis = diagnosis_of(events);
+    let request = (PartialProduce, "ingest /ingest/{topic}");
+    assert_eq!(found(&diagnosis), [request, (Inserted, "sync (insert users)")]);
+    assert_eq!(diagnosis.verdict.exit_code(), 12);
+}
+
+#[test]
+fn what_the_broker_did_not_take_is_a_partial_produce() {
+    let mut events = relay(2);
+    let refused = HopEvent { failed: 1, passed: 0, emitted: 0, ..sent("request", "raw", 9, 9) };
+    events.push(HopEvent { reason: Some("message too large".into()), ..refused });
+    let diagnosis = diagnosis_of(events);
+    assert_eq!(diagnosis.summary, "send raw: 1 not taken by the broker: message too large");
+    assert_eq!(diagnosis.verdict, PartialProduce);
+}
+
+#[test]
+fn a_batch_that_was_given_up_is_dropped_at_mapping() {
+    let mut events = relay(1);
+    events.pop();
+    events.push(HopEvent {
+        error_type: Some("TYPE_MISMATCH".into()),
+        reason: Some("no such column".into()),
+        ..batch("batch", "users", 0, &[TRACE], Fate::Failed)
+    });
+    let diagnosis = diagnosis_of(events);
+    assert_eq!(found(&diagnosis), [(DroppedAtMapping, "sync (insert users)")]);
+    assert!(diagnosis.summary.ends_with("TYPE_MISMATCH: no such column"));
+}
+
+#[test]
+fn a_batch_that_is_tried_again_is_blocked_until_it_passes() {
+    let mut events = relay(1);
+    let passed = events.pop().unwrap();
+    events.push(HopEvent {
+        time: NOW - 7200 * SECOND,
+        reason: Some("connection refused".into()),
+        ..batch("batch", "users", 0, &[TRACE], Fate::Pending)
+    });
+    let diagnosis = diagnosis_of(events.clone());
+    assert_eq!(found(&diagnosis), [(BatchBlocked, "sync (insert users)")]);
+    assert_eq!(diagnosis.verdict.exit_code(), 13);
+    events.push(HopEvent { attempt: 2, ..passed });
+    assert_eq!(found(&diagnosis_of(events)), [(Inserted, "sync (insert users)")]);
+}
+
+#[test]
+fn a_batch_on_its_way_is_pending() {
+    let mut events = relay(1);
+    events.pop();
+    events.push(batch("batch", "users", 0, &[TRACE], Fate::Pending));
+    let diagnosis = diagnosis_of(events);
+    assert_eq!(found(&diagnosis), [(BatchPending, "sync (insert users)")]);
+    assert_eq!(diagnosis.verdict.exit_code(), 13);
+}
+
+#[test]
+fn a_topic_that_nobody_reads_has_not_been_consumed() {
+    let diagnosis = diagnosis_of(vec![request(2), sent("request", "raw", 0, 1)]);
+    let text = "raw: 2 not read yet; no consumer group has ever read this topic";
+    assert_eq!((diagnosis.verdict, diagnosis.summary.as_str()), (ProducedNotConsumed, text));
+    assert_eq!(diagnosis.verdict.exit_code(), 13);
+}
+
+#[test]
+fn a_group_that_has_not_come_so_far_says_when_it_was_heard() {
+    let other = "00000000000000000000000000000001".to_owned();
+    let before = HopEvent {
+        trace_id: other,
+        time: NOW - 90 * SECOND,
+        ..read("other", "raw", "transform", 4, Fate::Passed)
+    };
+    let diagnosis = diagnosis_of(vec![request(1), sent("request", "raw", 5, 5), before]);
+    let text = "transform (raw): 1 not read yet; transform was heard last 90 s ago";
+    assert_eq!((diagnosis.verdict, diagnosis.summary.as_str()), (ProducedNotConsumed, text));
+}
+
+#[test]
+fn a_request_of_which_no_hop_tells_more_is_inconclusive() {
+    let silent = HopEvent { emitted: 0, ..request(1) };
+    let diagnosis = diagnosis_of(vec![silent]);
+    assert_eq!(found(&diagnosis), [(Inconclusive, "ingest /ingest/{topic}")]);
+    assert_eq!(diagnosis.verdict.exit_code(), 15);
+}
+
+#[test]
+fn outputs_whose_delivery_nobody_told_are_inconclusive_until_they_are_read() {
+    let mut events = vec![
+        request(1),
+        sent("request", "raw", 0, 0),
+        HopEvent { unconfirmed: 1, ..read("transform", "raw", "transform", 0, Fate::Passed) },
+    ];
+    let diagnosis = diagnosis_of(events.clone());
+    assert_eq!(found(&diagnosis), [(Inconclusive, "transform (process raw)")]);
+    events.push(batch("batch", "users", 0, &[TRACE], Fate::Passed));
+    assert_eq!(found(&diagnosis_of(events)), [(Inserted, "sync (insert users)")]);
+}
+
+#[test]
+fn a_relay_that_ends_in_a_transform_names_the_word_that_is_missing() {
+    let events = vec![
+        request(1),
+        sent("request", "raw", 0, 0),
+        HopEvent { emitted: 0, ..read("transform", "raw", "transform", 0, Fate::Passed) },
+    ];
+    let diagnosis = diagnosis_of(events);
+    assert_eq!(found(&diagnosis), [(Inconclusive, "transform (process raw)")]);
+}
+
+#[test]
+fn a_batch_can_be_asked_for_by_its_own_trace() {
+    let id = "0192f3c4b5a67b8c9d0e1f2a3b4c5d6f";
+    let other = "00000000000000000000000000000001";
+    let events = vec![batch(id, "users", 0, &[TRACE, other, TRACE], Fate::Passed)];
+    let (store, _folder) = store(events, Vec::new());
+    let diagnosis = diagnose(&store, id, NOW).unwrap();
+    assert_eq!(branch(&diagnosis, "sync").passed, 3);
+    assert_eq!(diagnosis.verdict, Inserted);
+}
+
+/// Asks an otherwise busy store for an id of which it knows nothing.
+fn unknown(id: &str) -> Diagnosis {
+    let (store, _folder) = store(relay(1), Vec::new());
+    diagnose(&store, id, NOW).unwrap()
+}
+
+/// A UUIDv7 made at a moment in milliseconds since 1970.
+fn made_at(millis: i64) -> String {
+    format!("{millis:012x}7b8c9d0e1f2a3b4c5d6f")
+}
+
+#[test]
+fn an_unknown_id_says_who_was_heard_when_it_was_made() {
+    let diagnosis = unknown(&made_at(NOW / 1_000_000 - 3_600_000));
+    let text =
+        "the id was made 3600 s ago; heard then were ingest, sync, transform, with other ids";
+    assert_eq!((diagnosis.verdict, diagnosis.summary.as_str()), (UnknownId, text));
+    let diagnosis = unknown(&made_at(NOW / 1_000_000 - 60_000));
+    assert!(diagnosis.summary.contains("no service was heard then"));
+    assert_eq!(unknown("order-17").verdict, UnknownId);
+    assert_eq!(diagnosis.verdict.exit_code(), 14);
+}
+
+#[test]
+fn an_id_from_before_the_oldest_evidence_is_before_retention() {
+    let diagnosis = unknown(&made_at(NOW / 1_000_000 - 86_400_000));
+    assert_eq!((diagnosis.verdict, diagnosis.verdict.exit_code()), (BeforeRetention, 14));
+}
+
+#[test]
+fn an_id_from_the_future_is_told() {
+    let diagnosis = unknown(&made_at(NOW / 1_000_000 + 86_400_000));
+    assert_eq!((diagnosis.verdict, diagnosis.verdict.exit_code()), (IdInFuture, 14));
+    assert_eq!(diagnosis.summary, "the id says it was made 86400 s from now");
+}
+
+#[test]
+fn a_text_that_is_no_id_is_malformed() {
+    for text in ["", "none", "with space", "00000000000000000000000000000000"] {
+        let diagnosis = unknown(text);
+        assert_eq!((diagnosis.verdict, diagnosis.trace_id), (IdMalformed, None), "{text}");
+    }
+}
+
+#[test]
+fn numbers_that_no_pipeline_has_are_survived() {
+    let huge = HopEvent {
+        records_in: u32::MAX.into(),
+        passed: u32::MAX.into(),
+        last: Some((1 << 60) - 1),
+        ..read("huge", "raw", "transform", 0, Fate::Passed)
+    };
+    let sent = HopEvent { emitted: u32::MAX.into(), ..sent("request", "raw", 0, 0) };
+    let diagnosis = diagnosis_of(vec![request(1), sent.clone(), sent, huge]);
+    assert_eq!(branch(&diagnosis, "transform").records_in, i64::from(u32::MAX));
+}

@@ -1,0 +1,85 @@
+//! The header names of the legacy id: the one part of the wire that every company spells its own way.
+
+use std::borrow::Cow;
+
+use crate::carrier::Medium;
+
+/// The headers in which an id of the old kind, its span and its baggage are found.
+///
+/// # Examples
+///
+/// ```
+/// use tracebaton::{carrier::{List, Medium}, propagate::{LegacyNames, Propagation}};
+///
+/// let names = LegacyNames::default().with_trace_ids(["X-Request-Id"]);
+/// let propagation = Propagation::default().with_legacy_names(names);
+/// let incoming = List::new(Medium::Http, [("x-request-id", Some("order-1234"))]);
+/// assert_eq!(propagation.extract(&incoming).baton.legacy_text(), Some("order-1234"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegacyNames {
+    /// Lower case, in the order they are looked at.
+    trace_ids: Vec<Cow<'static, str>>,
+    /// As it is written over HTTP.
+    written: Cow<'static, str>,
+    span_id: Cow<'static, str>,
+    baggage_prefix: Cow<'static, str>,
+}
+
+impl Default for LegacyNames {
+    fn default() -> Self {
+        Self {
+            trace_ids: vec![Cow::Borrowed("x-trace-id"), Cow::Borrowed("trace_id")],
+            written: Cow::Borrowed(Medium::Http.legacy_name()),
+            span_id: Cow::Borrowed("x-span-id"),
+            baggage_prefix: Cow::Borrowed("x-baggage-"),
+        }
+    }
+}
+
+impl LegacyNames {
+    /// Sets the names of the id in the order they are looked at; the first is the one that is
+    /// written over HTTP. Kafka's `trace_id` is always read last, and written there.
+    #[must_use]
+    pub fn with_trace_ids<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        let kafka = Medium::Kafka.legacy_name();
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        let first = names.iter().find(|name| *name != kafka).cloned();
+        self.written = first.map_or(Cow::Borrowed(Medium::Http.legacy_name()), Cow::Owned);
+        self.trace_ids = names.iter().map(|name| name.to_ascii_lowercase().into()).collect();
+        if !self.trace_ids.iter().any(|name| name == kafka) {
+            self.trace_ids.push(Cow::Borrowed(kafka));
+        }
+        self
+    }
+
+    /// Sets the name of the span id.
+    #[must_use]
+    pub fn with_span_id(mut self, name: impl Into<String>) -> Self {
+        self.span_id = name.into().to_ascii_lowercase().into();
+        self
+    }
+
+    /// Sets what the names of baggage start with.
+    #[must_use]
+    pub fn with_baggage_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.baggage_prefix = prefix.into().to_ascii_lowercase().into();
+        self
+    }
+
+    pub(super) fn trace_ids(&self) -> &[Cow<'static, str>] {
+        &self.trace_ids
+    }
+
+    pub(super) fn written(&self, medium: Medium) -> &str {
+        if medium == Medium::Http { &self.written } else { medium.legacy_name() }
+    }
+
+    pub(super) fn span_id(&self) -> &Cow<'static, str> {
+        &self.span_id
+    }
+
+    pub(super) fn baggage_prefix(&self) -> &Cow<'static, str> {
+        &self.baggage_prefix
+    }
+}

@@ -1,0 +1,22 @@
+//! What several tests need.
+
+#![allow(dead_code, reason = "which helpers are used depends on the features")]
+
+pub(crate) mod telemetry;
+
+use std::time::{Duration, Instant};
+
+pub(crate) const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+pub(crate) const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// Waits until `found` finds something, at most twenty seconds.
+pub(crate) fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let give_up = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(Instant::now() < give_up, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
