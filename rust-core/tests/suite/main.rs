@@ -12,6 +12,8 @@
 mod kafka;
 #[cfg(feature = "log")]
 mod log;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod support;
 #[cfg(feature = "tower")]
 mod tower;
