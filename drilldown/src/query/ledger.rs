@@ -230,14 +230,15 @@ fn unconfirmed(inputs: &Inputs<'_>, delivered: &Delivered<'_>) -> i64 {
     events.values().map(|event| delivered.lacks(event)).sum()
 }
 
-/// A group that began to read after a record was sent, and above it, owes nothing for it. Where
-/// nobody else reads the topic, though, nobody has the record.
+/// A group that began to read after a record was sent, and above it, owes nothing for it: a new
+/// reader is no loss. But whoever has read some of the trace owes all of it, and where nobody else
+/// reads the topic, nobody has the record.
 fn drop_latecomers(branches: &mut [Branch]) {
-    let is_in_time = |branch: &Branch| branch.before < branch.emitted;
-    let read: BTreeSet<String> =
-        branches.iter().filter(|branch| is_in_time(branch)).map(|b| b.topic.clone()).collect();
+    let is_late = |branch: &Branch| branch.records_in == 0 && branch.before == branch.emitted;
+    let in_time = branches.iter().filter(|branch| !is_late(branch));
+    let read: BTreeSet<String> = in_time.map(|branch| branch.topic.clone()).collect();
     for branch in branches {
-        if !read.contains(&branch.topic) {
+        if !is_late(branch) || !read.contains(&branch.topic) {
             branch.unseen += branch.before;
             branch.before = 0;
         }
