@@ -8,10 +8,14 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(feature = "config")]
+mod configuration;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "log")]
 mod log;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod support;
 #[cfg(feature = "tower")]
 mod tower;
