@@ -37,16 +37,17 @@ fn judge(json: Value) -> Event {
     let text = |key: &str| json.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let kind = text("type");
     let items = json.get("items").and_then(Value::as_array).map_or(0, Vec::len) as u64;
-    let end = if ["event_id", "type", "user_id", "occurred_at"].iter().any(|key| text(key).is_empty()) {
-        End::Refused
-    } else if kind == "heartbeat" {
-        End::Filtered
-    } else if text("currency") == "XXX" {
-        End::DeadLetters("shop_events.dlq")
-    } else if text("occurred_at") == "yesterday" || text("amount").len() > 12 {
-        End::DeadLetters("enriched_events.dlq")
-    } else {
-        End::Rows(1 + if kind == "order_placed" { items } else { 0 })
-    };
+    let end =
+        if ["event_id", "type", "user_id", "occurred_at"].iter().any(|key| text(key).is_empty()) {
+            End::Refused
+        } else if kind == "heartbeat" {
+            End::Filtered
+        } else if text("currency") == "XXX" {
+            End::DeadLetters("shop_events.dlq")
+        } else if text("occurred_at") == "yesterday" || text("amount").len() > 12 {
+            End::DeadLetters("enriched_events.dlq")
+        } else {
+            End::Rows(1 + if kind == "order_placed" { items } else { 0 })
+        };
     Event { id: text("event_id"), json, end }
 }
