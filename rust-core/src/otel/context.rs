@@ -77,7 +77,8 @@ pub fn baton_of(cx: &Context) -> Option<Baton> {
     };
     let flags = Flags::from_bits(span.trace_flags().to_u8());
     let own = carried.filter(|carried| {
-        carried.baton.context.is_some_and(|context| context.trace_id == trace_id)
+        // Baggage may come without a trace; it goes along with the one that was begun for it.
+        carried.baton.context.is_none_or(|context| context.trace_id == trace_id)
     });
     let Some(Carried { baton, given }) = own else {
         // Another trace: only what OpenTelemetry knows of it.
@@ -91,6 +92,8 @@ pub fn baton_of(cx: &Context) -> Option<Baton> {
     let is_random = flags.is_random() || baton.context.is_some_and(|cx| cx.flags.is_random());
     let flags = flags.with_random(is_random);
     baton.context = Some(TraceContext { trace_id, span_id: Some(span_id), flags });
+    // A span of this process has been decided on.
+    baton.is_deferred &= span.is_remote();
     if span.trace_state() != given {
         // Somebody, a sampler for instance, has changed the state since.
         if let Ok(changed) = wire::TraceState::parse(&span.trace_state().header()) {
@@ -98,4 +101,16 @@ pub fn baton_of(cx: &Context) -> Option<Baton> {
         }
     }
     Some(baton)
+}
+
+/// Returns the trace that a root in this context belongs to: a legacy id names one, and no span.
+pub(super) fn given_trace(cx: &Context) -> Option<TraceId> {
+    let context = cx.get::<Carried>()?.baton.context?;
+    let is_root = context.span_id.is_none() && !cx.span().span_context().is_valid();
+    is_root.then_some(context.trace_id)
+}
+
+/// Tells whether the span in this context came from another process that left open if it is sampled.
+pub(super) fn is_open(cx: &Context) -> bool {
+    cx.span().span_context().is_remote() && baton_of(cx).is_some_and(|baton| baton.is_deferred)
 }

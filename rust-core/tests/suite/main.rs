@@ -14,6 +14,8 @@ mod configuration;
 mod kafka;
 #[cfg(feature = "log")]
 mod log;
+#[cfg(all(feature = "otel", feature = "log"))]
+mod sdk;
 mod support;
 #[cfg(feature = "tower")]
 mod tower;
