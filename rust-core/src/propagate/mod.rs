@@ -1,6 +1,7 @@
 //! The decisions that all languages share: which format counts, whom to trust, what to refuse.
 
 mod baton;
+mod carried;
 mod extract;
 mod field;
 mod foreign;
@@ -10,6 +11,7 @@ mod names;
 mod payload;
 
 pub use baton::{Baton, Extracted, Format, Place, Refusal, Source, UnknownFormat};
+pub use carried::{ActiveSpan, Carried};
 pub use extract::Places;
 pub use names::LegacyNames;
 pub use payload::{DEFAULT_PATHS, PayloadError};
