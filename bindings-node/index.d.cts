@@ -1,10 +1,10 @@
 /** A header's value, as the Kafka clients give it. */
 export type HeaderValue = Buffer | Uint8Array | string | null | undefined;
-/** Headers: an object whose values may be arrays, a list of pairs, or a map. */
+/** Headers: an object whose values may be arrays, a list of pairs or of objects, or whatever iterates over pairs. */
 export type Headers =
   | Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>
-  | readonly (readonly [string | Buffer, HeaderValue])[]
-  | ReadonlyMap<string, HeaderValue | readonly HeaderValue[]>;
+  | readonly (readonly [string | Uint8Array, HeaderValue] | Readonly<Record<string, HeaderValue>>)[]
+  | Iterable<readonly [string, HeaderValue | readonly HeaderValue[]]>;
 export type Medium = "http" | "kafka" | "metadata";
 export type Format =
   | "tracecontext" | "baggage" | "legacy" | "b3" | "b3multi" | "jaeger" | "xray" | "gcp" | "datadog";
@@ -41,12 +41,22 @@ export function extract(
 ): Extracted;
 /** Reads a baton from a JSON payload. */
 export function extractPayload(payload: Buffer | string): Extracted;
-/** Returns a copy of headers with the baton in them. */
+/** Returns a copy of headers, in the shape they came in, with the baton in them. */
 export function inject(
   baton: Baton | null,
-  headers?: Readonly<Record<string, HeaderValue>>,
+  headers?: Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>,
   options?: { readonly medium?: Medium },
 ): Record<string, HeaderValue>;
+export function inject<V extends HeaderValue>(
+  baton: Baton | null,
+  headers: ReadonlyMap<string, V>,
+  options?: { readonly medium?: Medium },
+): Map<string, V | string>;
+export function inject<V extends HeaderValue>(
+  baton: Baton | null,
+  headers: readonly (readonly [string, V])[],
+  options?: { readonly medium?: Medium },
+): [string, V | string][];
 
 /** A message on its way to a topic. */
 export interface Output {
@@ -105,6 +115,12 @@ export interface ShutdownReport {
 export function init(options?: { readonly serviceName?: string }): void;
 /** Sends what is left within the deadline, and tells what came of it all. */
 export function shutdown(timeoutMs?: number): Promise<ShutdownReport>;
+
+/** Something that cannot be used, for instance a setting; a wrong argument is a `TypeError` with such a code. */
+export class TracebatonError extends Error {
+  private constructor();
+  readonly code: "TRACEBATON_CONFIG";
+}
 
 export type Fields = Readonly<Record<string, unknown>>;
 /** Writes log lines that carry the ids of the current hop. */

@@ -1,5 +1,5 @@
 // The same names for `import`.
 import tracebaton from "./index.cjs";
 
-export const { Logger, currentHop, extract, extractPayload, init, inject, process, shutdown } =
+export const { Logger, TracebatonError, currentHop, extract, extractPayload, init, inject, process, shutdown } =
   tracebaton;

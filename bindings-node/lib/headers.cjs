@@ -1,50 +1,69 @@
 // Headers as the Kafka clients and HTTP give them, turned into names and values by position.
 "use strict";
 
-/** Makes the error for a value of a wrong type; names types only, never the value. */
-function wrongType(what, wanted, value) {
-  const found = value === null ? "null" : Array.isArray(value) ? "an array" : typeof value;
-  const error = new TypeError(`${what} must be ${wanted}, not ${found}`);
-  error.code = "TRACEBATON_WRONG_TYPE";
-  return error;
+const { wrongType } = require("./errors.cjs");
+
+function toName(name) {
+  if (typeof name === "string") return name;
+  if (name instanceof Uint8Array) return toBuffer(name).toString("utf8");
+  throw wrongType("the name of a header", "a string", name);
 }
 
-function toValue(name, value) {
+function toBuffer(bytes) {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function toValue(value) {
   if (value === undefined || value === null) return null;
-  if (typeof value === "string" || Buffer.isBuffer(value)) return value;
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  if (typeof value === "string") return value;
+  if (value instanceof Uint8Array) return toBuffer(value);
   throw wrongType("the value of a header", "a Buffer, a string or null", value);
 }
 
-/** Reads an object whose values may be arrays, or a list of pairs. */
-function toLists(headers) {
-  const names = [];
-  const values = [];
-  const put = (name, value) => {
-    if (typeof name !== "string") {
-      if (!Buffer.isBuffer(name)) throw wrongType("the name of a header", "a string", name);
-      name = name.toString("utf8");
-    }
-    names.push(name);
-    values.push(toValue(name, value));
-  };
-  if (headers === undefined || headers === null) return { names, values };
-  if (typeof headers !== "object") throw wrongType("headers", "an object or a list of pairs", headers);
-  if (Array.isArray(headers)) {
-    for (const pair of headers) {
-      if (!Array.isArray(pair) || pair.length !== 2) throw wrongType("a header", "a [name, value] pair", pair);
-      put(pair[0], pair[1]);
-    }
-  } else if (headers instanceof Map) {
-    for (const [name, value] of headers) for (const one of [value].flat()) put(name, one);
-  } else {
-    for (const name of Object.keys(headers)) {
-      const value = headers[name];
-      if (Array.isArray(value)) for (const one of value) put(name, one);
-      else put(name, value);
+class Lists {
+  names = [];
+  values = [];
+
+  put(name, value) {
+    const known = toName(name);
+    for (const one of Array.isArray(value) ? value : [value]) {
+      this.names.push(known);
+      this.values.push(toValue(one));
     }
   }
-  return { names, values };
+
+  putPair(pair) {
+    if (!Array.isArray(pair) || pair.length !== 2) {
+      throw wrongType("a header", "a [name, value] pair", pair);
+    }
+    this.put(pair[0], pair[1]);
+  }
+
+  putObject(object) {
+    for (const name of Object.keys(object)) this.put(name, object[name]);
+  }
+}
+
+/**
+ * Reads any of the shapes in which headers come: an object whose values may be arrays (kafkajs, Node's `http`), a list of
+ * pairs, a list of objects (librdkafka's clients), or anything that iterates over pairs (`Map`, `Headers` of `fetch`).
+ */
+function toLists(headers) {
+  const lists = new Lists();
+  if (headers === undefined || headers === null) return lists;
+  if (typeof headers !== "object") throw wrongType("headers", "an object or a list of pairs", headers);
+  if (Array.isArray(headers)) {
+    for (const header of headers) {
+      const isObject = typeof header === "object" && header !== null && !Array.isArray(header);
+      if (isObject) lists.putObject(header);
+      else lists.putPair(header);
+    }
+  } else if (typeof headers[Symbol.iterator] === "function") {
+    for (const pair of headers) lists.putPair(pair);
+  } else {
+    lists.putObject(headers);
+  }
+  return lists;
 }
 
 /** Makes an object of name, value, name, value … */
@@ -54,4 +73,4 @@ function toObject(flat) {
   return headers;
 }
 
-module.exports = { toLists, toObject, wrongType };
+module.exports = { toLists, toName, toObject };

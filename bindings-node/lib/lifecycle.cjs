@@ -1,29 +1,33 @@
 // Starting and stopping the export.
 "use strict";
 
+const { isMainThread } = require("node:worker_threads");
+
 const { native } = require("./native.cjs");
-const { wrongType } = require("./headers.cjs");
+const { TracebatonError, checkText, checkWhole } = require("./errors.cjs");
 
 const none = Object.freeze({ spans: 0, logs: 0, ledger: 0 });
 
-let isHooked = false;
+let hasJoined = false;
 
 /** Starts the export, as the `OTEL_*` variables say. */
 function init({ serviceName } = {}) {
-  if (serviceName !== undefined && typeof serviceName !== "string") {
-    throw wrongType("serviceName", "a string", serviceName);
-  }
+  if (serviceName !== undefined) checkText("serviceName", serviceName);
   if (native === null) return;
-  native.init(serviceName);
-  if (!isHooked) {
-    isHooked = true;
-    // `process.exit()` right after the last message must lose nothing.
-    process.on("exit", () => native.shutdownSync(2000));
+  try {
+    native.init(serviceName, !hasJoined);
+  } catch (error) {
+    throw new TracebatonError("TRACEBATON_CONFIG", error.message);
   }
+  // `process.exit()` right after the last message must lose nothing. Workers share the export: the last one to leave
+  // ends it, unless the main thread ends first.
+  if (!hasJoined && isMainThread) process.on("exit", () => native.shutdownSync(2000));
+  hasJoined = true;
 }
 
 /** Sends what is left within the deadline, and tells what came of it all. */
 async function shutdown(timeoutMs = 5000) {
+  checkWhole("timeoutMs", timeoutMs);
   if (native === null) return { exported: none, dropped: none, lost: none };
   return native.shutdown(timeoutMs);
 }

@@ -1,16 +1,37 @@
 // The native half. Where it cannot be loaded, user code runs untraced, and that is said once.
 "use strict";
 
+const { existsSync } = require("node:fs");
 const path = require("node:path");
 
-let native = null;
-try {
-  native = require(path.join(__dirname, "..", "tracebaton.node"));
-} catch (error) {
-  process.emitWarning(
-    `the native half cannot be loaded, nothing is traced: ${error.message.split("\n")[0]}`,
-    { type: "TracebatonWarning", code: "TRACEBATON_NOT_LOADED" },
-  );
+const root = path.dirname(__dirname);
+const file = path.join(root, "tracebaton.node");
+const { version } = require("../package.json");
+
+/** Tells what to do where there is no native half that fits. */
+function remedy() {
+  const isCheckout = existsSync(path.join(root, "Cargo.toml"));
+  return isCheckout ? `run \`npm run build\` in ${root}` : "install a package that was built for this platform";
+}
+
+/** Loads the native half, or says why it cannot be used. */
+function load() {
+  if (!existsSync(file)) return { native: null, problem: "the native half has not been built" };
+  try {
+    const native = require(file);
+    if (native.VERSION === version) return { native, problem: null };
+    return { native: null, problem: `the native half is ${native.VERSION}, the package ${version}` };
+  } catch (error) {
+    return { native: null, problem: `the native half cannot be loaded (${error.message.split("\n")[0]})` };
+  }
+}
+
+const { native, problem } = load();
+if (problem !== null) {
+  process.emitWarning(`${problem}, so nothing is traced: ${remedy()}`, {
+    type: "TracebatonWarning",
+    code: "TRACEBATON_NOT_LOADED",
+  });
 }
 
 module.exports = { native };

@@ -4,14 +4,19 @@
 const { AsyncLocalStorage } = require("node:async_hooks");
 
 const { native } = require("./native.cjs");
-const { toLists, toObject, wrongType } = require("./headers.cjs");
+const { checkFunction, checkObject, checkText, checkWhole } = require("./errors.cjs");
+const { toLists, toObject } = require("./headers.cjs");
 
 const storage = new AsyncLocalStorage();
 
 /** Says what an error is called and what it says, whatever was thrown. */
 function describeError(error) {
-  if (error instanceof Error) return [error.name, error.message];
-  return [typeof error, String(error)];
+  try {
+    return error instanceof Error ? [String(error.name), String(error.message)] : [typeof error, String(error)];
+  } catch {
+    // Even `String` may throw, for instance for an object without a prototype.
+    return [typeof error, ""];
+  }
 }
 
 class Output {
@@ -30,13 +35,12 @@ class Output {
 
   /** Says where the broker put it: what `producer.send` returned for it. */
   delivered(metadata) {
-    const place = Array.isArray(metadata) ? metadata[0] : metadata;
-    if (typeof place !== "object" || place === null) {
-      throw wrongType("metadata", "what producer.send returned", metadata);
-    }
+    // A producer that waits for no acknowledgement returns an empty list.
+    if (Array.isArray(metadata) && metadata.length === 0) return this.#native?.release();
+    const place = checkObject("metadata", Array.isArray(metadata) ? metadata[0] : metadata);
     const offset = place.baseOffset ?? place.offset;
     if (offset === undefined || place.partition === undefined) this.#native?.release();
-    else this.#native?.delivered(place.partition, String(offset));
+    else this.#native?.delivered(Number(checkWhole("partition", place.partition)), checkWhole("offset", offset));
   }
 
   /** Says that the broker or the client refused it. */
@@ -76,7 +80,7 @@ class Hop {
 
   /** Starts a message on its way to `topic`. */
   output(topic) {
-    if (typeof topic !== "string") throw wrongType("topic", "a string", topic);
+    checkText("topic", topic);
     const output = new Output(this.#native?.output(topic), {});
     this.#outputs.push(output);
     return output;
@@ -84,7 +88,7 @@ class Hop {
 
   /** Says that the record could not be handled, and starts the dead letter for `topic`. */
   deadLetter(topic, error) {
-    if (typeof topic !== "string") throw wrongType("topic", "a string", topic);
+    checkText("topic", topic);
     this.#native?.deadLettered(...describeError(error));
     const extra = toObject(this.#native?.errorHeaders() ?? []);
     const output = new Output(this.#native?.output(topic), extra);
@@ -126,10 +130,11 @@ function currentHop() {
 }
 
 function start({ topic, partition, message, group }) {
+  checkText("topic", topic);
+  if (group !== undefined) checkText("group", group);
+  const [number, offset] = [Number(checkWhole("partition", partition)), checkWhole("message.offset", message.offset)];
   const { names, values } = toLists(message.headers);
-  if (native === null) return new Hop(null);
-  const offset = String(message.offset);
-  return new Hop(native.startProcess(topic, Number(partition), offset, group, names, values));
+  return new Hop(native === null ? null : native.startProcess(topic, number, offset, group, names, values));
 }
 
 /**
@@ -137,10 +142,8 @@ function start({ topic, partition, message, group }) {
  * consumer group. What `fn` returns is returned; what it throws is recorded and thrown again.
  */
 async function process(payload, fn) {
-  if (typeof payload !== "object" || payload === null || typeof payload.message !== "object") {
-    throw wrongType("payload", "{ topic, partition, message, group }", payload);
-  }
-  if (typeof fn !== "function") throw wrongType("fn", "a function", fn);
+  checkObject("payload.message", checkObject("payload", payload).message);
+  checkFunction("fn", fn);
   const hop = start(payload);
   return storage.run(hop, async () => {
     try {

@@ -2,7 +2,8 @@
 "use strict";
 
 const { native } = require("./native.cjs");
-const { toLists, toObject, wrongType } = require("./headers.cjs");
+const { called, checkText, wrongType } = require("./errors.cjs");
+const { toLists, toName, toObject } = require("./headers.cjs");
 
 const nothing = Object.freeze({
   baton: null,
@@ -20,10 +21,17 @@ function describe(extracted) {
   });
 }
 
+function checkFormats(formats) {
+  if (!Array.isArray(formats)) throw wrongType("formats", "an array of names", formats);
+  for (const format of formats) checkText("a format", format);
+}
+
 /** Reads a baton from headers. What is not taken is listed in `refused`. */
 function extract(headers, { medium = "kafka", formats } = {}) {
+  checkText("medium", medium);
+  if (formats !== undefined) checkFormats(formats);
   const { names, values } = toLists(headers);
-  return native === null ? nothing : describe(native.extract(names, values, medium, formats));
+  return native === null ? nothing : describe(called(() => native.extract(names, values, medium, formats)));
 }
 
 /** Reads a baton from a JSON payload. */
@@ -34,16 +42,32 @@ function extractPayload(payload) {
   return native === null ? nothing : describe(native.extractPayload(payload));
 }
 
-/** Returns a copy of headers with the baton in them. */
+/** Makes headers of the same shape as `like` out of pairs. */
+function reshape(pairs, like) {
+  if (Array.isArray(like)) return pairs;
+  return like instanceof Map ? new Map(pairs) : Object.fromEntries(pairs);
+}
+
+function toPairs(headers) {
+  if (typeof headers !== "object" || headers === null) throw wrongType("headers", "an object, a list of pairs or a Map", headers);
+  if (headers instanceof Map) return [...headers];
+  if (!Array.isArray(headers)) return Object.entries(headers);
+  for (const pair of headers) {
+    if (!Array.isArray(pair) || pair.length !== 2) throw wrongType("a header", "a [name, value] pair", pair);
+  }
+  return [...headers];
+}
+
+/** Returns a copy of headers, in the shape they came in, with the baton in them. */
 function inject(baton, headers = {}, { medium = "kafka" } = {}) {
-  const own = headers instanceof Map ? Object.fromEntries(headers) : { ...headers };
-  if (native === null || baton === null) return own;
-  const flat = native.inject(baton, [], [], medium);
-  const added = toObject(flat);
-  const lower = new Set(Object.keys(added).map((name) => name.toLowerCase()));
-  const isOld = (name) => (medium === "http" ? lower.has(name.toLowerCase()) : name in added);
-  const kept = Object.entries(own).filter(([name]) => !isOld(name));
-  return { ...Object.fromEntries(kept), ...added };
+  const pairs = toPairs(headers);
+  checkText("medium", medium);
+  if (native === null || baton === null) return reshape(pairs, headers);
+  if (!(baton instanceof native.Baton)) throw wrongType("baton", "a baton or null", baton);
+  const names = pairs.map(([name]) => toName(name));
+  const { kept, added } = called(() => native.inject(baton, names, medium));
+  const left = kept.map((at) => pairs[at]);
+  return reshape([...left, ...Object.entries(toObject(added))], headers);
 }
 
 module.exports = { extract, extractPayload, inject };

@@ -1,4 +1,5 @@
 // Builds the native half from source and puts it beside this package's JavaScript.
+// TRACEBATON_PROFILE names a Cargo profile other than `release`; `--if-missing` keeps what was built before.
 "use strict";
 
 const { spawnSync } = require("node:child_process");
@@ -9,7 +10,7 @@ const root = path.dirname(__dirname);
 const target = path.join(root, "tracebaton.node");
 const profile = process.env.TRACEBATON_PROFILE ?? "release";
 
-if (existsSync(target) && !process.argv.includes("--force")) process.exit(0);
+if (existsSync(target) && process.argv.includes("--if-missing")) process.exit(0);
 
 const cargo = spawnSync(
   "cargo",
@@ -17,7 +18,7 @@ const cargo = spawnSync(
   { cwd: root, stdio: ["ignore", "pipe", "inherit"], encoding: "utf8", maxBuffer: 1 << 28 },
 );
 if (cargo.error) {
-  console.error(`tracebaton: cannot run cargo (${cargo.error.code}): install Rust, then try again`);
+  console.error(`tracebaton: cannot run cargo (${cargo.error.code}): install Rust, then run \`npm run build\` in ${root}`);
   process.exit(1);
 }
 if (cargo.status !== 0) process.exit(cargo.status ?? 1);

@@ -9,7 +9,7 @@ use tracebaton::{
     propagate::{self, Format, Propagation},
 };
 
-use crate::headers::{self, Value};
+use crate::headers::{self, Rewritten, Value};
 
 /// Makes the error for a value that a programmer got wrong.
 pub(crate) fn wrong(message: &str) -> Error {
@@ -177,20 +177,16 @@ pub fn extract_payload(payload: Value) -> Extracted {
     Extracted(Propagation::default().extract_payload(payload.unwrap_or_default()))
 }
 
-/// Returns headers with the baton in them, as name, value, name, value …
+/// Writes the baton to headers of these names, and tells what stays and what comes.
 ///
 /// # Errors
 ///
 /// Throws for a medium that there is none of.
 #[napi]
-pub fn inject(
-    baton: &Baton,
-    names: Vec<String>,
-    values: Vec<Value>,
-    medium: String,
-) -> napi::Result<Vec<String>> {
-    let mut list = headers::read(names, values, headers::medium(&medium)?);
-    Ok(injected(&baton.0, &mut list))
+pub fn inject(baton: &Baton, names: Vec<String>, medium: String) -> napi::Result<Rewritten> {
+    let medium = headers::medium(&medium)?;
+    let propagation = Propagation::default();
+    Ok(headers::rewrite(names, medium, |list| propagation.inject(&baton.0, list)))
 }
 
 pub(crate) fn injected(baton: &propagate::Baton, list: &mut List) -> Vec<String> {

@@ -14,29 +14,52 @@ use tracebaton::{
 
 use crate::baton::wrong;
 
-static EXPORTER: Mutex<Option<Exporter>> = Mutex::new(None);
+/// The export of the process, and the threads that run JavaScript and have asked for it.
+struct Shared {
+    exporter: Option<Exporter>,
+    threads: usize,
+}
 
-fn exporter() -> MutexGuard<'static, Option<Exporter>> {
-    EXPORTER.lock().unwrap_or_else(PoisonError::into_inner)
+static SHARED: Mutex<Shared> = Mutex::new(Shared { exporter: None, threads: 0 });
+
+/// How long the last thread waits for what is left.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+fn shared() -> MutexGuard<'static, Shared> {
+    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Starts the export, as the `OTEL_*` variables say; once it runs a further call changes nothing.
+/// `joins` says that this thread calls it for the first time: when the last such thread ends, in
+/// whatever way, the export does.
 ///
 /// # Errors
 ///
 /// Throws where a variable's value cannot be used, and names the variable.
 #[napi]
-pub fn init(service_name: Option<String>) -> napi::Result<()> {
-    let mut exporter = exporter();
-    if exporter.is_some() {
-        return Ok(());
+pub fn init(env: &Env, service_name: Option<String>, joins: bool) -> napi::Result<()> {
+    let mut shared = shared();
+    if shared.exporter.is_none() {
+        let mut options = Options::from_env().map_err(|error| wrong(&error.to_string()))?;
+        options.service_name = options.service_name.or(service_name);
+        options.language = "nodejs";
+        let started = Exporter::start(Recorder::global(), &options);
+        shared.exporter = Some(started.map_err(|error| wrong(&error.to_string()))?);
     }
-    let mut options = Options::from_env().map_err(|error| wrong(&error.to_string()))?;
-    options.service_name = options.service_name.or(service_name);
-    options.language = "nodejs";
-    let started = Exporter::start(Recorder::global(), &options);
-    *exporter = Some(started.map_err(|error| wrong(&error.to_string()))?);
+    if joins {
+        shared.threads += 1;
+        env.add_env_cleanup_hook((), |()| leave())?;
+    }
     Ok(())
+}
+
+fn leave() {
+    let mut shared = shared();
+    shared.threads = shared.threads.saturating_sub(1);
+    if shared.threads == 0 {
+        drop(shared);
+        stop(LAST_WAIT);
+    }
 }
 
 /// How many spans, log lines and ledger events.
@@ -98,7 +121,7 @@ impl Task for Stop {
 }
 
 fn stop(within: Duration) -> Core {
-    let running = exporter().take();
+    let running = shared().exporter.take();
     running.map(|exporter| exporter.shutdown(within)).unwrap_or_default()
 }
 

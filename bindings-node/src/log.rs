@@ -1,12 +1,18 @@
 //! Log lines that carry the ids of the current hop.
 
-use std::io::Write;
+use std::{
+    io::{ErrorKind, Write},
+    thread,
+    time::{Duration, Instant},
+};
 
 use napi_derive::napi;
 use serde_json::Value as Json;
 use tracebaton::hop::{Level, Log, Recorder, Value};
 
 use crate::{baton::wrong, hop::Hop};
+
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Writes a line to stdout and records it for export. `fields` is a JSON object; `text` asks for
 /// `[action] [trace_id=…] message` instead of JSON.
@@ -49,9 +55,32 @@ pub fn log(
     } else {
         log.write_json(recorder.service(), baton, &mut line);
     }
-    // A stdout that is gone is no error of the line's writer.
-    let _ = std::io::stdout().lock().write_all(line.as_bytes());
+    print(line.as_bytes());
     Ok(())
+}
+
+/// Writes to stdout. One that is gone is no error of the line's writer; one that takes nothing at
+/// the moment (Node makes some pipes non-blocking) gets a second to recover, so that no line is cut.
+fn print(mut line: &[u8]) {
+    let mut stdout = std::io::stdout().lock();
+    let start = Instant::now();
+    while !line.is_empty() {
+        match stdout.write(line) {
+            Ok(0) => return,
+            Ok(count) => line = line.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock && start.elapsed() < PATIENCE => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            Err(_) => return,
+        }
+    }
+    while let Err(error) = stdout.flush()
+        && error.kind() == ErrorKind::WouldBlock
+        && start.elapsed() < PATIENCE
+    {
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn attribute(value: &Json) -> Value<'_> {

@@ -1,7 +1,7 @@
 // Runs the committed vectors, and every file named in TRACEBATON_VECTORS.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { extract } from "../index.mjs";
@@ -45,9 +45,14 @@ function passes(row) {
   );
 }
 
+const total = { passed: 0, run: 0 };
+after(() => console.log(`vectors: ${total.passed}/${total.run}`));
+
 function run(path) {
   const rows = readFileSync(path, "utf8").split("\n").filter((line) => line.trim() !== "").map((line) => JSON.parse(line));
   const failed = rows.filter((row) => !passes(row)).map((row) => row.id ?? row.raw);
+  total.passed += rows.length - failed.length;
+  total.run += rows.length;
   console.log(`${path}: ${rows.length - failed.length} of ${rows.length} passed`, failed);
   assert.deepEqual(failed, []);
   return rows.length;

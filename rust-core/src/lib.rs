@@ -8,6 +8,8 @@
 //! module per foreign type, each behind the feature of its name.
 
 pub mod carrier;
+#[cfg(feature = "config")]
+pub mod config;
 pub mod error;
 pub mod hop;
 #[cfg(feature = "http")]

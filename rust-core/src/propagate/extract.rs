@@ -96,7 +96,7 @@ impl Propagation {
     }
 }
 
-fn read_trace_context(carrier: &dyn Carrier, extracted: &mut Extracted) {
+pub(super) fn read_trace_context(carrier: &dyn Carrier, extracted: &mut Extracted) {
     const NAME: &str = "traceparent";
     if extracted.baton.context.is_some() {
         return;

@@ -12,6 +12,7 @@ use crate::{
     wire::{Baggage, b3, datadog, gcp, jaeger, trim, xray},
 };
 
+const TRACEPARENT: &str = "traceparent";
 const B3: &str = "b3";
 const B3_TRACE: &str = "x-b3-traceid";
 const B3_SPAN: &str = "x-b3-spanid";
@@ -25,6 +26,20 @@ const DATADOG_TRACE: &str = "x-datadog-trace-id";
 const DATADOG_PARENT: &str = "x-datadog-parent-id";
 const DATADOG_TAGS: &str = "x-datadog-tags";
 const DATADOG_PRIORITY: &str = "x-datadog-sampling-priority";
+
+/// Returns the format whose trace id stands under a name, given in lower case.
+pub(super) fn format_of(name: &str) -> Option<Format> {
+    match name {
+        TRACEPARENT => Some(Format::TraceContext),
+        B3 => Some(Format::B3),
+        B3_TRACE => Some(Format::B3Multi),
+        JAEGER => Some(Format::Jaeger),
+        XRAY => Some(Format::XRay),
+        GCP => Some(Format::Gcp),
+        DATADOG_TRACE => Some(Format::Datadog),
+        _ => None,
+    }
+}
 
 /// Reads one format, unless a trace is known already.
 pub(super) fn read_foreign(format: Format, carrier: &dyn Carrier, extracted: &mut Extracted) {

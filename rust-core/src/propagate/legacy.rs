@@ -4,8 +4,10 @@ use std::{borrow::Cow, str};
 
 use super::{
     baton::{Extracted, Format, Place},
+    extract::read_trace_context,
     field::{found, place, refuse, value},
-    names::LegacyNames,
+    foreign::read_foreign,
+    names::{IdName, LegacyNames},
 };
 use crate::{
     carrier::Carrier,
@@ -14,7 +16,17 @@ use crate::{
 };
 
 pub(super) fn read(names: &LegacyNames, carrier: &dyn Carrier, extracted: &mut Extracted) {
-    for name in names.trace_ids() {
+    for IdName { name, format } in names.trace_ids() {
+        match format {
+            // Its own rules find the span too, and say whether it is sampled.
+            Some(Format::TraceContext) => read_trace_context(carrier, extracted),
+            Some(format) => read_foreign(*format, carrier, extracted),
+            None => {}
+        }
+        // An id of B3 that has no span is an id still.
+        if format.is_some_and(|format| format != Format::B3Multi) {
+            continue;
+        }
         let Some(value) = value(carrier, name, extracted) else { continue };
         if is_same(extracted, value) {
             break;
@@ -35,7 +47,7 @@ pub(super) fn read(names: &LegacyNames, carrier: &dyn Carrier, extracted: &mut E
 }
 
 /// Tells whether a text is just the trace id that is known already: our own writers send both.
-fn is_same(extracted: &Extracted, value: &[u8]) -> bool {
+pub(super) fn is_same(extracted: &Extracted, value: &[u8]) -> bool {
     extracted.baton.context.is_some_and(|context| context.trace_id.to_hex() == value)
 }
 

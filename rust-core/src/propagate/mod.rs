@@ -9,40 +9,19 @@ mod inject;
 mod legacy;
 mod names;
 mod payload;
+mod trust;
 
 pub use baton::{Baton, Extracted, Format, Place, Refusal, Source, UnknownFormat};
 pub use carried::{ActiveSpan, Carried};
 pub use extract::Places;
 pub use names::LegacyNames;
-pub use payload::{DEFAULT_PATHS, PayloadError};
+pub use payload::{DEFAULT_PATHS, DEFAULT_PAYLOAD_BYTES, DEFAULT_TARGET, PayloadError};
+pub use trust::{Trust, UnknownTrust};
 
 use std::borrow::Cow;
 
+use self::payload::Paths;
 use crate::wire::Baggage;
-
-/// What to do with a context that comes from outside.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Trust {
-    /// Carry it on.
-    #[default]
-    Continue,
-    /// Start a new trace that is linked to theirs.
-    Restart,
-    /// Take no notice of it.
-    Ignore,
-}
-
-impl Trust {
-    /// Returns the name that configuration uses.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Continue => "continue",
-            Self::Restart => "restart",
-            Self::Ignore => "ignore",
-        }
-    }
-}
 
 /// How batons are read and written.
 ///
@@ -68,8 +47,9 @@ pub struct Propagation {
     write: Vec<Format>,
     trust: Trust,
     legacy_names: LegacyNames,
-    payload_paths: Vec<Cow<'static, str>>,
+    payload_paths: Paths,
     payload_bytes: usize,
+    payload_target: Cow<'static, str>,
     baggage_keys: Option<Vec<String>>,
 }
 
@@ -80,8 +60,9 @@ impl Default for Propagation {
             write: vec![Format::TraceContext, Format::Baggage, Format::Legacy],
             trust: Trust::Continue,
             legacy_names: LegacyNames::default(),
-            payload_paths: DEFAULT_PATHS.map(Cow::Borrowed).to_vec(),
-            payload_bytes: 64 << 10,
+            payload_paths: Paths::new(DEFAULT_PATHS.map(Cow::Borrowed)),
+            payload_bytes: DEFAULT_PAYLOAD_BYTES,
+            payload_target: Cow::Borrowed(DEFAULT_TARGET),
             baggage_keys: None,
         }
     }
@@ -119,7 +100,24 @@ impl Propagation {
     /// Sets the dotted paths at which payloads are searched, in order.
     #[must_use]
     pub fn with_payload_paths(mut self, paths: impl IntoIterator<Item = String>) -> Self {
-        self.payload_paths = paths.into_iter().map(Cow::Owned).collect();
+        self.payload_paths = Paths::new(paths.into_iter().map(Cow::Owned));
+        self
+    }
+
+    /// Sets how many bytes of a payload are looked at.
+    #[must_use]
+    pub fn with_payload_bytes(mut self, most: usize) -> Self {
+        self.payload_bytes = most;
+        self
+    }
+
+    /// Sets the dotted path of the object into which a payload's baton is written, and reads it there
+    /// too. The empty path is the payload itself.
+    #[must_use]
+    pub fn with_payload_target(mut self, path: impl Into<String>) -> Self {
+        let path = path.into();
+        self.payload_paths = self.payload_paths.with_target(&path);
+        self.payload_target = path.into();
         self
     }
 

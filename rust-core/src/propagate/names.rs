@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::{baton::Format, foreign::format_of};
 use crate::carrier::Medium;
 
 /// The headers in which an id of the old kind, its span and its baggage are found.
@@ -18,18 +19,34 @@ use crate::carrier::Medium;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegacyNames {
-    /// Lower case, in the order they are looked at.
-    trace_ids: Vec<Cow<'static, str>>,
+    /// In the order they are looked at.
+    trace_ids: Vec<IdName>,
     /// As it is written over HTTP.
     written: Cow<'static, str>,
     span_id: Cow<'static, str>,
     baggage_prefix: Cow<'static, str>,
 }
 
+/// A header that names a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct IdName {
+    /// Lower case.
+    pub(super) name: Cow<'static, str>,
+    /// The format to which the name belongs, where it is not just a legacy id's.
+    pub(super) format: Option<Format>,
+}
+
+impl IdName {
+    fn new(name: impl Into<Cow<'static, str>>) -> Self {
+        let name = name.into();
+        Self { format: format_of(&name), name }
+    }
+}
+
 impl Default for LegacyNames {
     fn default() -> Self {
         Self {
-            trace_ids: vec![Cow::Borrowed("x-trace-id"), Cow::Borrowed("trace_id")],
+            trace_ids: ["x-trace-id", "trace_id"].map(IdName::new).to_vec(),
             written: Cow::Borrowed(Medium::Http.legacy_name()),
             span_id: Cow::Borrowed("x-span-id"),
             baggage_prefix: Cow::Borrowed("x-baggage-"),
@@ -40,15 +57,25 @@ impl Default for LegacyNames {
 impl LegacyNames {
     /// Sets the names of the id in the order they are looked at; the first is the one that is
     /// written over HTTP. Kafka's `trace_id` is always read last, and written there.
+    ///
+    /// A name that belongs to another format, `X-B3-TraceId` for instance, is read as that format
+    /// where its place in the order is, and never written here.
     #[must_use]
     pub fn with_trace_ids<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         let kafka = Medium::Kafka.legacy_name();
-        let names: Vec<String> = names.into_iter().map(Into::into).collect();
-        let first = names.iter().find(|name| *name != kafka).cloned();
-        self.written = first.map_or(Cow::Borrowed(Medium::Http.legacy_name()), Cow::Owned);
-        self.trace_ids = names.iter().map(|name| name.to_ascii_lowercase().into()).collect();
-        if !self.trace_ids.iter().any(|name| name == kafka) {
-            self.trace_ids.push(Cow::Borrowed(kafka));
+        let mut written = None;
+        self.trace_ids.clear();
+        for name in names {
+            let name: String = name.into();
+            let id = IdName::new(name.to_ascii_lowercase());
+            if written.is_none() && id.format.is_none() && id.name != kafka {
+                written = Some(name);
+            }
+            self.trace_ids.push(id);
+        }
+        self.written = written.map_or(Cow::Borrowed(Medium::Http.legacy_name()), Cow::Owned);
+        if !self.trace_ids.iter().any(|id| id.name == kafka) {
+            self.trace_ids.push(IdName::new(kafka));
         }
         self
     }
@@ -67,7 +94,7 @@ impl LegacyNames {
         self
     }
 
-    pub(super) fn trace_ids(&self) -> &[Cow<'static, str>] {
+    pub(super) fn trace_ids(&self) -> &[IdName] {
         &self.trace_ids
     }
 

@@ -234,7 +234,7 @@ fn read_properties(text: &[u8]) -> Option<Option<String>> {
 }
 
 /// RFC 9110 section 5.6.2, `token`.
-fn is_token(text: &[u8]) -> bool {
+pub(crate) fn is_token(text: &[u8]) -> bool {
     let is_char = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     !text.is_empty() && text.iter().all(is_char)
 }

@@ -21,4 +21,6 @@ pub use legacy::{LegacyId, LegacyKind};
 pub use sighting::Sighting;
 pub use tracestate::TraceState;
 
+#[cfg(feature = "config")]
+pub(crate) use baggage::is_token;
 pub(crate) use text::trim;

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(feature = "config")]
+mod configuration;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "log")]

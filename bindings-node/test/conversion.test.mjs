@@ -1,0 +1,119 @@
+// The conversion layer under arbitrary headers: same answer for every shape, nothing thrown, nothing lost.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+
+import { extract, extractPayload, inject } from "../index.mjs";
+import * as any from "./support/arbitrary.mjs";
+
+const medium = fc.constantFrom("http", "kafka", "metadata");
+const runs = { numRuns: 500 };
+
+/** Everything an extraction says, but when. */
+function said({ baton, source, refused }) {
+  const { traceId, spanId, flags, tracestate, baggage, legacyId, isDebug, isDeferred } = baton;
+  return { traceId, spanId, flags, tracestate, baggage, legacyId, isDebug, isDeferred, source, refused };
+}
+
+test("every shape of the same headers gives the same answer", () => {
+  fc.assert(
+    fc.property(any.distinct, medium, (pairs, medium) => {
+      const shapes = [
+        pairs,
+        new Map(pairs),
+        Object.fromEntries(pairs),
+        pairs.map((pair) => Object.fromEntries([pair])),
+        pairs.map(([name, value]) => [Buffer.from(name), typeof value === "string" ? Buffer.from(value) : value]),
+        Object.fromEntries(pairs.map(([name, value]) => [name, [value]])),
+      ];
+      // Integer-like names change their place in an object; none of ours is one.
+      const [first, ...others] = shapes.map((shape) => said(extract(shape, { medium })));
+      for (const other of others) assert.deepEqual(other, first);
+    }),
+    runs,
+  );
+});
+
+test("duplicates mean the same as pairs and as an array of values", () => {
+  fc.assert(
+    fc.property(any.name, fc.array(any.value, { minLength: 1, maxLength: 4 }), medium, (name, values, medium) => {
+      const pairs = values.map((value) => [name, value]);
+      assert.deepEqual(said(extract(pairs, { medium })), said(extract({ __proto__: null, [name]: values }, { medium })));
+    }),
+    runs,
+  );
+});
+
+test("whatever comes, extract returns and what it says has its form", () => {
+  fc.assert(
+    fc.property(any.pairs, medium, (pairs, medium) => {
+      const { baton, refused, source } = extract(pairs, { medium });
+      if (baton.traceId !== null) assert.match(baton.traceId, /^(?!0{32})[0-9a-f]{32}$/);
+      if (baton.spanId !== null) assert.match(baton.spanId, /^(?!0{16})[0-9a-f]{16}$/);
+      if (baton.legacyId !== null) assert.match(baton.legacyId, /^[A-Za-z0-9._~:+/=@|-]{1,128}$/);
+      assert.equal(source === null, baton.traceId === null);
+      for (const { name, kind } of refused) assert.ok(typeof name === "string" && /^[a-z_]+$/.test(kind));
+    }),
+    runs,
+  );
+});
+
+test("what was injected is extracted again, and injecting again changes nothing", () => {
+  fc.assert(
+    fc.property(any.pairs, any.distinct, medium, (incoming, outgoing, medium) => {
+      const { baton } = extract(incoming, { medium });
+      const once = inject(baton, outgoing, { medium });
+      assert.deepEqual(inject(baton, once, { medium }), once);
+      if (baton.spanId === null) return;
+      const again = extract(once, { medium }).baton;
+      assert.equal(again.traceId, baton.traceId);
+      assert.equal(again.spanId, baton.spanId);
+      assert.equal(again.tracestate, baton.tracestate);
+    }),
+    runs,
+  );
+});
+
+test("injecting leaves every other header alone, in the shape it came in", () => {
+  const ours = new Set(["traceparent", "tracestate", "baggage", "trace_id", "x-trace-id", "x-span-id"]);
+  const isOther = ([name]) => !ours.has(name.toLowerCase());
+  fc.assert(
+    fc.property(any.distinct, medium, (outgoing, medium) => {
+      const { baton } = extract({ traceparent: any.traceparent });
+      const others = outgoing.filter(isOther);
+      assert.deepEqual(inject(baton, outgoing, { medium }).filter(isOther), others);
+      assert.deepEqual([...inject(baton, new Map(outgoing), { medium })].filter(isOther), others);
+      const object = inject(baton, Object.fromEntries(outgoing), { medium });
+      assert.deepEqual(Object.fromEntries(Object.entries(object).filter(isOther)), Object.fromEntries(others));
+    }),
+    runs,
+  );
+});
+
+test("a stale state does not stay beside a new trace", () => {
+  const { baton } = extract({ traceparent: any.traceparent });
+  const headers = inject(baton, { tracestate: "old=1", baggage: "old=1" });
+  assert.deepEqual(Object.keys(headers).sort(), ["trace_id", "traceparent"]);
+});
+
+test("a value of a wrong type is a TypeError that names no value", () => {
+  fc.assert(
+    fc.property(any.name, any.wrongValue, (name, value) => {
+      const isRefused = (error) => error instanceof TypeError && error.code === "TRACEBATON_WRONG_TYPE";
+      assert.throws(() => extract([[name, value]]), isRefused);
+      assert.throws(() => extract(new Map([[name, [value]]])), isRefused);
+      if (typeof value !== "object") assert.throws(() => extract(value), isRefused);
+    }),
+    runs,
+  );
+});
+
+test("a payload is read as text and as bytes, whatever is in it", () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.json(), any.text, any.text.map((text) => JSON.stringify({ trace_id: text }))), (payload) => {
+      const well = payload.toWellFormed?.() ?? Buffer.from(payload).toString();
+      assert.deepEqual(said(extractPayload(Buffer.from(well))), said(extractPayload(well)));
+    }),
+    runs,
+  );
+});

@@ -1,0 +1,128 @@
+// The export begins, ends and loses nothing, in whatever way a process ends.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { test } from "node:test";
+
+import { init, shutdown } from "../index.mjs";
+import { listen } from "./support/otlp.mjs";
+
+const index = new URL("../index.mjs", import.meta.url).href;
+const prelude = `
+  import { Logger, init, process as traced, shutdown } from ${JSON.stringify(index)};
+  const log = new Logger();
+  const message = (n) => traced({ topic: "raw", partition: 0, group: "g", message: { offset: String(n) } }, async (hop) => {
+    log.info("handled", { n });
+    hop.output("out").delivered({ partition: 0, offset: n });
+  });`;
+
+/** Runs a program whose export goes to `url`; its stdout is not kept. */
+async function run(program, url, env = {}) {
+  const child = spawn(process.execPath, ["--input-type=module", "-e", prelude + program], {
+    env: { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: url, ...env },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text) => { stderr += text; });
+  const [code, signal] = await once(child, "close");
+  return { code, signal, stderr };
+}
+
+async function arrived(program, env) {
+  const endpoint = await listen();
+  try {
+    const { code, stderr } = await run(program, endpoint.url, env);
+    assert.equal(code, 0, stderr);
+    const { spans, logs, ledger, resource } = endpoint.kept;
+    return { counts: [spans.length, logs.length, ledger.length], resource, stderr };
+  } finally {
+    endpoint.close();
+  }
+}
+
+const endings = {
+  "process.exit(0) right after the last message": "process.exit(0);",
+  "an event loop that runs empty": "",
+  "shutdown and then the end": "await shutdown();",
+  "an exit with a message still open": "void traced({ topic: 'raw', partition: 0, message: { offset: '1' } }, () => new Promise(() => {})); process.exit(0);",
+};
+for (const [what, ending] of Object.entries(endings)) {
+  test(`${what} loses nothing`, async () => {
+    const { counts } = await arrived(`init({ serviceName: "s" }); for (let n = 0; n < 500; n += 1) await message(n); ${ending}`);
+    assert.deepEqual(counts, [1000, 500, 1000]);
+  });
+}
+
+test("an uncaught exception loses nothing", async () => {
+  const endpoint = await listen();
+  const { code, stderr } = await run('init(); for (let n = 0; n < 50; n += 1) await message(n); throw new Error("mine");', endpoint.url);
+  endpoint.close();
+  assert.equal(code, 1);
+  assert.match(stderr, /Error: mine/);
+  assert.equal(endpoint.kept.ledger.length, 100);
+});
+
+test("every worker thread traces, and none ends the export of the others", async () => {
+  const { counts } = await arrived(`
+    import { Worker } from "node:worker_threads";
+    import { once } from "node:events";
+    init({ serviceName: "s" });
+    const source = ${JSON.stringify(prelude)} + "init({ serviceName: 's' }); for (let n = 0; n < 100; n += 1) await message(n);";
+    const start = (end) => new Worker(new URL("data:text/javascript," + encodeURIComponent(source + end)));
+    const workers = ["", "process.exit(0);"].map(start);
+    await Promise.all(workers.map((worker) => once(worker, "exit")));
+    for (let n = 0; n < 100; n += 1) await message(n);
+    process.exit(0);`);
+  assert.deepEqual(counts, [600, 300, 600]);
+});
+
+test("workers alone, without the main thread, lose nothing", async () => {
+  const { counts } = await arrived(`
+    import { Worker } from "node:worker_threads";
+    const source = ${JSON.stringify(prelude)} + "init({ serviceName: 's' }); for (let n = 0; n < 100; n += 1) await message(n);";
+    for (let n = 0; n < 3; n += 1) new Worker(new URL("data:text/javascript," + encodeURIComponent(source)));`);
+  assert.deepEqual(counts, [600, 300, 600]);
+});
+
+test("a worker that is terminated in the middle does no harm", async () => {
+  const { counts } = await arrived(`
+    import { Worker } from "node:worker_threads";
+    import { once } from "node:events";
+    init({ serviceName: "s" });
+    const source = ${JSON.stringify(prelude)} + "import { parentPort } from 'node:worker_threads'; await message(1); parentPort.postMessage(1); for (let n = 0; ; n += 1) await message(n);";
+    const worker = new Worker(new URL("data:text/javascript," + encodeURIComponent(source)));
+    await once(worker, "message");
+    await worker.terminate();
+    for (let n = 0; n < 100; n += 1) await message(n);
+    process.exit(0);`);
+  assert.ok(counts[2] >= 202);
+});
+
+test("the resource says what the process is", async () => {
+  const { resource } = await arrived('init({ serviceName: "enrich" }); await message(1);', { OTEL_RESOURCE_ATTRIBUTES: "shop.country=NL" });
+  assert.equal(resource["service.name"], "enrich");
+  assert.equal(resource["telemetry.sdk.language"], "nodejs");
+  assert.equal(resource["shop.country"], "NL");
+});
+
+test("an endpoint that is down delays the end by its deadline at most, and says so once", async () => {
+  const started = process.hrtime.bigint();
+  const { code, stderr } = await run("init(); await message(1); process.exit(0);", "http://127.0.0.1:9");
+  assert.equal(code, 0);
+  assert.ok(process.hrtime.bigint() - started < 8_000_000_000n);
+  assert.equal(stderr.match(/cannot export/g)?.length, 1, stderr);
+});
+
+test("a setting that cannot be used is an error that names it", () => {
+  process.env.OTEL_EXPORTER_OTLP_PROTOCOL = "smoke";
+  try {
+    assert.throws(() => init(), { name: "TracebatonError", code: "TRACEBATON_CONFIG", message: /OTEL_EXPORTER_OTLP_PROTOCOL/ });
+  } finally {
+    delete process.env.OTEL_EXPORTER_OTLP_PROTOCOL;
+  }
+});
+
+test("shutdown without init, and twice, reports nothing", async () => {
+  const none = { spans: 0, logs: 0, ledger: 0 };
+  for (let turn = 0; turn < 2; turn += 1) assert.deepEqual(await shutdown(), { exported: none, dropped: none, lost: none });
+});
