@@ -4,6 +4,7 @@
 
 use pyo3::prelude::*;
 
+mod asked;
 mod baton;
 mod current;
 mod errors;

@@ -1,10 +1,6 @@
 //! What the OpenTelemetry propagator decides: `tracebaton/otel.py` only moves values.
 
-use pyo3::{
-    intern,
-    prelude::*,
-    types::{PyList, PyString},
-};
+use pyo3::{prelude::*, types::PyList};
 use tracebaton::{
     carrier::{List, Medium},
     propagate::{self, ActiveSpan, Baton as CoreBaton},
@@ -12,6 +8,7 @@ use tracebaton::{
 };
 
 use crate::{
+    asked::{self, Asked},
     baton::Baton,
     headers,
     propagation::{Propagation, of_process},
@@ -87,44 +84,23 @@ fn medium_of(carrier: &Bound<'_, PyAny>) -> Medium {
 #[pyo3(signature = (carrier, getter, propagation=None))]
 pub(crate) fn otel_extract(
     carrier: &Bound<'_, PyAny>,
-    getter: &Bound<'_, PyAny>,
+    getter: Option<&Bound<'_, PyAny>>,
     propagation: Option<&Bound<'_, Propagation>>,
 ) -> PyResult<Option<Carried>> {
-    let list = read(carrier, getter)?;
-    let baton = rules(propagation).extract(&list).baton;
+    let rules = rules(propagation);
+    let baton = match (asked::known(carrier, getter.is_none()), getter) {
+        (Some(list), _) => rules.extract(&list).baton,
+        (None, None) => rules.extract(&headers::read(carrier, Medium::Http)?).baton,
+        (None, Some(getter)) => {
+            let asked = Asked::new(carrier, getter);
+            let baton = rules.extract(&asked).baton;
+            asked.finish()?;
+            baton
+        }
+    };
     let is_empty = baton.context.is_none() && baton.baggage.is_empty();
     let given = baton.tracestate.to_level_1();
     Ok((!is_empty).then(|| Carried(propagate::Carried::new(baton, given))))
-}
-
-fn read(carrier: &Bound<'_, PyAny>, getter: &Bound<'_, PyAny>) -> PyResult<List> {
-    let py = carrier.py();
-    let mut entries = Vec::new();
-    let mut seen: Vec<String> = Vec::new();
-    for name in getter.call_method1(intern!(py, "keys"), (carrier,))?.try_iter()? {
-        let name = name?;
-        // Whatever is no text cannot be asked for.
-        let Some(own) = headers::bytes(&name) else { continue };
-        let Ok(name) = name.cast_into::<PyString>() else { continue };
-        // A carrier that holds a name twice names it twice, and gives both values each time.
-        let known = name.to_string_lossy().into_owned();
-        if seen.contains(&known) {
-            continue;
-        }
-        let values = getter.call_method1(intern!(py, "get"), (carrier, &name))?;
-        seen.push(known);
-        if values.is_none() {
-            continue;
-        }
-        if let Some(value) = headers::bytes(&values) {
-            entries.push((own, Some(value)));
-            continue;
-        }
-        for value in values.try_iter()? {
-            entries.push((own.clone(), headers::bytes(&value?)));
-        }
-    }
-    Ok(List::new(medium_of(carrier), entries))
 }
 
 type Span = (u128, u64, u8, String);
@@ -133,15 +109,16 @@ type Span = (u128, u64, u8, String);
 ///
 /// A list of headers loses what it has under the same names: setters only ever add to it.
 #[pyfunction]
-#[pyo3(signature = (carrier, carried, span, baggage, propagation=None))]
+#[pyo3(signature = (carrier, carried, span, baggage, is_whole, propagation=None))]
 pub(crate) fn otel_inject(
     carrier: &Bound<'_, PyAny>,
     carried: Option<&Bound<'_, Carried>>,
     span: Option<Span>,
     baggage: Vec<(String, Bound<'_, PyAny>)>,
+    is_whole: bool,
     propagation: Option<&Bound<'_, Propagation>>,
 ) -> PyResult<Vec<(String, String)>> {
-    let baton = outgoing(carried, span.as_ref(), baggage).unwrap_or_default();
+    let baton = outgoing(carried, span.as_ref(), baggage, is_whole).unwrap_or_default();
     let mut list = List::new::<Vec<u8>, Vec<u8>>(medium_of(carrier), []);
     rules(propagation).inject(&baton, &mut list);
     let text = |bytes| String::from_utf8(bytes).unwrap_or_default();
@@ -161,14 +138,16 @@ pub(crate) fn otel_baton(
     carried: Option<&Bound<'_, Carried>>,
     span: Option<Span>,
     baggage: Vec<(String, Bound<'_, PyAny>)>,
+    is_whole: bool,
 ) -> Option<Baton> {
-    outgoing(carried, span.as_ref(), baggage).map(Baton)
+    outgoing(carried, span.as_ref(), baggage, is_whole).map(Baton)
 }
 
 fn outgoing(
     carried: Option<&Bound<'_, Carried>>,
     span: Option<&Span>,
     baggage: Vec<(String, Bound<'_, PyAny>)>,
+    is_whole: bool,
 ) -> Option<CoreBaton> {
     let carried = carried.map(|carried| &carried.get().0);
     let found = propagate::Carried::hand_on(carried, span.and_then(active));
@@ -177,7 +156,7 @@ fn outgoing(
     }
     let mut baton = found.unwrap_or_default();
     let now = baggage.into_iter().map(|(key, value)| (key, value::shown(&value))).collect();
-    follow(&mut baton.baggage, now);
+    follow(&mut baton.baggage, now, is_whole);
     Some(baton)
 }
 
@@ -190,9 +169,12 @@ fn active((trace_id, span_id, flags, tracestate): &Span) -> Option<ActiveSpan<'_
     })
 }
 
-/// Brings baggage up to what OpenTelemetry has by now; what did not change keeps its properties.
-fn follow(baggage: &mut Baggage, now: Vec<(String, String)>) {
-    baggage.retain(|key| now.iter().any(|(known, _)| known == key));
+/// Brings baggage up to what OpenTelemetry has by now, which may be all of it or what was added;
+/// what did not change keeps its properties.
+fn follow(baggage: &mut Baggage, now: Vec<(String, String)>, is_whole: bool) {
+    if is_whole {
+        baggage.retain(|key| now.iter().any(|(known, _)| known == key));
+    }
     for (key, value) in now {
         if baggage.get(&key) != Some(value.as_str()) {
             // A key that is no token, or one pair too many, cannot be sent.

@@ -10,6 +10,8 @@ for the trace id of every root without telling the context; it is looked up wher
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -29,27 +31,28 @@ class TraceId(int):
     carried: Carried
 
     @classmethod
-    def of(cls, carried: Carried) -> TraceId:
-        trace_id = cls(carried.trace_id)
-        trace_id.carried = carried
-        return trace_id
+    def of(cls, trace_id: int, carried: Carried) -> TraceId:
+        made = cls(trace_id)
+        made.carried = carried
+        return made
 
     def __reduce__(self) -> tuple[type[int], tuple[int]]:
         return int, (int(self),)
 
 
-def given_trace_id(asking: FrameType) -> TraceId | None:
-    """Returns the trace id that the root span which is being started has to have, if any."""
+def root_id(asking: FrameType, random_id: Callable[[], int]) -> int:
+    """Returns the trace id of the root span which is being started: what a baton names, or random."""
     context = asking.f_locals.get("context")
     found = get_value(KEY, context if isinstance(context, Context) else None)
-    if isinstance(found, Carried) and found.trace_id and not found.span_id:
-        return TraceId.of(found)
-    return None
+    if not isinstance(found, Carried) or found.span_id:
+        return random_id()
+    return TraceId.of(found.trace_id or random_id(), found)
 
 
 def is_given(asking: FrameType) -> bool:
     """Tells whether the span which is being started got its trace id from a baton."""
-    return isinstance(asking.f_locals.get("trace_id"), TraceId)
+    trace_id = asking.f_locals.get("trace_id")
+    return isinstance(trace_id, TraceId) and trace_id == trace_id.carried.trace_id
 
 
 def teach_sdk() -> None:
@@ -67,7 +70,7 @@ def teach_sdk() -> None:
     is_random = getattr(generator, "is_trace_id_random", lambda _: False)
 
     def generate_trace_id(self: Any) -> int:
-        return given_trace_id(sys._getframe(1)) or int(random_id(self))
+        return root_id(sys._getframe(1), partial(random_id, self))
 
     def is_trace_id_random(self: Any) -> bool:
         return not is_given(sys._getframe(1)) and bool(is_random(self))

@@ -341,6 +341,7 @@ def log(
 
 # What `tracebaton.otel` calls; the span is trace id, span id, flags and tracestate.
 _Span: TypeAlias = tuple[int, int, int, str]
+_Baggage: TypeAlias = Sequence[tuple[str, object]]
 
 def otel_extract(
     carrier: object, getter: object, propagation: Propagation | None = None
@@ -349,11 +350,12 @@ def otel_inject(
     carrier: object,
     carried: Carried | None,
     span: _Span | None,
-    baggage: Sequence[tuple[str, object]],
+    baggage: _Baggage,
+    is_whole: bool,
     propagation: Propagation | None = None,
 ) -> list[tuple[str, str]]: ...
 def otel_baton(
-    carried: Carried | None, span: _Span | None, baggage: Sequence[tuple[str, object]]
+    carried: Carried | None, span: _Span | None, baggage: _Baggage, is_whole: bool
 ) -> Baton | None: ...
 def otel_fields(propagation: Propagation | None = None) -> list[str]: ...
 @final

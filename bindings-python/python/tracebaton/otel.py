@@ -42,7 +42,8 @@ class BatonPropagator(TextMapPropagator):
     ) -> Context:
         if context is None:
             context = Context()
-        carried = _native.otel_extract(carrier, getter, self._propagation)
+        own = None if getter is default_getter else getter
+        carried = _native.otel_extract(carrier, own, self._propagation)
         return context if carried is None else _context(carried, context)
 
     def inject(
@@ -51,8 +52,7 @@ class BatonPropagator(TextMapPropagator):
         context: Context | None = None,
         setter: Setter[CarrierT] = default_setter,
     ) -> None:
-        carried, span, pairs = _outgoing(context)
-        headers = _native.otel_inject(carrier, carried, span, pairs, self._propagation)
+        headers = _native.otel_inject(carrier, *_outgoing(context), self._propagation)
         for name, value in headers:
             setter.set(carrier, name, value)
 
@@ -78,17 +78,21 @@ _Span = tuple[int, int, int, str]
 _Pairs = list[tuple[str, object]]
 
 
-def _outgoing(context: Context | None) -> tuple[Carried | None, _Span | None, _Pairs]:
-    """Returns what came in, the active span, and the baggage as it is now."""
+def _outgoing(context: Context | None) -> tuple[Carried | None, _Span | None, _Pairs, bool]:
+    """Returns what came in, the active span, the baggage, and whether that is all of it.
+
+    Where only the span was made current, the baggage that came in is not in the context.
+    """
     pairs = list(baggage.get_all(context).items())
     found = get_value(KEY, context)
     carried = found if isinstance(found, Carried) else None
+    is_whole = carried is not None
     span = trace.get_current_span(context).get_span_context()
     if not span.is_valid:
-        return carried, None, pairs
+        return carried, None, pairs, is_whole
     if isinstance(span.trace_id, TraceId):
         carried = span.trace_id.carried
-    return carried, _plain(span), pairs
+    return carried, _plain(span), pairs, is_whole
 
 
 def _plain(span: trace.SpanContext) -> _Span:
@@ -100,14 +104,13 @@ def _context(carried: Carried, context: Context) -> Context:
     context = set_value(KEY, carried, context)
     for key, value in carried.baggage:
         context = baggage.set_baggage(key, value, context)
-    if not carried.trace_id:
-        return context
     if not carried.span_id:
         teach_sdk()
-        return trace.set_span_in_context(trace.INVALID_SPAN, context)
+        has_trace = carried.trace_id != 0
+        return trace.set_span_in_context(trace.INVALID_SPAN, context) if has_trace else context
     state = carried.tracestate
     span = trace.SpanContext(
-        TraceId.of(carried),
+        TraceId.of(carried.trace_id, carried),
         carried.span_id,
         is_remote=True,
         trace_flags=trace.TraceFlags(carried.flags),
