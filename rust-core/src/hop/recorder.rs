@@ -103,13 +103,63 @@ struct Queue {
 }
 
 impl Queue {
-    fn push(&mut self, encoded: &[u8]) {
+    /// Appends an item; tells whether a chunk has become full by it.
+    fn push(&mut self, encoded: &[u8]) -> bool {
         match self.chunks.back_mut() {
             Some((chunk, count)) if chunk.len() < CHUNK => {
                 chunk.extend_from_slice(encoded);
                 *count += 1;
+                chunk.len() >= CHUNK
             }
-            _ => self.chunks.push_back((encoded.to_vec(), 1)),
+            _ => {
+                self.chunks.push_back((encoded.to_vec(), 1));
+                encoded.len() >= CHUNK
+            }
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.chunks.iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// What of a recorder's content goes to one service of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg(feature = "otlp")]
+pub(crate) enum Part {
+    /// Spans.
+    Spans,
+    /// Ledger events and log lines.
+    Logs,
+}
+
+/// What was taken of one part.
+#[cfg(feature = "otlp")]
+pub(crate) struct PartTaken {
+    /// `spans` or `log_records` fields, one after the other: ledger events first.
+    pub(crate) bytes: Vec<u8>,
+    /// How many of each.
+    pub(crate) counts: Counts,
+    /// Whether this was all there was.
+    pub(crate) is_all: bool,
+}
+
+/// Why telemetry was dropped; the value of `tracebaton.reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropCause {
+    /// There was no more room in memory.
+    MemoryFull,
+    /// The endpoint would not take it.
+    Refused,
+}
+
+impl DropCause {
+    /// Returns the name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MemoryFull => "memory_full",
+            Self::Refused => "refused",
         }
     }
 }
@@ -241,8 +291,8 @@ impl Recorder {
         self.push(Signal::Logs, |buffer| log.encode(baton, buffer));
     }
 
-    /// Keeps a `tracebaton.dropped` event that says how much evidence is missing.
-    pub fn report_dropped(&self, dropped: Counts) {
+    /// Keeps a `tracebaton.dropped` event that says how much evidence is missing, and why.
+    pub fn report_dropped(&self, dropped: Counts, cause: DropCause) {
         self.push(Signal::Ledger, |buffer| {
             Writer::new(buffer).message(2, |log| {
                 let time = now();
@@ -256,6 +306,7 @@ impl Recorder {
                 ] {
                     encode_pair(log, 6, key, &Value::Int(count.cast_signed()));
                 }
+                encode_pair(log, 6, "tracebaton.reason", &Value::from(cause.as_str()));
                 log.fixed64(11, time);
                 log.text(12, "tracebaton.dropped");
             });
@@ -272,21 +323,22 @@ impl Recorder {
         scratch.clear();
         encode(&mut scratch);
         let held = state.bytes + self.0.in_flight.load(Ordering::Relaxed);
+        let mut is_full = false;
         if held + scratch.len() > limit {
             *signal.of(&mut state.dropped) += 1;
         } else {
             state.bytes += scratch.len();
-            state.queue(signal).push(&scratch);
+            is_full = state.queue(signal).push(&scratch);
         }
         state.scratch = scratch;
-        let wake = if state.bytes >= CHUNK { state.wake.clone() } else { None };
+        let wake = if is_full { state.wake.clone() } else { None };
         drop(state);
         if let Some(wake) = wake {
             wake();
         }
     }
 
-    /// Calls `wake` whenever there is a chunk's worth to take; the last exporter's counts.
+    /// Calls `wake` whenever a chunk has become full; the last exporter's counts.
     pub fn on_full(&self, wake: impl Fn() + Send + Sync + 'static) {
         self.lock().wake = Some(Arc::new(wake));
     }
@@ -313,6 +365,33 @@ impl Recorder {
         taken
     }
 
+    /// Takes the oldest chunks of one part, or nothing where there are none. With `only_full`, what
+    /// is still being filled stays.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn take_part(&self, part: Part, only_full: bool) -> Option<PartTaken> {
+        let mut taken = PartTaken { bytes: Vec::new(), counts: Counts::default(), is_all: true };
+        let mut state = self.lock();
+        let signals: &[Signal] = match part {
+            Part::Spans => &[Signal::Spans],
+            Part::Logs => &[Signal::Ledger, Signal::Logs],
+        };
+        for signal in signals {
+            let oldest = state.queue(*signal).chunks.front();
+            if oldest.is_some_and(|(chunk, _)| !only_full || chunk.len() >= CHUNK) {
+                state.take(*signal, &mut taken.bytes, &mut taken.counts);
+            }
+            taken.is_all &= state.queue(*signal).chunks.is_empty();
+        }
+        self.0.in_flight.fetch_add(taken.bytes.len(), Ordering::Relaxed);
+        (taken.counts.total() > 0).then_some(taken)
+    }
+
+    /// Counts memory that holds something taken beyond what [`Recorder::take`] counted.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn charge(&self, bytes: usize) {
+        self.0.in_flight.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Gives back the memory of something taken.
     pub fn settle(&self, bytes: usize) {
         self.0.in_flight.fetch_sub(bytes, Ordering::Relaxed);
@@ -322,8 +401,11 @@ impl Recorder {
     #[must_use]
     pub fn held(&self) -> Counts {
         let state = self.lock();
-        let sum = |queue: &Queue| queue.chunks.iter().map(|(_, count)| count).sum();
-        Counts { spans: sum(&state.spans), logs: sum(&state.logs), ledger: sum(&state.ledger) }
+        Counts {
+            spans: state.spans.count(),
+            logs: state.logs.count(),
+            ledger: state.ledger.count(),
+        }
     }
 
     /// Returns what found no place since the last call.

@@ -14,6 +14,8 @@ mod configuration;
 mod kafka;
 #[cfg(feature = "log")]
 mod log;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod support;
 #[cfg(feature = "tower")]
 mod tower;
