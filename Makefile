@@ -46,14 +46,14 @@ test-python: $(VENV)/.ready-dev ## Runs the tests of the Python binding and of r
 	cd bindings-python && ../$(VENV)/python -m pytest -q
 
 .PHONY: test-node
-test-node: node bindings-node/node_modules/.package-lock.json ## Runs the tests of the Node binding
+test-node: node ## Runs the tests of the Node binding
 	@echo "== Node"
 	cd bindings-node && node --test test/*.test.mjs
 
 .PHONY: test-e2e
 test-e2e: build ## Runs the whole relay under test
 	@echo "== The relay, end to end"
-	cargo test --locked -p tracebaton-tests -- --test-threads=1
+	cargo test --locked -p tracebaton-tests -- --test-threads=3
 
 .PHONY: vectors-rust
 vectors-rust: tools ## Runs the vectors in Rust and says how many passed
@@ -64,7 +64,7 @@ vectors-python: $(VENV)/.ready-dev ## Runs the vectors in Python and says how ma
 	cd bindings-python && ../$(VENV)/python -m pytest -q -s tests/test_vectors.py
 
 .PHONY: vectors-node
-vectors-node: node bindings-node/node_modules/.package-lock.json ## Runs the vectors in Node and says how many passed
+vectors-node: node ## Runs the vectors in Node and says how many passed
 	cd bindings-node && node test/vectors.test.mjs
 
 .PHONY: lint

@@ -58,22 +58,18 @@ async fn a_part_that_ends_by_itself_is_named() {
     stack.stop().await;
 }
 
-/// Returns the command lines of this process's children, and of whatever has this folder in its
-/// arguments or its environment.
+/// Returns the command lines of the processes that have this folder in their arguments or their
+/// environment, as every part has.
 pub(crate) fn left_behind(folder: &Path) -> Vec<String> {
-    let own = std::process::id().to_string();
     let folder = folder.to_str().unwrap();
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let read = |name: &str| {
             let bytes = std::fs::read(entry.path().join(name)).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).into_owned()
+            String::from_utf8_lossy(&bytes).replace('\0', " ")
         };
-        let status = read("status");
-        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).map(str::trim);
-        let (environment, line) = (read("environ"), read("cmdline").replace('\0', " "));
-        let has_folder = environment.contains(folder) || line.contains(folder);
-        if entry.file_name().to_str() != Some(&own) && (parent == Some(&own) || has_folder) {
+        let line = read("cmdline");
+        if line.contains(folder) || read("environ").contains(folder) {
             found.push(line);
         }
     }

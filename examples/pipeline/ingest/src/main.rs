@@ -8,6 +8,7 @@
 //! | `MAX_BODY_BYTES` | the largest body that is taken | `1048576` |
 //! | `OTEL_*` | where telemetry goes, as OpenTelemetry says | `http://localhost:4318` |
 
+mod body;
 mod handler;
 mod records;
 
