@@ -74,3 +74,15 @@ pub fn baton_of(cx: &Context) -> Option<Baton> {
     });
     Carried::hand_on(cx.get::<Carried>(), active)
 }
+
+/// Returns the trace that a root in this context belongs to: a legacy id names one, and no span.
+pub(super) fn given_trace(cx: &Context) -> Option<TraceId> {
+    let context = cx.get::<Carried>()?.baton().context?;
+    let is_root = context.span_id.is_none() && !cx.span().span_context().is_valid();
+    is_root.then_some(context.trace_id)
+}
+
+/// Tells whether the span in this context came from another process that left open if it is sampled.
+pub(super) fn is_open(cx: &Context) -> bool {
+    cx.span().span_context().is_remote() && baton_of(cx).is_some_and(|baton| baton.is_deferred)
+}

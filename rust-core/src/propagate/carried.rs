@@ -86,8 +86,9 @@ impl Carried {
         // do not sample, or set it as if they had made the id.
         let flags = flags.with_random(is_random);
         let mut baton = carried.baton.clone();
+        // While the span is the one that came in, nobody here has decided yet.
+        baton.is_deferred &= baton.context.is_some_and(|known| known.span_id == context.span_id);
         baton.context = Some(TraceContext { flags, ..context });
-        baton.is_deferred = false;
         if tracestate != carried.given {
             baton.tracestate = carried.changed(tracestate);
         }
@@ -153,8 +154,12 @@ mod tests {
 
     #[test]
     fn a_span_has_decided_about_sampling() {
-        let baton = Carried::hand_on(Some(&carried("02", "", "")), Some(active(3, ""))).unwrap();
+        let carried = carried("02", "", "");
+        let baton = Carried::hand_on(Some(&carried), Some(active(3, ""))).unwrap();
         assert!(!baton.is_deferred);
+        let span_id = carried.baton.context.unwrap().span_id.unwrap();
+        let same = ActiveSpan { span_id, ..active(2, "") };
+        assert!(Carried::hand_on(Some(&carried), Some(same)).unwrap().is_deferred);
     }
 
     #[test]

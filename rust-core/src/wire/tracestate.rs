@@ -133,6 +133,14 @@ impl TraceState {
         let list = others.fold(first, |list, (key, value)| format!("{list},{key}={value}"));
         Ok(Self(list.into_boxed_str()))
     }
+
+    /// Returns the list without this member.
+    #[must_use]
+    pub fn without(&self, key: &str) -> Self {
+        let others = self.members().filter(|(known, _)| *known != key);
+        let list: Vec<String> = others.map(|(key, value)| format!("{key}={value}")).collect();
+        Self(list.join(",").into_boxed_str())
+    }
 }
 
 impl fmt::Display for TraceState {
