@@ -34,11 +34,11 @@ pub use ledger::{LedgerEvent, Range};
 pub use log::{Level, Log};
 pub use output::Output;
 pub use record::Hop;
-pub use recorder::{Counts, Paused, Recorder, Taken};
+pub use recorder::{Counts, DropCause, Paused, Recorder, Taken};
 pub use span::{Link, SpanKind, SpanRecord, Status};
 pub use value::Value;
 
 #[cfg(feature = "tower")]
 pub(crate) use call::Call;
 #[cfg(feature = "otlp")]
-pub(crate) use {proto::Writer, value::encode_pair};
+pub(crate) use {proto::Writer, recorder::Part, value::encode_pair};

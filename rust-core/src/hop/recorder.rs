@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -16,7 +16,7 @@ use super::{
     span::{SpanRecord, now},
     value::{Value, encode_pair},
 };
-use crate::propagate::Baton;
+use crate::{propagate::Baton, sample::Sampler};
 
 /// How much encoded telemetry a recorder holds unless told otherwise: 64 MiB.
 const DEFAULT_LIMIT: usize = 64 << 20;
@@ -103,13 +103,63 @@ struct Queue {
 }
 
 impl Queue {
-    fn push(&mut self, encoded: &[u8]) {
+    /// Appends an item; tells whether a chunk has become full by it.
+    fn push(&mut self, encoded: &[u8]) -> bool {
         match self.chunks.back_mut() {
             Some((chunk, count)) if chunk.len() < CHUNK => {
                 chunk.extend_from_slice(encoded);
                 *count += 1;
+                chunk.len() >= CHUNK
             }
-            _ => self.chunks.push_back((encoded.to_vec(), 1)),
+            _ => {
+                self.chunks.push_back((encoded.to_vec(), 1));
+                encoded.len() >= CHUNK
+            }
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.chunks.iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// What of a recorder's content goes to one service of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg(feature = "otlp")]
+pub(crate) enum Part {
+    /// Spans.
+    Spans,
+    /// Ledger events and log lines.
+    Logs,
+}
+
+/// What was taken of one part.
+#[cfg(feature = "otlp")]
+pub(crate) struct PartTaken {
+    /// `spans` or `log_records` fields, one after the other: ledger events first.
+    pub(crate) bytes: Vec<u8>,
+    /// How many of each.
+    pub(crate) counts: Counts,
+    /// Whether this was all there was.
+    pub(crate) is_all: bool,
+}
+
+/// Why telemetry was dropped; the value of `tracebaton.reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropCause {
+    /// There was no more room in memory.
+    MemoryFull,
+    /// The endpoint would not take it.
+    Refused,
+}
+
+impl DropCause {
+    /// Returns the name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MemoryFull => "memory_full",
+            Self::Refused => "refused",
         }
     }
 }
@@ -156,6 +206,8 @@ struct Shared {
     /// Bytes an exporter has taken and may still have to give up; they count against the limit.
     in_flight: AtomicUsize,
     service: OnceLock<String>,
+    /// The share of new traces to be sampled, as the bits of an `f64`; not a number while unset.
+    sample_rate: AtomicU64,
 }
 
 /// Holds spans, ledger events and log lines as OTLP bytes until an exporter takes them.
@@ -187,6 +239,7 @@ impl Recorder {
             limit: AtomicUsize::new(DEFAULT_LIMIT),
             in_flight: AtomicUsize::new(0),
             service: OnceLock::new(),
+            sample_rate: AtomicU64::new(f64::NAN.to_bits()),
         }))
     }
 
@@ -211,6 +264,28 @@ impl Recorder {
     /// Sets how many bytes may be held, the exporter's share included.
     pub fn set_limit(&self, bytes: usize) {
         self.0.limit.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Sets the share of new traces whose spans are kept. Until then all are, and `tracestate` says
+    /// nothing of it. Ledger events are always kept.
+    pub fn set_sample_rate(&self, rate: f64) {
+        self.0.sample_rate.store(rate.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Decides if a trace is sampled that nobody has decided on yet; any other is left as it is.
+    #[must_use]
+    pub fn decide_on(&self, mut baton: Baton) -> Baton {
+        let rate = f64::from_bits(self.0.sample_rate.load(Ordering::Relaxed));
+        if !rate.is_nan() {
+            return Sampler::new(rate).decide_on(baton);
+        }
+        if let Some(context) = &mut baton.context
+            && (context.span_id.is_none() || baton.is_deferred)
+        {
+            context.flags = context.flags.with_sampled(true);
+            baton.is_deferred = false;
+        }
+        baton
     }
 
     /// Names the service on log lines; the first name stays.
@@ -241,8 +316,8 @@ impl Recorder {
         self.push(Signal::Logs, |buffer| log.encode(baton, buffer));
     }
 
-    /// Keeps a `tracebaton.dropped` event that says how much evidence is missing.
-    pub fn report_dropped(&self, dropped: Counts) {
+    /// Keeps a `tracebaton.dropped` event that says how much evidence is missing, and why.
+    pub fn report_dropped(&self, dropped: Counts, cause: DropCause) {
         self.push(Signal::Ledger, |buffer| {
             Writer::new(buffer).message(2, |log| {
                 let time = now();
@@ -256,6 +331,7 @@ impl Recorder {
                 ] {
                     encode_pair(log, 6, key, &Value::Int(count.cast_signed()));
                 }
+                encode_pair(log, 6, "tracebaton.reason", &Value::from(cause.as_str()));
                 log.fixed64(11, time);
                 log.text(12, "tracebaton.dropped");
             });
@@ -272,21 +348,22 @@ impl Recorder {
         scratch.clear();
         encode(&mut scratch);
         let held = state.bytes + self.0.in_flight.load(Ordering::Relaxed);
+        let mut is_full = false;
         if held + scratch.len() > limit {
             *signal.of(&mut state.dropped) += 1;
         } else {
             state.bytes += scratch.len();
-            state.queue(signal).push(&scratch);
+            is_full = state.queue(signal).push(&scratch);
         }
         state.scratch = scratch;
-        let wake = if state.bytes >= CHUNK { state.wake.clone() } else { None };
+        let wake = if is_full { state.wake.clone() } else { None };
         drop(state);
         if let Some(wake) = wake {
             wake();
         }
     }
 
-    /// Calls `wake` whenever there is a chunk's worth to take; the last exporter's counts.
+    /// Calls `wake` whenever a chunk has become full; the last exporter's counts.
     pub fn on_full(&self, wake: impl Fn() + Send + Sync + 'static) {
         self.lock().wake = Some(Arc::new(wake));
     }
@@ -313,6 +390,33 @@ impl Recorder {
         taken
     }
 
+    /// Takes the oldest chunks of one part, or nothing where there are none. With `only_full`, what
+    /// is still being filled stays.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn take_part(&self, part: Part, only_full: bool) -> Option<PartTaken> {
+        let mut taken = PartTaken { bytes: Vec::new(), counts: Counts::default(), is_all: true };
+        let mut state = self.lock();
+        let signals: &[Signal] = match part {
+            Part::Spans => &[Signal::Spans],
+            Part::Logs => &[Signal::Ledger, Signal::Logs],
+        };
+        for signal in signals {
+            let oldest = state.queue(*signal).chunks.front();
+            if oldest.is_some_and(|(chunk, _)| !only_full || chunk.len() >= CHUNK) {
+                state.take(*signal, &mut taken.bytes, &mut taken.counts);
+            }
+            taken.is_all &= state.queue(*signal).chunks.is_empty();
+        }
+        self.0.in_flight.fetch_add(taken.bytes.len(), Ordering::Relaxed);
+        (taken.counts.total() > 0).then_some(taken)
+    }
+
+    /// Counts memory that holds something taken beyond what [`Recorder::take`] counted.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn charge(&self, bytes: usize) {
+        self.0.in_flight.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Gives back the memory of something taken.
     pub fn settle(&self, bytes: usize) {
         self.0.in_flight.fetch_sub(bytes, Ordering::Relaxed);
@@ -322,8 +426,11 @@ impl Recorder {
     #[must_use]
     pub fn held(&self) -> Counts {
         let state = self.lock();
-        let sum = |queue: &Queue| queue.chunks.iter().map(|(_, count)| count).sum();
-        Counts { spans: sum(&state.spans), logs: sum(&state.logs), ledger: sum(&state.ledger) }
+        Counts {
+            spans: state.spans.count(),
+            logs: state.logs.count(),
+            ledger: state.ledger.count(),
+        }
     }
 
     /// Returns what found no place since the last call.

@@ -8,10 +8,14 @@
 //! Everything is set by the standard `OTEL_*` variables; see [`Options::from_env`].
 
 mod exporter;
+mod lane;
 mod options;
+mod report;
 mod request;
 mod resource;
 mod transport;
+mod worker;
 
-pub use exporter::{Exporter, ShutdownReport};
+pub use exporter::Exporter;
 pub use options::{Compression, OptionError, Options, Protocol};
+pub use report::ShutdownReport;

@@ -1,6 +1,12 @@
 //! Wraps recorded chunks into whole OTLP requests, and reads the answers.
 
-use crate::hop::{Counts, Taken, Writer};
+use std::io::{Read, Write};
+
+use bytes::Bytes;
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+
+use super::options::Options;
+use crate::hop::{Counts, Part, Writer};
 
 /// Which service of the endpoint a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,30 +15,104 @@ pub(super) enum Signal {
     Logs,
 }
 
-/// One request's body, and what of the recorder it holds.
-pub(super) struct Shipment {
-    pub(super) signal: Signal,
-    pub(super) body: Vec<u8>,
-    pub(super) counts: Counts,
-    pub(super) held: usize,
+impl Signal {
+    /// Returns what of a recorder's content goes there.
+    pub(super) fn part(self) -> Part {
+        match self {
+            Self::Traces => Part::Spans,
+            Self::Logs => Part::Logs,
+        }
+    }
+
+    /// Returns where it is.
+    pub(super) fn url(self, options: &Options) -> &str {
+        match self {
+            Self::Traces => &options.traces_url,
+            Self::Logs => &options.logs_url,
+        }
+    }
 }
 
-/// Turns what was taken into at most one request per signal.
-pub(super) fn shipments(taken: Taken, resource: &[u8]) -> Vec<Shipment> {
-    let Taken { spans, logs, counts } = taken;
-    let parts = [
-        (Signal::Traces, spans, Counts { spans: counts.spans, ..Counts::default() }),
-        (Signal::Logs, logs, Counts { spans: 0, ..counts }),
-    ];
-    let ship = |(signal, items, counts): (Signal, Vec<u8>, Counts)| {
-        (counts.total() > 0).then(|| Shipment {
-            signal,
-            body: wrap(resource, &items),
-            counts,
-            held: items.len(),
-        })
-    };
-    parts.into_iter().filter_map(ship).collect()
+/// A request's body, plain or packed by gzip.
+#[derive(Clone)]
+pub(super) struct Body {
+    bytes: Bytes,
+    is_gzip: bool,
+}
+
+impl Body {
+    /// Returns the body in the form that is asked for.
+    pub(super) fn encoded(self, gzip: bool) -> Bytes {
+        match (self.is_gzip, gzip) {
+            (false, true) => packed(&self.bytes),
+            (true, false) => unpacked(&self.bytes),
+            _ => self.bytes,
+        }
+    }
+}
+
+/// One request's body, and what it holds.
+pub(super) struct Shipment {
+    body: Body,
+    pub(super) counts: Counts,
+}
+
+impl Shipment {
+    /// Wraps recorded items.
+    pub(super) fn new(resource: &[u8], items: &[u8], counts: Counts) -> Self {
+        let body = Body { bytes: wrap(resource, items).into(), is_gzip: false };
+        Self { body, counts }
+    }
+
+    /// Packs the body.
+    pub(super) fn pack(&mut self) {
+        if !self.body.is_gzip {
+            self.body = Body { bytes: packed(&self.body.bytes), is_gzip: true };
+        }
+    }
+
+    /// Returns how much memory the body takes.
+    pub(super) fn len(&self) -> usize {
+        self.body.bytes.len()
+    }
+
+    pub(super) fn body(&self) -> Body {
+        self.body.clone()
+    }
+
+    /// Splits the counts into what was taken and the `rejected`. The endpoint tells how many it did
+    /// not want, not which: log lines are assumed first, the ledger next.
+    pub(super) fn split(&self, rejected: u64) -> (Counts, Counts) {
+        let mut left = rejected;
+        let mut part = |count: u64| {
+            let refused = count.min(left);
+            left -= refused;
+            (count - refused, refused)
+        };
+        let (logs, no_logs) = part(self.counts.logs);
+        let (ledger, no_ledger) = part(self.counts.ledger);
+        let (spans, no_spans) = part(self.counts.spans);
+        (
+            Counts { spans, logs, ledger },
+            Counts { spans: no_spans, logs: no_logs, ledger: no_ledger },
+        )
+    }
+}
+
+fn packed(bytes: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Compression::fast());
+    // Writing into memory does not fail.
+    let _ = encoder.write_all(bytes);
+    let mut packed = encoder.finish().unwrap_or_default();
+    packed.shrink_to_fit();
+    packed.into()
+}
+
+fn unpacked(bytes: &[u8]) -> Bytes {
+    let mut plain = Vec::with_capacity(bytes.len() * 8);
+    // These are bytes that we have packed.
+    let _ = GzDecoder::new(bytes).read_to_end(&mut plain);
+    plain.into()
 }
 
 /// Wraps items into request, resource and scope: the three messages have the same field numbers for
@@ -100,6 +180,16 @@ fn varint(message: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packing_changes_the_form_only() {
+        let mut shipment = Shipment::new(b"who", &[7; 4_000], Counts::default());
+        let (plain, length) = (shipment.body().encoded(false), shipment.len());
+        shipment.pack();
+        assert!(shipment.len() < length / 10);
+        assert_eq!(shipment.body().encoded(false), plain);
+        assert_eq!(shipment.body().encoded(true).len(), shipment.len());
+    }
 
     #[test]
     fn rejected_items_are_read_from_the_answer() {

@@ -1,9 +1,8 @@
 //! Posts one request to the endpoint and says what came of it.
 
-use std::{error::Error, io::Write, sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use flate2::{Compression as Level, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -20,7 +19,7 @@ use rustls::{
 
 use super::{
     options::{Compression, OptionError, Options, Protocol},
-    request::{self, Signal},
+    request::{self, Body, Signal},
 };
 
 /// An answer longer than this is not read; OTLP answers are tiny.
@@ -46,8 +45,12 @@ impl Transport {
     /// Sets up the client; certificates are read here, connections are made when needed.
     pub(super) fn new(options: &Options) -> Result<Self, OptionError> {
         let is_grpc = options.protocol == Protocol::Grpc;
+        let is_tls = [Signal::Traces, Signal::Logs]
+            .iter()
+            .filter_map(|signal| signal.url(options).get(..6))
+            .any(|scheme| scheme.eq_ignore_ascii_case("https:"));
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(options.certificate.as_deref())?)
+            .with_tls_config(tls(options.certificate.as_deref(), is_tls)?)
             .https_or_http();
         let connector = if is_grpc {
             connector.enable_http2().build()
@@ -55,15 +58,19 @@ impl Transport {
             connector.enable_http1().build()
         };
         let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
             .http2_only(is_grpc)
+            // A connection that went silent is given up, not asked again and again.
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .http2_keep_alive_timeout(Duration::from_secs(5))
             .build(connector);
         Ok(Self { client, options: options.clone() })
     }
 
     /// Posts `body` once, within the configured timeout.
-    pub(super) async fn post(&self, signal: Signal, body: &[u8]) -> Delivery {
+    pub(super) async fn post(&self, signal: Signal, body: Body) -> Delivery {
         let request = match self.request(signal, body) {
             Ok(request) => request,
             Err(error) => return Delivery::Refused { cause: error.to_string() },
@@ -82,14 +89,10 @@ impl Transport {
         }
     }
 
-    fn request(&self, signal: Signal, body: &[u8]) -> Result<Request<Full<Bytes>>, http::Error> {
-        let url = match signal {
-            Signal::Traces => &self.options.traces_url,
-            Signal::Logs => &self.options.logs_url,
-        };
+    fn request(&self, signal: Signal, body: Body) -> Result<Request<Full<Bytes>>, http::Error> {
         let is_gzip = self.options.compression == Compression::Gzip;
-        let body = if is_gzip { gzip(body) } else { body.to_vec() };
-        let mut request = Request::post(url);
+        let body = body.encoded(is_gzip);
+        let mut request = Request::post(signal.url(&self.options));
         if let Some(headers) = request.headers_mut() {
             for (name, value) in &self.options.headers {
                 headers.append(name, value.clone());
@@ -110,9 +113,9 @@ impl Transport {
         }
         let body = match self.options.protocol {
             Protocol::HttpProtobuf => body,
-            Protocol::Grpc => framed(&body, is_gzip),
+            Protocol::Grpc => framed(&body, is_gzip).into(),
         };
-        request.body(Full::new(body.into()))
+        request.body(Full::new(body))
     }
 
     async fn read(&self, answer: Response<Incoming>) -> Result<Delivery, String> {
@@ -159,7 +162,9 @@ fn judge_grpc(status: StatusCode, trailers: &HeaderMap, body: &[u8]) -> Delivery
     match code {
         0 => Delivery::Done { rejected: body.get(5..).map_or(0, request::rejected) },
         1 | 4 | 10 | 11 | 14 | 15 => Delivery::Retry { after: None, cause },
-        8 if trailers.contains_key("grpc-retry-pushback-ms") => {
+        // Exhausted may mean for good, unless the server says when to come back: that is a
+        // `RetryInfo` among the details.
+        8 if trailers.contains_key("grpc-status-details-bin") => {
             Delivery::Retry { after: None, cause }
         }
         _ => Delivery::Refused { cause },
@@ -180,13 +185,6 @@ fn framed(body: &[u8], is_gzip: bool) -> Vec<u8> {
     frame
 }
 
-fn gzip(body: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Level::fast());
-    // Writing into memory does not fail.
-    let _ = encoder.write_all(body);
-    encoder.finish().unwrap_or_default()
-}
-
 /// Says an error with what caused it: hyper's own text is only "client error (Connect)".
 fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -198,7 +196,7 @@ fn causes(error: &dyn Error) -> String {
     text
 }
 
-fn tls(certificate: Option<&str>) -> Result<ClientConfig, OptionError> {
+fn tls(certificate: Option<&str>, is_used: bool) -> Result<ClientConfig, OptionError> {
     const KEY: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
     let mut roots = RootCertStore::empty();
     match certificate {
@@ -212,6 +210,8 @@ fn tls(certificate: Option<&str>) -> Result<ClientConfig, OptionError> {
                 return Err(OptionError::new(KEY, format!("holds no certificate: {path}")));
             }
         }
+        // Reading the system's certificates takes its time.
+        None if !is_used => {}
         None => {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }

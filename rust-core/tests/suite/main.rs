@@ -14,6 +14,10 @@ mod configuration;
 mod kafka;
 #[cfg(feature = "log")]
 mod log;
+#[cfg(feature = "otlp")]
+mod otlp;
+#[cfg(all(feature = "otel", feature = "log"))]
+mod sdk;
 mod support;
 #[cfg(feature = "tower")]
 mod tower;

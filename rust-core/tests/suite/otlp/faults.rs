@@ -1,0 +1,212 @@
+//! Endpoints that refuse, keep silent, are slow, or away for a while.
+
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+use tracebaton::{
+    hop::{Counts, Level, Log},
+    otlp::{Options, Protocol},
+};
+
+use super::{SOON, counts, options, options_at, record, start};
+use crate::support::{
+    sink::{Answer, Sink},
+    telemetry::attributes,
+    wait_for,
+};
+
+#[test]
+fn what_is_refused_for_now_is_sent_again() {
+    for (protocol, busy) in [
+        (Protocol::HttpProtobuf, Answer::Status(503)),
+        (Protocol::HttpProtobuf, Answer::Status(429)),
+        (Protocol::Grpc, Answer::Grpc(14)),
+        (Protocol::Grpc, Answer::Status(503)),
+    ] {
+        let sink = Sink::start();
+        sink.answer(move |request| if request.index < 4 { busy } else { Answer::Take });
+        let (recorder, exporter) = start(&options(&sink, protocol));
+        record(&recorder, 0..20);
+        wait_for("the first refusals", || (sink.received().len() > 2).then_some(()));
+        record(&recorder, 20..40);
+        let report = exporter.shutdown(SOON);
+        assert!(report.is_complete(), "{protocol:?} {busy:?} {report}");
+        let telemetry = sink.telemetry();
+        assert_eq!((telemetry.spans.len(), telemetry.logs.len()), (40, 80), "once each");
+    }
+}
+
+#[test]
+fn what_is_refused_for_good_is_given_up_and_counted() {
+    for (protocol, no) in
+        [(Protocol::HttpProtobuf, Answer::Status(400)), (Protocol::Grpc, Answer::Grpc(3))]
+    {
+        let sink = Sink::start();
+        sink.answer(move |_| no);
+        let (recorder, exporter) = start(&options(&sink, protocol));
+        record(&recorder, 0..20);
+        assert!(!exporter.flush(SOON), "it has not arrived");
+        let report = exporter.shutdown(SOON);
+        assert_eq!(report.dropped, counts(20));
+        assert_eq!(report.refused, counts(20));
+        assert_eq!(report.exported.total() + report.lost.total(), 0);
+        assert_eq!(sink.received().len(), 2, "a request that is refused is not sent again");
+    }
+}
+
+#[test]
+fn an_outage_of_one_signal_does_not_hold_up_the_other() {
+    let sink = Sink::start();
+    sink.answer(|request| match &*request.path {
+        "/v1/traces" => Answer::Silence,
+        _ => Answer::Take,
+    });
+    let (recorder, exporter) = start(&options(&sink, Protocol::HttpProtobuf));
+    record(&recorder, 0..20);
+    wait_for("the ledger", || (sink.telemetry().ledger("process").len() == 20).then_some(()));
+    let report = exporter.shutdown(Duration::from_millis(100));
+    assert_eq!(report.exported, Counts { spans: 0, ..counts(20) });
+    assert_eq!(report.lost, Counts { spans: 20, ..Counts::default() });
+}
+
+#[test]
+fn shutdown_keeps_its_deadline_and_tells_what_was_lost() {
+    let silent = Sink::start();
+    silent.answer(|_| Answer::Silence);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed_at = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    for (protocol, base) in [
+        (Protocol::HttpProtobuf, format!("http://{}", silent.address)),
+        (Protocol::Grpc, format!("http://{}", silent.address)),
+        (Protocol::HttpProtobuf, closed_at),
+        (Protocol::HttpProtobuf, "http://name.invalid:4318".to_owned()),
+    ] {
+        let options = Options { timeout: Duration::from_secs(60), ..options_at(&base, protocol) };
+        let (recorder, exporter) = start(&options);
+        record(&recorder, 0..20);
+        // A request is under way when the order comes.
+        wait_for("a request", || (recorder.held().total() == 0).then_some(()));
+        record(&recorder, 20..30);
+        let start = Instant::now();
+        let report = exporter.shutdown(Duration::from_millis(300));
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(3), "{base} took {took:?}");
+        assert_eq!(report.lost, counts(30), "{base} {report}");
+        assert!(!report.is_complete());
+        record(&recorder, 0..5);
+        assert_eq!(recorder.held().total(), 0, "nobody would take it");
+    }
+}
+
+#[test]
+fn a_flush_that_is_too_late_loses_nothing() {
+    let sink = Sink::start();
+    sink.answer(|_| Answer::Status(503));
+    let (recorder, exporter) = start(&options(&sink, Protocol::HttpProtobuf));
+    record(&recorder, 0..20);
+    assert!(!exporter.flush(Duration::from_millis(50)));
+    sink.answer(|_| Answer::Take);
+    assert!(exporter.flush(SOON));
+    assert_eq!(sink.telemetry().spans.len(), 20);
+    assert!(exporter.shutdown(SOON).is_complete());
+}
+
+#[test]
+fn an_endpoint_that_comes_back_gets_everything() {
+    let first = Sink::start();
+    let port = first.address.port();
+    let (recorder, exporter) = start(&options(&first, Protocol::HttpProtobuf));
+    record(&recorder, 0..10);
+    assert!(exporter.flush(SOON));
+    drop(first);
+    record(&recorder, 10..30);
+    assert!(!exporter.flush(Duration::from_millis(300)), "nobody is there");
+    let second = wait_for("the port", || std::panic::catch_unwind(|| Sink::at(port)).ok());
+    record(&recorder, 30..40);
+    wait_for("the rest", || (second.telemetry().spans.len() == 30).then_some(()));
+    let report = exporter.shutdown(SOON);
+    assert_eq!(report.exported, counts(40), "{report}");
+}
+
+#[test]
+fn slow_answers_delay_nobody_and_lose_nothing() {
+    let sink = Sink::start();
+    sink.answer(|_| Answer::Slowly(Duration::from_millis(100)));
+    let (recorder, exporter) = start(&options(&sink, Protocol::Grpc));
+    let start = Instant::now();
+    record(&recorder, 0..2_000);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(2), "recording took {took:?}");
+    let report = exporter.shutdown(SOON);
+    assert_eq!(report.exported, counts(2_000), "{report}");
+    assert_eq!(sink.telemetry().spans.len(), 2_000);
+}
+
+#[test]
+fn memory_is_bounded_and_the_ledger_goes_last() {
+    const LIMIT: usize = 4 << 20;
+    let sink = Sink::start();
+    sink.answer(|_| Answer::Status(503));
+    let options = Options { limit_bytes: LIMIT, ..options(&sink, Protocol::HttpProtobuf) };
+    let (recorder, exporter) = start(&options);
+    // Noise that hardly packs: memory is full long before the last round.
+    let mut seed = 1_u64;
+    let mut noise = || {
+        let mut text = String::new();
+        while text.len() < 12_000 {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            text.push_str(&seed.to_string());
+        }
+        text
+    };
+    for round in 0..1_000 {
+        record(&recorder, round..round + 1);
+        recorder.log(&Log { level: Level::Info, message: &noise(), fields: &[] }, None);
+    }
+    assert!(!exporter.flush(Duration::from_millis(10)));
+    sink.answer(|_| Answer::Take);
+    assert!(exporter.flush(SOON));
+    let told = wait_for("the report of what was dropped", || {
+        let logs = sink.telemetry().logs;
+        let told = logs.iter().find(|log| log.event_name == "tracebaton.dropped");
+        told.map(|told| attributes(&told.attributes))
+    });
+    let report = exporter.shutdown(SOON);
+    let telemetry = sink.telemetry();
+    let kept = telemetry.ledger("process").len() as u64;
+    assert_eq!(told["tracebaton.reason"], "memory_full");
+    assert_eq!(told["tracebaton.dropped.spans"], report.dropped.spans.to_string());
+    assert_eq!(told["tracebaton.dropped.logs"], report.dropped.logs.to_string());
+    assert_eq!(report.dropped.spans + telemetry.spans.len() as u64, 1_000);
+    assert_eq!(report.dropped.ledger + kept, 1_000);
+    assert!(report.dropped.spans > 0 && report.dropped.logs > 0, "{report}");
+    assert_eq!(report.dropped.ledger, 0, "the ledger has the last of the memory");
+    assert_eq!((report.refused.total(), report.lost.total()), (0, 0));
+}
+
+#[test]
+fn a_long_outage_fits_into_little_memory() {
+    // 40 seconds at 5,000 hops a second in 64 MiB is 335 bytes a hop.
+    const HOPS: i64 = 20_000;
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let base = format!("http://127.0.0.1:{port}");
+    let limit_bytes = 335 * HOPS as usize;
+    let options = Options { limit_bytes, ..options_at(&base, Protocol::HttpProtobuf) };
+    let (recorder, exporter) = start(&options);
+    for second in 0..40 {
+        record(&recorder, second * HOPS / 40..(second + 1) * HOPS / 40);
+        // Time for the thread to pack: a second in the outage, a few milliseconds here.
+        exporter.flush(Duration::from_millis(5));
+    }
+    let sink = Sink::at(port);
+    let report = exporter.shutdown(SOON);
+    assert_eq!(report.exported, counts(HOPS as u64), "{report}");
+    assert_eq!(sink.telemetry().spans.len(), HOPS as usize);
+}
