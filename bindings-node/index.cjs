@@ -11,6 +11,7 @@ const { Logger } = require("./lib/log/logger.cjs");
 const { BatonIdGenerator } = require("./lib/otel/ids.cjs");
 const { BatonContextManager } = require("./lib/otel/manager.cjs");
 const { BatonPropagator } = require("./lib/otel/propagator.cjs");
+const { BatonSampler } = require("./lib/otel/sampler.cjs");
 const { eachMessage, process } = require("./lib/process.cjs");
 const { extract, extractPayload, inject } = require("./lib/propagation.cjs");
 
@@ -18,6 +19,7 @@ module.exports = {
   BatonContextManager,
   BatonIdGenerator,
   BatonPropagator,
+  BatonSampler,
   Logger,
   TracebatonError,
   consume,

@@ -233,6 +233,13 @@ export interface OtelContext {
   setValue(key: symbol, value: unknown): OtelContext;
   deleteValue(key: symbol): OtelContext;
 }
+/** OpenTelemetry's `TraceState`, without its package. */
+export interface OtelTraceState {
+  set(key: string, value: string): OtelTraceState;
+  unset(key: string): OtelTraceState;
+  get(key: string): string | undefined;
+  serialize(): string;
+}
 /** Reads and writes the baton for OpenTelemetry: a `TextMapPropagator`. */
 export class BatonPropagator {
   /** `medium` says what carries the headers; HTTP unless told otherwise. */
@@ -249,6 +256,16 @@ export class BatonPropagator {
 export class BatonIdGenerator {
   generateTraceId(): string;
   generateSpanId(): string;
+}
+/** Decides for OpenTelemetry's SDK which new traces are kept, the same ones at every hop: a `Sampler`. */
+export class BatonSampler {
+  /** `rate` is the share of new traces that are kept: none at 0, all at 1. */
+  constructor(rate: number);
+  shouldSample(
+    context: OtelContext,
+    traceId: string,
+  ): { decision: 0 | 2; traceState?: OtelTraceState };
+  toString(): string;
 }
 /** A `ContextManager` for programs that use OpenTelemetry's API without an SDK. */
 export class BatonContextManager {

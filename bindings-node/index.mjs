@@ -5,6 +5,7 @@ export const {
   BatonContextManager,
   BatonIdGenerator,
   BatonPropagator,
+  BatonSampler,
   Logger,
   TracebatonError,
   consume,

@@ -3,10 +3,11 @@
 use napi_derive::napi;
 use tracebaton::{
     propagate::{self, ActiveSpan, Carried},
-    wire::{Baggage, Flags, SpanId, TraceId, TraceState},
+    sample::Sampler,
+    wire::{Baggage, Flags, SpanId, TraceContext, TraceId, TraceState},
 };
 
-use crate::baton::{BaggageEntry, Baton};
+use crate::baton::{BaggageEntry, Baton, wrong};
 
 /// Returns what goes out: the active span, with what came along with its trace; or null.
 ///
@@ -65,15 +66,44 @@ pub fn with_member(list: String, key: String, value: String) -> String {
 /// Returns a `tracestate` without this member.
 #[napi]
 pub fn without_member(list: String, key: String) -> String {
-    let state = TraceState::parse(&list).unwrap_or_default();
-    let others = state.members().filter(|(known, _)| *known != key);
-    others.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+    TraceState::parse(&list).unwrap_or_default().without(&key).to_string()
 }
 
 /// Returns the value of a member of a `tracestate`.
 #[napi]
 pub fn member(list: String, key: String) -> Option<String> {
     TraceState::parse(&list).ok()?.get(&key).map(str::to_owned)
+}
+
+/// What was decided of a span that is being started.
+#[napi(object)]
+pub struct Decision {
+    /// Whether it is kept.
+    pub is_sampled: bool,
+    /// The state that goes along with its trace.
+    pub tracestate: String,
+}
+
+/// Decides whether a span is kept: `baton` is what goes out from the context it is started in.
+///
+/// # Errors
+///
+/// Throws for a trace id that is none.
+#[napi]
+pub fn decide(rate: f64, baton: Option<&Baton>, trace_id: String) -> napi::Result<Decision> {
+    let trace_id = TraceId::parse(&trace_id).map_err(|error| wrong(&error.to_string()))?;
+    let is_its =
+        |baton: &&propagate::Baton| baton.context.is_some_and(|cx| cx.trace_id == trace_id);
+    let given = baton.map(|Baton(baton)| baton).filter(is_its).cloned();
+    // An id of the SDK's own is random.
+    let flags = Flags::RANDOM;
+    let baton = given.unwrap_or_else(|| propagate::Baton {
+        context: Some(TraceContext { trace_id, span_id: None, flags }),
+        ..propagate::Baton::default()
+    });
+    let decided = Sampler::new(rate).decide_on(baton);
+    let is_sampled = decided.context.is_some_and(|context| context.flags.is_sampled());
+    Ok(Decision { is_sampled, tracestate: decided.tracestate.to_string() })
 }
 
 /// Makes a trace id: a UUIDv7 whose right-most 56 bits are random.

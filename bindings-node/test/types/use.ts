@@ -3,12 +3,12 @@ import type { Consumer, EachBatchPayload, EachMessagePayload, Producer } from "k
 import { pino } from "pino";
 import * as winston from "winston";
 import { propagation, context, type ContextManager, type TextMapPropagator } from "@opentelemetry/api";
-import { BasicTracerProvider, type IdGenerator } from "@opentelemetry/sdk-trace-base";
+import { BasicTracerProvider, type IdGenerator, type Sampler } from "@opentelemetry/sdk-trace-base";
 import {
-  BatonContextManager, BatonIdGenerator, BatonPropagator, Logger, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, init, inject, instrumentConsole,
+  BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, init, inject, instrumentConsole,
   logIds, pinoOptions, process, shutdown, transform, winstonFormat,
   type Baton, type Batch, type BatchPayload, type ConsumeOptions, type Counts, type Extracted, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Medium,
-  type MessagePayload, type OtelContext, type LogIds, type Output, type PlacedMessage, type Results, type ShutdownReport,
+  type MessagePayload, type OtelContext, type OtelTraceState, type LogIds, type Output, type PlacedMessage, type Results, type ShutdownReport,
 } from "tracebaton";
 
 const shapes: Headers[] = [
@@ -118,7 +118,9 @@ const idGenerator: IdGenerator = new BatonIdGenerator();
 const manager: ContextManager = new BatonContextManager();
 propagation.setGlobalPropagator(propagator);
 context.setGlobalContextManager(manager);
-void new BasicTracerProvider({ idGenerator });
+const sampler: Sampler = new BatonSampler(0.1);
+const state: OtelTraceState | undefined = new BatonSampler(0.1).shouldSample(context.active(), "id").traceState;
+void [new BasicTracerProvider({ idGenerator, sampler }), state];
 const active: OtelContext = context.active();
 void active;
 
