@@ -4,6 +4,7 @@
 
 use pyo3::prelude::*;
 
+mod asked;
 mod baton;
 mod current;
 mod errors;
@@ -14,6 +15,7 @@ mod hop;
 mod lifecycle;
 mod logger;
 mod message;
+mod otel;
 mod output;
 mod propagation;
 mod value;
@@ -33,6 +35,8 @@ mod _native {
     use crate::lifecycle::{Counts, ShutdownReport, flush, init, shutdown};
     #[pymodule_export]
     use crate::logger::{Logger, log};
+    #[pymodule_export]
+    use crate::otel::{Carried, otel_baton, otel_extract, otel_fields, otel_inject};
     #[pymodule_export]
     use crate::output::Output;
     #[pymodule_export]

@@ -49,7 +49,7 @@ async fn by_id<T: Serialize + Send + 'static>(
 ) -> Response {
     match id::resolve(&text) {
         Ok(id) => answer(move || read(&*store, &id.to_string())).await,
-        Err(what) => (StatusCode::BAD_REQUEST, what).into_response(),
+        Err(what) => refuse(StatusCode::BAD_REQUEST, &what),
     }
 }
 
@@ -58,7 +58,14 @@ async fn answer<T: Serialize + Send + 'static>(
 ) -> Response {
     match tokio::task::spawn_blocking(ask).await {
         Ok(Ok(found)) => Json(found).into_response(),
-        Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Ok(Err(error)) => {
+            let what = format!("the store cannot be read: {error}");
+            refuse(StatusCode::INTERNAL_SERVER_ERROR, &what)
+        }
+        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "the store gave up on this question"),
     }
+}
+
+fn refuse(status: StatusCode, what: &str) -> Response {
+    (status, Json(serde_json::json!({ "error": what }))).into_response()
 }

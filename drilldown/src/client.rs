@@ -1,14 +1,18 @@
 //! Where the CLI's answers come from: a running server, or the store's file itself.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::{query::id, store::Sqlite};
+
+/// How long a server may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where to ask.
 pub(crate) enum Source {
@@ -23,12 +27,9 @@ impl Source {
     pub(crate) fn open(&self) -> anyhow::Result<Option<Sqlite>> {
         match self {
             Self::Server(_) => Ok(None),
-            Self::Data(folder) if folder.is_dir() => {
-                Sqlite::open(folder).map(Some).map_err(|error| {
-                    anyhow::anyhow!("cannot open the store in {}: {error}", folder.display())
-                })
-            }
-            Self::Data(folder) => bail!("there is no store in {}", folder.display()),
+            Self::Data(folder) => Sqlite::look(folder).map(Some).map_err(|error| {
+                anyhow::anyhow!("cannot read the store in {}: {error}", folder.display())
+            }),
         }
     }
 
@@ -37,19 +38,28 @@ impl Source {
         let Self::Server(base) = self else { bail!("there is no server to ask") };
         // A path must hold the id as one segment; its trace id always fits.
         let id = id::resolve(id).map(|id| id.to_string()).map_err(anyhow::Error::msg)?;
-        let url = format!("{}/api/v1/traces/{id}{what}", base.trim_end_matches('/'));
+        let base = base.trim_end_matches('/');
+        let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
+        ensure!(base.starts_with("http://"), "--server: only http:// is spoken, not {base}");
+        let uri = format!("{base}/api/v1/traces/{id}{what}");
+        let uri = uri.parse().with_context(|| format!("--server is not a URL: {base}"))?;
         let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-        let uri = url.parse().with_context(|| format!("--server is not a URL: {base}"))?;
-        let answer = client.get(uri).await.with_context(|| {
+        let answer = async {
+            let answer = client.get(uri).await?;
+            let (head, body) = answer.into_parts();
+            anyhow::Ok((head.status, body.collect().await?.to_bytes()))
+        };
+        let answer = timeout(PATIENCE, answer).await;
+        let answer = answer.with_context(|| format!("{base} has not answered for {PATIENCE:?}"))?;
+        let (status, body) = answer.with_context(|| {
             format!(
                 "no server answers at {base}; start `tracebaton serve`, or name one by --server"
             )
         })?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await?.to_bytes();
         if !status.is_success() {
             bail!("{base} answered {status}: {}", String::from_utf8_lossy(&body));
         }
-        serde_json::from_slice(&body).context("the answer is not what this version understands")
+        serde_json::from_slice(&body)
+            .with_context(|| format!("the answer of {base} is not what this version understands"))
     }
 }

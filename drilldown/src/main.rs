@@ -71,7 +71,8 @@ async fn main() -> ExitCode {
     match run(Cli::parse()).await {
         Ok(code) => code,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "tracebaton: {error:#}");
+            let _ =
+                writeln!(std::io::stderr(), "tracebaton: {}", show::plain(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
@@ -148,7 +149,8 @@ fn found(is_empty: bool, id: &str) -> ExitCode {
     if is_empty {
         let _ = writeln!(
             std::io::stderr(),
-            "tracebaton: nothing is known of {id}; `tracebaton diagnose {id}` says more"
+            "tracebaton: nothing is known of {id}; `tracebaton diagnose {id}` says more",
+            id = show::plain(id)
         );
         return ExitCode::from(14);
     }
@@ -157,7 +159,7 @@ fn found(is_empty: bool, id: &str) -> ExitCode {
 
 /// Prints an answer; a reader that has gone away is no error.
 fn print(json: bool, value: &impl Serialize, text: String) -> anyhow::Result<()> {
-    let text = if json { serde_json::to_string_pretty(value)? + "\n" } else { text };
+    let text = if json { show::json(value)? } else { text };
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
     Ok(())
 }

@@ -92,9 +92,28 @@ pub(crate) struct Dropped {
     pub(crate) ledger: i64,
 }
 
+/// What could not be taken of a request, for the answer to its sender (OTLP, "Partial Success").
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    pub(crate) count: i64,
+    /// What is wrong with the first of them, and what would be right.
+    pub(crate) why: String,
+}
+
+impl Rejected {
+    /// Counts one more.
+    pub(crate) fn add(&mut self, why: impl FnOnce() -> String) {
+        if self.count == 0 {
+            self.why = why();
+        }
+        self.count += 1;
+    }
+}
+
 /// All that one request brought.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Delivery {
+    pub(crate) rejected: Rejected,
     pub(crate) spans: Vec<Span>,
     pub(crate) logs: Vec<LogLine>,
     pub(crate) hops: Vec<HopEvent>,

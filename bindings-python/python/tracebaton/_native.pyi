@@ -20,6 +20,7 @@ _Error: TypeAlias = BaseException | str | Any
 
 __all__ = [
     "Baton",
+    "Carried",
     "ConfigError",
     "Counts",
     "Extracted",
@@ -40,6 +41,10 @@ __all__ = [
     "inject",
     "inject_payload",
     "log",
+    "otel_baton",
+    "otel_extract",
+    "otel_fields",
+    "otel_inject",
     "process",
     "shutdown",
 ]
@@ -75,6 +80,25 @@ class Baton:
     def is_debug(self) -> bool: ...
     @property
     def is_deferred(self) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class Carried:
+    """A baton beside OpenTelemetry's own values, from where it came in to where it goes out."""
+
+    def __new__(cls, baton: Baton) -> Self: ...
+    @property
+    def baton(self) -> Baton: ...
+    @property
+    def trace_id(self) -> int: ...
+    @property
+    def span_id(self) -> int: ...
+    @property
+    def flags(self) -> int: ...
+    @property
+    def tracestate(self) -> str: ...
+    @property
+    def baggage(self) -> list[tuple[str, str]]: ...
     def __eq__(self, other: object, /) -> bool: ...
 
 @final
@@ -315,6 +339,25 @@ def log(
 ) -> None:
     """Writes a line at a level of the standard library's `logging`; its handler calls this."""
 
+# What `tracebaton.otel` calls; the span is trace id, span id, flags and tracestate.
+_Span: TypeAlias = tuple[int, int, int, str]
+_Baggage: TypeAlias = Sequence[tuple[str, object]]
+
+def otel_extract(
+    carrier: object, getter: object, propagation: Propagation | None = None
+) -> Carried | None: ...
+def otel_inject(
+    carrier: object,
+    carried: Carried | None,
+    span: _Span | None,
+    baggage: _Baggage,
+    is_whole: bool,
+    propagation: Propagation | None = None,
+) -> list[tuple[str, str]]: ...
+def otel_baton(
+    carried: Carried | None, span: _Span | None, baggage: _Baggage, is_whole: bool
+) -> Baton | None: ...
+def otel_fields(propagation: Propagation | None = None) -> list[str]: ...
 @final
 class Counts:
     """How many spans, log lines and ledger events."""

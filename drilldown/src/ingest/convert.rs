@@ -16,7 +16,13 @@ pub(super) fn traces(request: ExportTraceServiceRequest) -> Delivery {
     for of_resource in request.resource_spans {
         let service = service(of_resource.resource.as_ref());
         for span in of_resource.scope_spans.into_iter().flat_map(|of_scope| of_scope.spans) {
-            delivery.spans.push(read_span(span, &service));
+            if is_id(&span.trace_id, 16) && is_id(&span.span_id, 8) {
+                delivery.spans.push(read_span(span, &service));
+            } else {
+                delivery
+                    .rejected
+                    .add(|| wrong_ids("span", &span.name, &span.trace_id, &span.span_id));
+            }
         }
     }
     delivery
@@ -32,8 +38,13 @@ pub(super) fn logs(request: ExportLogsServiceRequest) -> Delivery {
             let old_name = attributes.get("event.name").and_then(Json::as_str).unwrap_or_default();
             let name = if log.event_name.is_empty() { old_name } else { &log.event_name };
             match name {
-                "tracebaton.hop" => {
+                "tracebaton.hop" if is_id(&log.trace_id, 16) => {
                     delivery.hops.push(read_hop(&log, &attributes, &service));
+                }
+                "tracebaton.hop" => {
+                    delivery.rejected.add(|| {
+                        wrong_ids("ledger event", "tracebaton.hop", &log.trace_id, &log.span_id)
+                    });
                 }
                 "tracebaton.dropped" => delivery.dropped.push(Dropped {
                     time: time(log.time_unix_nano, log.observed_time_unix_nano),
@@ -49,6 +60,24 @@ pub(super) fn logs(request: ExportLogsServiceRequest) -> Delivery {
     delivery
 }
 
+/// Tells whether bytes are an id of this length: not all of it zero (Trace Context, "trace-id").
+fn is_id(bytes: &[u8], length: usize) -> bool {
+    bytes.len() == length && bytes.iter().any(|byte| *byte != 0)
+}
+
+fn wrong_ids(what: &str, name: &str, trace_id: &[u8], span_id: &[u8]) -> String {
+    let name: String = name.chars().take(80).collect();
+    let shown = |id: &[u8]| hex(id.get(..16).unwrap_or(id));
+    format!(
+        "{what} `{name}` has trace id `{}` ({} bytes) and span id `{}` ({} bytes); a trace id has \
+         16 bytes, a span id 8, and neither is all zero",
+        shown(trace_id),
+        trace_id.len(),
+        shown(span_id),
+        span_id.len()
+    )
+}
+
 fn read_span(span: WireSpan, service: &str) -> Span {
     let kind = match span.kind() {
         SpanKind::Unspecified | SpanKind::Internal => "internal",
@@ -58,10 +87,12 @@ fn read_span(span: WireSpan, service: &str) -> Span {
         SpanKind::Consumer => "consumer",
     };
     let status = span.status.unwrap_or_default();
+    let links =
+        span.links.iter().filter(|link| is_id(&link.trace_id, 16) && is_id(&link.span_id, 8));
     Span {
         trace_id: hex(&span.trace_id),
         span_id: hex(&span.span_id),
-        parent_span_id: id(&span.parent_span_id),
+        parent_span_id: id(&span.parent_span_id, 8),
         name: span.name,
         kind: kind.to_owned(),
         service: service.to_owned(),
@@ -70,7 +101,7 @@ fn read_span(span: WireSpan, service: &str) -> Span {
         is_error: status.code() == StatusCode::Error,
         status_message: status.message,
         attributes: attributes(span.attributes),
-        links: span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
+        links: links.map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
     }
 }
 
@@ -89,8 +120,9 @@ fn read_log(log: LogRecord, attributes: Attributes, service: &str) -> LogLine {
         Some(other) => other.to_string(),
     };
     LogLine {
-        trace_id: id(&log.trace_id),
-        span_id: id(&log.span_id),
+        // A wrong id is no id (opentelemetry-proto, `logs.proto`, "trace_id").
+        trace_id: id(&log.trace_id, 16),
+        span_id: id(&log.span_id, 8),
         time: time(log.time_unix_nano, log.observed_time_unix_nano),
         level: level.to_owned(),
         service: service.to_owned(),
@@ -169,8 +201,8 @@ fn time(own: u64, observed: u64) -> i64 {
     i64::try_from(if own == 0 { observed } else { own }).unwrap_or(i64::MAX)
 }
 
-fn id(bytes: &[u8]) -> Option<String> {
-    bytes.iter().any(|byte| *byte != 0).then(|| hex(bytes))
+fn id(bytes: &[u8], length: usize) -> Option<String> {
+    is_id(bytes, length).then(|| hex(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {

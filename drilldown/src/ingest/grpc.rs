@@ -14,23 +14,27 @@ use opentelemetry_proto::tonic::collector::{
 };
 use tonic::{Request, Response, Status, codec::CompressionEncoding, transport::server::Router};
 
-use super::convert;
-use crate::{model::Delivery, store::Store};
-
-/// A request larger than this is refused.
-pub(crate) const MAX_REQUEST: usize = 64 << 20;
+use super::{MAX_REQUEST, answer, convert, keep, not_well};
+use crate::{
+    model::{Delivery, Rejected},
+    store::Store,
+};
 
 #[derive(Clone)]
 struct Receiver(Arc<dyn Store>);
 
 impl Receiver {
-    async fn keep(&self, delivery: Delivery) -> Result<(), Status> {
+    async fn keep<R: Send + 'static>(
+        &self,
+        request: R,
+        convert: fn(R) -> Delivery,
+    ) -> Result<Rejected, Status> {
         let store = self.0.clone();
-        let kept = tokio::task::spawn_blocking(move || store.keep(&delivery)).await;
+        let kept = tokio::task::spawn_blocking(move || keep(&*store, convert(request))).await;
         match kept {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(rejected)) => Ok(rejected),
             // `unavailable` is what makes senders try again.
-            Ok(Err(error)) => Err(Status::unavailable(format!("the store is not well: {error}"))),
+            Ok(Err(error)) => Err(Status::unavailable(not_well(&error))),
             Err(_) => Err(Status::unavailable("the store gave up on this request")),
         }
     }
@@ -42,8 +46,8 @@ impl TraceService for Receiver {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        self.keep(convert::traces(request.into_inner())).await?;
-        Ok(Response::new(ExportTraceServiceResponse::default()))
+        let rejected = self.keep(request.into_inner(), convert::traces).await?;
+        Ok(Response::new(answer::traces(rejected)))
     }
 }
 
@@ -53,8 +57,8 @@ impl LogsService for Receiver {
         &self,
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
-        self.keep(convert::logs(request.into_inner())).await?;
-        Ok(Response::new(ExportLogsServiceResponse::default()))
+        let rejected = self.keep(request.into_inner(), convert::logs).await?;
+        Ok(Response::new(answer::logs(rejected)))
     }
 }
 

@@ -1,104 +1,167 @@
 //! OTLP over HTTP: protobuf or JSON, gzip or not.
 
-use std::{io::Read, sync::Arc};
+use std::{borrow::Cow, io::Read, sync::Arc};
 
 use axum::{
     Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, State},
+    body::{Body, Bytes, HttpBody, to_bytes},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
 use flate2::read::MultiGzDecoder;
-use opentelemetry_proto::tonic::collector::{
-    logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest,
-};
 use prost::Message;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
-use super::{convert, grpc::MAX_REQUEST};
-use crate::{model::Delivery, store::Store};
+use super::{
+    MAX_REQUEST,
+    answer::{self, Status},
+    convert, keep, not_well,
+};
+use crate::{
+    model::{Delivery, Rejected},
+    store::Store,
+};
 
 /// Returns `/v1/traces` and `/v1/logs`.
 pub(crate) fn routes() -> Router<Arc<dyn Store>> {
-    Router::new()
-        .route("/v1/traces", post(traces))
-        .route("/v1/logs", post(logs))
-        .layer(DefaultBodyLimit::max(MAX_REQUEST))
+    Router::new().route("/v1/traces", post(traces)).route("/v1/logs", post(logs))
 }
 
-async fn traces(State(store): State<Arc<dyn Store>>, headers: HeaderMap, body: Bytes) -> Response {
-    let read = read::<ExportTraceServiceRequest>(&headers, &body).map(convert::traces);
-    keep(store, &headers, read).await
+async fn traces(State(store): State<Arc<dyn Store>>, headers: HeaderMap, body: Body) -> Response {
+    take(store, headers, body, convert::traces, answer::traces).await
 }
 
-async fn logs(State(store): State<Arc<dyn Store>>, headers: HeaderMap, body: Bytes) -> Response {
-    let read = read::<ExportLogsServiceRequest>(&headers, &body).map(convert::logs);
-    keep(store, &headers, read).await
+async fn logs(State(store): State<Arc<dyn Store>>, headers: HeaderMap, body: Body) -> Response {
+    take(store, headers, body, convert::logs, answer::logs).await
 }
 
-type Refusal = (StatusCode, String);
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|text| text.starts_with("application/json"))
+/// How a body is written; the answer is written the same way (OTLP/HTTP, "Response").
+#[derive(Clone, Copy)]
+enum Format {
+    Protobuf,
+    Json,
 }
 
-fn read<M: Message + Default + DeserializeOwned>(
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<M, Refusal> {
-    let bad = |what: String| (StatusCode::BAD_REQUEST, what);
-    let encoding = headers.get(header::CONTENT_ENCODING).map_or(&b"identity"[..], |v| v.as_bytes());
-    let inflated;
-    let body = match encoding {
-        b"identity" => body,
-        b"gzip" => {
-            let mut bytes = Vec::new();
-            // One byte more than is allowed tells a bomb from a large request.
-            let mut limited = MultiGzDecoder::new(body).take(MAX_REQUEST as u64 + 1);
-            limited.read_to_end(&mut bytes).map_err(|error| bad(format!("not gzip: {error}")))?;
-            if bytes.len() > MAX_REQUEST {
-                let what = format!("a request may have {MAX_REQUEST} bytes");
-                return Err((StatusCode::PAYLOAD_TOO_LARGE, what));
+struct Refusal(StatusCode, String);
+
+impl Format {
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+        match text.split(';').next()?.trim().to_ascii_lowercase().as_str() {
+            "application/x-protobuf" => Some(Self::Protobuf),
+            "application/json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    fn read<M: Message + Default + DeserializeOwned>(self, body: &[u8]) -> Result<M, Refusal> {
+        let bad = |what: &str, error: &dyn std::fmt::Display| {
+            let what = format!("the body is not OTLP as {what} for this path: {error}");
+            Refusal(StatusCode::BAD_REQUEST, what)
+        };
+        match self {
+            Self::Protobuf => M::decode(body).map_err(|error| bad("protobuf", &error)),
+            // To serde an array is as good as an object; to the standard it is not.
+            Self::Json if !body.trim_ascii_start().starts_with(b"{") => {
+                Err(bad("JSON", &"it has to be an object"))
             }
-            inflated = bytes;
-            &inflated
+            Self::Json => serde_json::from_slice(body).map_err(|error| bad("JSON", &error)),
         }
-        _ => {
-            let what = "Content-Encoding may be gzip or absent".to_owned();
-            return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, what));
-        }
-    };
-    if is_json(headers) {
-        serde_json::from_slice(body).map_err(|error| bad(format!("not OTLP as JSON: {error}")))
-    } else {
-        M::decode(body).map_err(|error| bad(format!("not OTLP as protobuf: {error}")))
+    }
+
+    fn write<M: Message + Serialize>(self, status: StatusCode, message: &M) -> Response {
+        let (content_type, body) = match self {
+            Self::Protobuf => ("application/x-protobuf", message.encode_to_vec()),
+            Self::Json => {
+                let mut json = serde_json::to_value(message).unwrap_or_default();
+                if let Some(fields) = json.as_object_mut() {
+                    fields.retain(|_, value| !value.is_null());
+                }
+                // 64-bit numbers are text (ProtoJSON); these are all there are.
+                for count in ["/partialSuccess/rejectedSpans", "/partialSuccess/rejectedLogRecords"]
+                {
+                    if let Some(count) = json.pointer_mut(count) {
+                        *count = count.to_string().into();
+                    }
+                }
+                ("application/json", json.to_string().into_bytes())
+            }
+        };
+        (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
     }
 }
 
-/// Answers once the delivery is on disk.
-async fn keep(
+/// Answers once what the body holds is on disk.
+async fn take<M, A>(
     store: Arc<dyn Store>,
-    headers: &HeaderMap,
-    read: Result<Delivery, Refusal>,
-) -> Response {
-    let delivery = match read {
-        Ok(delivery) => delivery,
-        Err(refusal) => return refusal.into_response(),
+    headers: HeaderMap,
+    body: Body,
+    convert: fn(M) -> Delivery,
+    answer: fn(Rejected) -> A,
+) -> Response
+where
+    M: Message + Default + DeserializeOwned + 'static,
+    A: Message + Serialize + 'static,
+{
+    let Some(format) = Format::of(&headers) else {
+        let what = "Content-Type has to be application/x-protobuf or application/json";
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("{what}\n")).into_response();
     };
-    let kept = tokio::task::spawn_blocking(move || store.keep(&delivery)).await;
+    // What announces itself as too large need not be sent first.
+    let is_too_large = body.size_hint().lower() > MAX_REQUEST as u64;
+    let bytes = if is_too_large { None } else { to_bytes(body, MAX_REQUEST).await.ok() };
+    let kept = match bytes {
+        Some(bytes) => {
+            let work = move || {
+                let message = format.read::<M>(&inflate(&headers, &bytes)?)?;
+                keep(&*store, convert(message))
+                    .map_err(|error| Refusal(StatusCode::SERVICE_UNAVAILABLE, not_well(&error)))
+            };
+            let gave_up = |_| {
+                let what = "the store gave up on this request".to_owned();
+                Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, what))
+            };
+            tokio::task::spawn_blocking(work).await.unwrap_or_else(gave_up)
+        }
+        None => Err(too_large()),
+    };
     match kept {
-        // Both answers have only optional fields: nothing in them means that all was taken.
-        Ok(Ok(())) if is_json(headers) => {
-            ([(header::CONTENT_TYPE, "application/json")], "{}").into_response()
+        Ok(rejected) => format.write(StatusCode::OK, &answer(rejected)),
+        Err(Refusal(status, message)) => {
+            // INVALID_ARGUMENT and UNAVAILABLE of `google.rpc.Code`.
+            let code = if status.is_client_error() { 3 } else { 14 };
+            format.write(status, &Status { code, message })
         }
-        Ok(Ok(())) => ([(header::CONTENT_TYPE, "application/x-protobuf")], "").into_response(),
-        Ok(Err(error)) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("the store is not well: {error}"))
-                .into_response()
+    }
+}
+
+fn too_large() -> Refusal {
+    let what = format!("a request may have {} MiB: send smaller batches", MAX_REQUEST >> 20);
+    Refusal(StatusCode::PAYLOAD_TOO_LARGE, what)
+}
+
+fn inflate<'b>(headers: &HeaderMap, body: &'b Bytes) -> Result<Cow<'b, [u8]>, Refusal> {
+    let encoding = headers.get(header::CONTENT_ENCODING).map_or(&b"identity"[..], |v| v.as_bytes());
+    match encoding {
+        b"identity" | b"" => Ok(Cow::Borrowed(body)),
+        b"gzip" => {
+            let mut bytes = Vec::new();
+            // One byte more than is allowed tells a bomb from a large request.
+            let mut limited = MultiGzDecoder::new(&**body).take(MAX_REQUEST as u64 + 1);
+            limited.read_to_end(&mut bytes).map_err(|error| {
+                let what = format!("Content-Encoding is gzip and the body is not: {error}");
+                Refusal(StatusCode::BAD_REQUEST, what)
+            })?;
+            if bytes.len() > MAX_REQUEST { Err(too_large()) } else { Ok(Cow::Owned(bytes)) }
         }
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        other => {
+            let what = format!(
+                "Content-Encoding may be gzip or absent, not `{}`",
+                String::from_utf8_lossy(other).escape_default()
+            );
+            Err(Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, what))
+        }
     }
 }

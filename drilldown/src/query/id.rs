@@ -22,7 +22,7 @@ pub(crate) fn resolve(text: &str) -> Result<TraceId, String> {
 /// Returns the moment an id was made in nanoseconds since 1970, if it tells one.
 pub(crate) fn made_at(id: TraceId) -> Option<i64> {
     let since = id.created_at()?.duration_since(UNIX_EPOCH).ok()?;
-    i64::try_from(since.as_nanos()).ok()
+    Some(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// Returns this moment in nanoseconds since 1970.

@@ -4,6 +4,6 @@ mod text;
 mod verdict;
 mod waterfall;
 
-pub(crate) use text::{logs, width};
+pub(crate) use text::{json, logs, plain, width};
 pub(crate) use verdict::verdict;
 pub(crate) use waterfall::waterfall;

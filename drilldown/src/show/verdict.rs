@@ -17,7 +17,7 @@ pub(crate) fn verdict(diagnosis: &Diagnosis) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}  {}", name(diagnosis.verdict), plain(&diagnosis.id));
     if let Some(trace_id) = diagnosis.trace_id.as_ref().filter(|id| **id != diagnosis.id) {
-        let _ = writeln!(out, "  trace {trace_id}");
+        let _ = writeln!(out, "  trace {}", plain(trace_id));
     }
     for finding in &diagnosis.findings {
         let hop = if finding.hop.is_empty() { String::new() } else { format!("{}: ", finding.hop) };

@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs::{self, File, TryLockError},
+    io::{Read, Write},
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -17,28 +18,48 @@ use super::{
 };
 use crate::model::{Delivery, Dropped, HopEvent, LogLine, Span};
 
+const FILE: &str = "telemetry.sqlite";
+
 /// One writer and one reader connection on a file with a write-ahead log.
 pub(crate) struct Sqlite {
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
+    /// Held as long as the store is written to.
+    _lock: Option<File>,
 }
 
 impl Sqlite {
-    /// Opens the store in a folder, which is made if it is missing.
+    /// Opens the store in a folder, which is made if it is missing, for writing.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that says what to do where another process writes to it.
     pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
         fs::create_dir_all(folder)?;
-        let file = folder.join("telemetry.sqlite");
-        let connect = || -> Result<Connection, rusqlite::Error> {
-            let connection = Connection::open(&file)?;
-            connection.pragma_update(None, "journal_mode", "WAL")?;
-            // With FULL every commit is synced: what was acknowledged survives a loss of power.
-            connection.pragma_update(None, "synchronous", "FULL")?;
-            connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        let lock = lock(folder)?;
+        let file = folder.join(FILE);
+        let writer = connect(&file)?;
+        writer.execute_batch(TABLES)?;
+        let reader = Mutex::new(connect(&file)?);
+        Ok(Self { writer: Mutex::new(writer), reader, _lock: Some(lock) })
+    }
+
+    /// Opens the store in a folder for reading, beside whoever writes to it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where there is no store.
+    pub(crate) fn look(folder: &Path) -> Result<Self, Error> {
+        let file = folder.join(FILE);
+        if !file.is_file() {
+            return Err("there is none; `tracebaton serve --data` makes one".into());
+        }
+        let open = || -> Result<Connection, rusqlite::Error> {
+            let connection = connect(&file)?;
+            connection.pragma_update(None, "query_only", true)?;
             Ok(connection)
         };
-        let writer = connect()?;
-        writer.execute_batch(TABLES)?;
-        Ok(Self { writer: Mutex::new(writer), reader: Mutex::new(connect()?) })
+        Ok(Self { writer: Mutex::new(open()?), reader: Mutex::new(open()?), _lock: None })
     }
 
     fn read(&self) -> MutexGuard<'_, Connection> {
@@ -51,6 +72,36 @@ impl Sqlite {
         let body = |row: &Row<'_>| row.get::<_, String>(0);
         let rows = statement.query_map([trace_id], body)?.collect::<Result<Vec<_>, _>>()?;
         rows.iter().map(|body| Ok(serde_json::from_str(body)?)).collect()
+    }
+}
+
+fn connect(file: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open(file)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // With FULL every commit is synced: what was acknowledged survives a loss of power.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    Ok(connection)
+}
+
+/// Takes the folder for this process; the lock goes with the process, whatever ends it.
+fn lock(folder: &Path) -> Result<File, Error> {
+    let path = folder.join("lock");
+    let mut file =
+        File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+    match file.try_lock() {
+        Ok(()) => {
+            file.set_len(0)?;
+            write!(file, "{}", std::process::id())?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            file.read_to_string(&mut owner)?;
+            let what = "has it open; stop that one, or choose another folder by --data";
+            Err(format!("another `tracebaton serve` (process {owner}) {what}").into())
+        }
+        Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A call to another service: a client span, and what the call carries. It is no hop of a record.
 
 use super::{
-    record::{OTHER, begin, cut, http_method, http_name},
+    record::{Begun, OTHER, begin, cut, http_method, http_name},
     recorder::Recorder,
     span::{MAX_ATTRIBUTES, SpanKind, SpanRecord, Status, now},
     value::Value,
@@ -30,16 +30,14 @@ pub(crate) struct Call {
 impl Call {
     /// Starts a call as a child of `parent`, or as a root where that has no context.
     pub(crate) fn start(recorder: &Recorder, method: &str, parent: &Baton) -> Self {
-        let span_id = SpanId::generate();
-        let (mut context, above) = begin(parent);
-        context.span_id = Some(span_id);
+        let Begun { baton, context, span_id, parent } = begin(recorder, parent);
         let mut call = Self {
             recorder: recorder.clone(),
             name: http_name(method).to_owned(),
-            baton: Baton { context: Some(context), is_deferred: false, ..parent.clone() },
+            baton,
             context,
             span_id,
-            parent: above.map(|above| above.span_id),
+            parent: parent.map(|above| above.span_id),
             start: now(),
             attributes: Vec::with_capacity(8),
             is_ended: false,

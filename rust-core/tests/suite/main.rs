@@ -16,6 +16,8 @@ mod kafka;
 mod log;
 #[cfg(feature = "otlp")]
 mod otlp;
+#[cfg(all(feature = "otel", feature = "log"))]
+mod sdk;
 mod support;
 #[cfg(feature = "tower")]
 mod tower;

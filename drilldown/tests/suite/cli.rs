@@ -1,0 +1,221 @@
+//! The command line: what it prints, and how it ends.
+
+use std::net::TcpListener;
+
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+
+use crate::support::*;
+
+fn number(key: &str, number: i64) -> KeyValue {
+    attribute(key, Value::IntValue(number))
+}
+
+fn word(key: &str, word: &str) -> KeyValue {
+    attribute(key, Value::StringValue(word.into()))
+}
+
+/// Where a record was read.
+fn place(topic: &str) -> Vec<KeyValue> {
+    vec![
+        word("messaging.destination.name", topic),
+        word("messaging.destination.partition.id", "0"),
+        number("messaging.kafka.offset", 7),
+    ]
+}
+
+fn read(trace: u64, topic: &str, group: &str, kind: &str, fate: &str) -> Vec<KeyValue> {
+    let mut attributes = place(topic);
+    attributes.push(word("messaging.consumer.group.name", group));
+    attributes
+        .push(word("tracebaton.hop.name", if kind == "insert" { "shop.orders" } else { topic }));
+    attributes.push(word("tracebaton.reason", "because"));
+    attributes.push(word("tracebaton.batch.id", &format!("b{trace}")));
+    if !fate.is_empty() {
+        attributes.push(number(&format!("tracebaton.records.{fate}"), 1));
+    }
+    attributes
+}
+
+#[test]
+fn the_exit_code_is_the_class_of_the_verdict() {
+    let server = Server::start();
+    let received = |trace, fate: &str| {
+        let attributes = vec![
+            word("tracebaton.hop.name", "/ingest/{topic}"),
+            number(&format!("tracebaton.records.{fate}"), 1),
+            number("http.response.status_code", if fate == "failed" { 400 } else { 200 }),
+        ];
+        hop(trace, "receive", attributes)
+    };
+    let at_hop =
+        |trace, kind: &str, fate: &str| hop(trace, kind, read(trace, "users", "sync", kind, fate));
+    let mut waiting = place("nobody-reads-this");
+    waiting.push(number("tracebaton.records.emitted", 1));
+    let events = vec![
+        (at_hop(1, "insert", "passed"), 0, "INSERTED"),
+        (at_hop(2, "process", "filtered"), 0, "FILTERED"),
+        (at_hop(3, "process", "failed"), 10, "TRANSFORM_FAILED_LOST"),
+        (received(4, "failed"), 10, "REJECTED_HTTP"),
+        (at_hop(5, "process", "dead_lettered"), 11, "TRANSFORM_FAILED_DLQ"),
+        (at_hop(6, "insert", "failed"), 11, "DROPPED_AT_MAPPING"),
+        (
+            hop(7, "send", [place("users"), vec![number("tracebaton.records.failed", 1)]].concat()),
+            12,
+            "PARTIAL_PRODUCE",
+        ),
+        (hop(8, "send", waiting), 13, "PRODUCED_NOT_CONSUMED"),
+        (at_hop(9, "insert", ""), 13, "BATCH_BLOCKED"),
+        (received(10, "passed"), 15, "INCONCLUSIVE"),
+    ];
+    let logs = events.iter().map(|(event, ..)| event.clone()).collect();
+    assert_eq!(server.send_logs(logs).status, 200);
+    for (event, code, verdict) in events {
+        let id = hex(&event.trace_id);
+        let output = server.cli(&["diagnose", &id]);
+        assert_eq!(output.code, code, "{}", output.stdout);
+        assert_eq!(output.stdout.lines().next().unwrap(), format!("{verdict}  {id}"));
+        let output = server.cli(&["diagnose", &id, "--json"]);
+        assert_eq!((output.code, &output.json()["verdict"]), (code, &verdict.into()));
+        assert_eq!(output.json()["findings"][0]["verdict"], verdict);
+    }
+    for (id, code, verdict) in [
+        ("order-of-nobody", 14, "UNKNOWN_ID"),
+        ("not an id", 14, "ID_MALFORMED"),
+        ("-", 14, "ID_MALFORMED"),
+        ("fffffffffffe7000a000000000000001", 14, "ID_IN_FUTURE"),
+        ("0000000000017000a000000000000001", 14, "BEFORE_RETENTION"),
+    ] {
+        let output = server.cli(&["diagnose", id, "--json"]);
+        assert_eq!((output.code, &output.json()["verdict"]), (code, &verdict.into()));
+        assert_eq!(output.json()["id"], id);
+    }
+}
+
+#[test]
+fn the_store_itself_gives_the_same_answers_as_the_server() {
+    let server = Server::start();
+    server.send_spans(vec![span(1, 1), span(1, 2)]);
+    server.send_logs(vec![
+        log(1, "hello"),
+        hop(1, "process", read(1, "users", "sync", "process", "filtered")),
+    ]);
+    let id = hex(&trace_id(1));
+    for command in ["trace", "logs", "diagnose"] {
+        for more in [&[][..], &["--json"]] {
+            let asked = server.cli(&[&[command, &id], more].concat());
+            let data = ["--data", folder(server.data.path())];
+            let read = cli(&[&[command, &id], more, &data].concat());
+            assert_eq!(
+                (read.code, &read.stdout),
+                (asked.code, &asked.stdout),
+                "{command} {more:?}"
+            );
+            assert_eq!(asked.code, 0);
+            assert!(!asked.stdout.is_empty());
+        }
+    }
+}
+
+#[test]
+fn an_id_is_found_by_the_text_that_came_in() {
+    let server = Server::start();
+    let legacy = "01H3Z8X9Y2ABCDEFGHJKLMNPQR";
+    let mapped = tracebaton::wire::LegacyId::parse(legacy).unwrap().unwrap().trace_id();
+    let mut line = log(1, "found by its text");
+    line.trace_id = mapped.to_bytes().to_vec();
+    server.send_logs(vec![line]);
+    let output = server.cli(&["logs", legacy]);
+    assert!(output.stdout.ends_with("INFO  shop  found by its text\n"), "{}", output.stdout);
+    let uuid = format!("{}-{}-{}-{}-{}", "abababab", "abab", "abab", "0000", "000000000001");
+    server.send_logs(vec![log(1, "found by its UUID")]);
+    assert!(server.cli(&["logs", &uuid]).stdout.contains("found by its UUID"));
+}
+
+#[test]
+fn what_is_not_there_ends_with_14_and_says_what_to_ask() {
+    let server = Server::start();
+    for command in ["trace", "logs"] {
+        let output = server.cli(&[command, "order-1"]);
+        let text =
+            "tracebaton: nothing is known of order-1; `tracebaton diagnose order-1` says more\n";
+        assert_eq!((output.code, output.stderr.as_str()), (14, text));
+        let output = server.cli(&[command, "none"]);
+        assert_eq!((output.code, output.stdout.as_str()), (1, ""));
+        assert_eq!(output.stderr, "tracebaton: `none` is what writers send who have no id\n");
+    }
+}
+
+/// Runs a command that has to fail at once, and returns its only line.
+fn complaint(words: &[&str]) -> String {
+    let output = cli(words);
+    assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{}", output.stderr);
+    assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+    output.stderr
+}
+
+#[test]
+fn a_server_that_is_not_there_is_one_clear_line() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{free}");
+    let line = complaint(&["diagnose", "order-1", "--server", &url]);
+    let start = format!(
+        "tracebaton: no server answers at {url}; start `tracebaton serve`, or name one by --server: "
+    );
+    assert!(line.starts_with(&start), "{line}");
+    let line = complaint(&["trace", "order-1", "--server", "https://127.0.0.1:1"]);
+    assert_eq!(line, "tracebaton: --server: only http:// is spoken, not https://127.0.0.1:1\n");
+    let line = complaint(&["trace", "order-1", "--server", "http://a b"]);
+    assert!(line.starts_with("tracebaton: --server is not a URL: http://a b"), "{line}");
+}
+
+#[test]
+fn a_folder_without_a_store_is_one_clear_line_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let line = complaint(&["diagnose", "order-1", "--data", path]);
+    let text = "there is none; `tracebaton serve --data` makes one";
+    assert_eq!(line, format!("tracebaton: cannot read the store in {path}: {text}\n"));
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn a_port_in_use_is_one_clear_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let data = ["--data", folder.path().to_str().unwrap()];
+    for (own, other) in [("--grpc", "--http"), ("--http", "--grpc")] {
+        let ports = ["serve", own, &address, other, "127.0.0.1:0"];
+        let line = complaint(&[&ports[..], &data].concat());
+        let start = format!("tracebaton: cannot listen on {address}; choose another by {own}: ");
+        assert!(line.starts_with(&start), "{line}");
+    }
+}
+
+#[test]
+fn a_second_server_on_a_store_is_one_clear_line() {
+    let server = Server::start();
+    let data = folder(server.data.path());
+    let words = ["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", data];
+    let line = complaint(&words);
+    let start = format!("tracebaton: cannot open the store in {data}: another `tracebaton serve`");
+    assert!(line.starts_with(&start), "{line}");
+    assert!(line.ends_with("has it open; stop that one, or choose another folder by --data\n"));
+}
+
+#[test]
+fn listening_beyond_this_machine_has_to_be_meant() {
+    let line = complaint(&["serve", "--http", "0.0.0.0:0"]);
+    assert!(line.contains("say --insecure if that is meant"), "{line}");
+}
+
+#[test]
+fn help_names_every_command_and_wrong_words_end_with_2() {
+    let output = cli(&["--help"]);
+    for command in ["serve", "trace", "logs", "diagnose"] {
+        assert!(output.stdout.contains(&format!("\n  {command} ")), "{}", output.stdout);
+    }
+    assert_eq!(output.code, 0);
+    assert_eq!(cli(&["nothing"]).code, 2);
+    assert_eq!(cli(&["trace"]).code, 2);
+}

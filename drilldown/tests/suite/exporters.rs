@@ -1,0 +1,156 @@
+//! Exporters that applications really use: OpenTelemetry's own for Rust, and tracebaton's.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+use opentelemetry::{
+    logs::{AnyValue, LogRecord as _, Logger, LoggerProvider as _, Severity},
+    trace::{
+        Span as _, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, Tracer,
+        TracerProvider as _,
+    },
+};
+use opentelemetry_otlp::{
+    Compression, LogExporter, Protocol, SpanExporter, WithExportConfig, WithHttpConfig,
+    WithTonicConfig,
+};
+use opentelemetry_sdk::{Resource, logs::SdkLoggerProvider, trace::SdkTracerProvider};
+use serde_json::json;
+use tracebaton::{
+    hop::{Coordinates, Hop, Recorder},
+    otlp::{Exporter, Options},
+    propagate::Baton,
+};
+
+use crate::support::*;
+
+/// Records a trace with the stock SDK and returns its id.
+fn record(spans: SpanExporter, logs: LogExporter) -> String {
+    let resource = Resource::builder_empty().with_service_name("stock").build();
+    let tracers = SdkTracerProvider::builder()
+        .with_batch_exporter(spans)
+        .with_resource(resource.clone())
+        .build();
+    let loggers =
+        SdkLoggerProvider::builder().with_batch_exporter(logs).with_resource(resource).build();
+    let tracer = tracers.tracer("test");
+    let mut parent = tracer.start("parent");
+    let context = parent.span_context().clone();
+    let remote = SpanContext::new(
+        context.trace_id(),
+        context.span_id(),
+        TraceFlags::SAMPLED,
+        true,
+        Default::default(),
+    );
+    let below = opentelemetry::Context::new().with_remote_span_context(remote);
+    tracer.start_with_context("child", &below).end();
+    parent.end();
+    let logger = loggers.logger("test");
+    let mut line = logger.create_log_record();
+    line.set_severity_number(Severity::Error);
+    line.set_body(AnyValue::from("it broke"));
+    line.set_timestamp(SystemTime::now());
+    line.set_trace_context(context.trace_id(), context.span_id(), None);
+    logger.emit(line);
+    tracers.shutdown().unwrap();
+    loggers.shutdown().unwrap();
+    assert_ne!(context.span_id(), SpanId::INVALID);
+    assert_ne!(context.trace_id(), TraceId::INVALID);
+    context.trace_id().to_string()
+}
+
+fn assert_kept(server: &Server, trace_id: &str) {
+    let spans = server.get(&format!("/api/v1/traces/{trace_id}")).json();
+    let names: Vec<&str> = (0..2).map(|at| spans[at]["span"]["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["parent", "child"]);
+    assert_eq!((&spans[1]["depth"], &spans[1]["span"]["service"]), (&json!(1), &json!("stock")));
+    let logs = server.get(&format!("/api/v1/traces/{trace_id}/logs")).json();
+    assert_eq!((&logs[0]["level"], &logs[0]["message"]), (&json!("ERROR"), &json!("it broke")));
+}
+
+#[test]
+fn the_stock_exporter_arrives_over_http_in_both_formats_and_gzipped() {
+    let server = Server::start();
+    for (protocol, compression) in [
+        (Protocol::HttpBinary, None),
+        (Protocol::HttpBinary, Some(Compression::Gzip)),
+        (Protocol::HttpJson, None),
+        (Protocol::HttpJson, Some(Compression::Gzip)),
+    ] {
+        let url = |path: &str| format!("{}{path}", server.url());
+        let mut spans = SpanExporter::builder()
+            .with_http()
+            .with_protocol(protocol)
+            .with_endpoint(url("/v1/traces"));
+        let mut logs = LogExporter::builder()
+            .with_http()
+            .with_protocol(protocol)
+            .with_endpoint(url("/v1/logs"));
+        if let Some(compression) = compression {
+            spans = spans.with_compression(compression);
+            logs = logs.with_compression(compression);
+        }
+        let trace_id = record(spans.build().unwrap(), logs.build().unwrap());
+        assert_kept(&server, &trace_id);
+    }
+}
+
+#[test]
+fn the_stock_exporter_arrives_over_grpc() {
+    let server = Server::start();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _inside = runtime.enter();
+    let url = format!("http://{}", server.grpc);
+    let spans = SpanExporter::builder().with_tonic().with_endpoint(&url);
+    let logs = LogExporter::builder().with_tonic().with_endpoint(&url);
+    let spans = spans.with_compression(Compression::Gzip).build().unwrap();
+    let trace_id = record(spans, logs.build().unwrap());
+    assert_kept(&server, &trace_id);
+}
+
+#[test]
+fn tracebatons_own_exporter_arrives_over_http_and_grpc() {
+    let server = Server::start();
+    for protocol in [tracebaton::otlp::Protocol::HttpProtobuf, tracebaton::otlp::Protocol::Grpc] {
+        let recorder = Recorder::default();
+        let grpc = "/opentelemetry.proto.collector";
+        let (traces_url, logs_url) = match protocol {
+            tracebaton::otlp::Protocol::Grpc => (
+                format!("http://{}{grpc}.trace.v1.TraceService/Export", server.grpc),
+                format!("http://{}{grpc}.logs.v1.LogsService/Export", server.grpc),
+            ),
+            _ => (format!("{}/v1/traces", server.url()), format!("{}/v1/logs", server.url())),
+        };
+        let options = Options {
+            service_name: Some("own".into()),
+            protocol,
+            traces_url,
+            logs_url,
+            compression: tracebaton::otlp::Compression::Gzip,
+            ..Options::default()
+        };
+        let exporter = Exporter::start(&recorder, &options).unwrap();
+        let input = Coordinates {
+            topic: "orders".into(),
+            partition: 3,
+            offset: 42,
+            group: Some("own".into()),
+        };
+        let hop = Hop::process(&recorder, &input, &Baton::default());
+        hop.filtered("a test order");
+        hop.end();
+        let report = exporter.shutdown(Duration::from_secs(10));
+        assert!(report.is_complete(), "{report}");
+        let id = hop.trace_id().to_string();
+        let found = server.get(&format!("/api/v1/traces/{id}/diagnosis")).json();
+        assert_eq!(found["verdict"], "FILTERED");
+        assert_eq!(found["summary"], "own (process orders): 1 left out on purpose: a test order");
+        let spans = server.get(&format!("/api/v1/traces/{id}")).json();
+        let attributes: BTreeMap<String, serde_json::Value> =
+            serde_json::from_value(spans[0]["span"]["attributes"].clone()).unwrap();
+        assert_eq!(attributes["messaging.kafka.offset"], 42);
+    }
+}
