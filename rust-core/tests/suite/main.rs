@@ -16,6 +16,7 @@ mod kafka;
 mod log;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod properties;
 #[cfg(all(feature = "otel", feature = "log"))]
 mod sdk;
 mod support;

@@ -12,7 +12,7 @@ mod batch;
 mod row;
 mod table;
 
-use std::{env, process::ExitCode, time::Duration};
+use std::{env, time::Duration};
 
 use anyhow::Context;
 use rdkafka::{
@@ -40,16 +40,13 @@ fn var(key: &str, default: &str) -> String {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn main() -> anyhow::Result<()> {
     let exporter = Exporter::from_env("sync")?;
     tracebaton::log::init()?;
     let ran = run().await;
-    if let Err(error) = &ran {
-        tracing::error!(reason = format!("{error:#}"), "gives up");
-    }
     let report = exporter.shutdown(Duration::from_secs(5));
     tracing::info!(%report, "stopped");
-    Ok(if ran.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    ran
 }
 
 async fn run() -> anyhow::Result<()> {
@@ -69,8 +66,10 @@ async fn run() -> anyhow::Result<()> {
         .set("group.id", GROUP)
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")
-        // A member that crashed is given up soon: its partitions wait for no longer.
+        // The records of a sink that crashed are taken over within ten seconds.
         .set("session.timeout.ms", "10000")
+        // For so long a batch may wait for ClickHouse before Kafka takes this sink for stuck.
+        .set("max.poll.interval.ms", "86400000")
         .create()?;
     consumer.subscribe(&[TOPIC])?;
     tracing::info!(topic = TOPIC, table = table::NAME, "ready");
@@ -108,11 +107,11 @@ async fn consume(
         if !batch.is_empty() && (is_due || is_stopping) {
             // Offsets are committed only once every record of the batch is in the table or in the
             // dead-letter topic: what is not comes again.
-            if sink.insert(&batch).await {
-                // The partitions may be another member's by now; it gets the same messages again.
-                if let Err(error) = consumer.commit(&after(&batch)?, CommitMode::Sync) {
-                    tracing::warn!(%error, "cannot commit");
-                }
+            if sink.insert(&batch).await
+                && let Err(error) = consumer.commit(&after(&batch)?, CommitMode::Sync)
+            {
+                // Somebody else has the partitions now, or no broker answers: they come again.
+                tracing::warn!(%error, "cannot commit what is inserted");
             }
             batch.clear();
         }
