@@ -38,7 +38,7 @@ test: test-rust test-python test-node test-e2e ## Runs every test that needs no 
 test-rust: tools ## Runs the tests of the Rust crates
 	@echo "== Rust"
 	cargo test --locked -p tracebaton --all-features
-	cargo test --locked $(STACK) -p tracebaton-demo
+	cargo test --locked $(STACK) -p tracebaton-demo -p tracebaton-w3c
 
 .PHONY: test-python
 test-python: $(VENV)/.ready-dev ## Runs the tests of the Python binding and of raw_to_user
@@ -46,9 +46,10 @@ test-python: $(VENV)/.ready-dev ## Runs the tests of the Python binding and of r
 	cd bindings-python && ../$(VENV)/python -m pytest -q
 
 .PHONY: test-node
-test-node: node ## Runs the tests of the Node binding
+test-node: node-dev tests/w3c/node/node_modules/.package-lock.json ## Runs the tests of the Node binding
 	@echo "== Node"
 	cd bindings-node && node --test test/*.test.mjs
+	cd tests/w3c/node && node --test service.test.mjs
 
 .PHONY: test-e2e
 test-e2e: build ## Runs the whole relay under test
@@ -64,8 +65,23 @@ vectors-python: $(VENV)/.ready-dev ## Runs the vectors in Python and says how ma
 	cd bindings-python && ../$(VENV)/python -m pytest -q -s tests/test_vectors.py
 
 .PHONY: vectors-node
-vectors-node: node ## Runs the vectors in Node and says how many passed
+vectors-node: node-dev ## Runs the vectors in Node and says how many passed
 	cd bindings-node && node test/vectors.test.mjs
+
+# The service that the W3C Trace Context harness talks to; it runs until it is stopped.
+PORT ?= 5711
+
+.PHONY: w3c-rust
+w3c-rust: tools ## Starts the service for the W3C harness in Rust (PORT=5711)
+	cargo run --locked -q -p tracebaton-w3c -- $(PORT)
+
+.PHONY: w3c-python
+w3c-python: $(VENV)/.ready-dev ## … in Python
+	$(VENV)/python tests/w3c/python/main.py $(PORT)
+
+.PHONY: w3c-node
+w3c-node: node tests/w3c/node/node_modules/.package-lock.json ## … in Node
+	cd tests/w3c/node && node service.mjs $(PORT)
 
 .PHONY: lint
 lint: tools ## Checks formatting and lints
@@ -112,6 +128,9 @@ $(VENV)/.ready-dev: $(VENV)/.ready bindings-python/requirements-dev.txt
 node: tools ## Builds the Node binding in its folder
 	@echo "== building the Node binding"
 	cd bindings-node && node scripts/build.cjs
+
+.PHONY: node-dev
+node-dev: node bindings-node/node_modules/.package-lock.json
 
 .PHONY: clickhouse
 clickhouse: examples/embedded/clickhouse/node_modules/.package-lock.json
