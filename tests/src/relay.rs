@@ -101,13 +101,18 @@ impl Relay {
 
     /// Waits until the verdict of a trace is this one.
     pub async fn await_verdict(&mut self, id: &str, wanted: &str) -> anyhow::Result<Value> {
+        self.await_one_of(id, &[wanted]).await
+    }
+
+    /// Waits until the verdict of a trace is one of these.
+    pub async fn await_one_of(&mut self, id: &str, wanted: &[&str]) -> anyhow::Result<Value> {
         let deadline = Instant::now() + SETTLES_WITHIN;
         loop {
             let diagnosis = self.ask(id, "/diagnosis").await?;
-            if text(&diagnosis, "verdict") == wanted {
+            if wanted.contains(&text(&diagnosis, "verdict")) {
                 return Ok(diagnosis);
             }
-            ensure!(Instant::now() < deadline, "not {wanted}, but {diagnosis:#}");
+            ensure!(Instant::now() < deadline, "none of {wanted:?}, but {diagnosis:#}");
             sleep(Duration::from_millis(100)).await;
         }
     }

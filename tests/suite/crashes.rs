@@ -28,11 +28,14 @@ async fn a_consumer_that_crashes_and_comes_back_loses_nothing() {
         ids.extend(send(&relay, &format!("{}-after", part.as_str()), 5).await);
         let rows = all_rows(&mut relay, part, 45 * 3).await;
         assert_eq!(rows, 45 * 3, "events of which {} has rows", part.as_str());
-        for (id, diagnosis) in relay.settled(&ids).await.unwrap() {
-            // At least once: what was inserted just before the crash may be inserted again, and
-            // what the crash took from the exporter may be missing as evidence, but is never a loss.
-            let verdict = diagnosis["verdict"].as_str().unwrap();
-            assert!(["INSERTED", "DUPLICATED"].contains(&verdict), "{id}: {diagnosis:#}");
+        // At least once: what was inserted just before the crash may be inserted again. What the
+        // crash took from the exporter is missing as evidence, and is not called a loss.
+        let ends = ["INSERTED", "DUPLICATED", "INCONCLUSIVE"];
+        for id in &ids {
+            let diagnosis = relay.await_one_of(id, &ends).await.unwrap();
+            let inserted = diagnosis["findings"].as_array().unwrap().iter();
+            let is_in = inserted.filter(|found| found["verdict"] == "INSERTED").count() == 1;
+            assert!(is_in || part == Part::Sync, "{id}: {diagnosis:#}");
         }
     }
     relay.stop().await;
