@@ -1,6 +1,11 @@
 //! What the OpenTelemetry propagator decides: `tracebaton/otel.py` only moves values.
 
-use pyo3::{prelude::*, types::PyList};
+use pyo3::{
+    intern,
+    prelude::*,
+    sync::PyOnceLock,
+    types::{PyIterator, PyList},
+};
 use tracebaton::{
     carrier::{List, Medium},
     propagate::{self, ActiveSpan, Baton as CoreBaton},
@@ -11,6 +16,7 @@ use crate::{
     asked::{self, Asked},
     baton::Baton,
     headers,
+    hop::Hop,
     propagation::{Propagation, of_process},
     value,
 };
@@ -67,6 +73,77 @@ impl Carried {
 
     fn __repr__(&self) -> String {
         format!("<tracebaton.Carried {}>", self.baton().__repr__())
+    }
+}
+
+impl Carried {
+    /// Returns the baton itself.
+    pub(crate) fn baton_ref(&self) -> &CoreBaton {
+        self.0.baton()
+    }
+}
+
+/// OpenTelemetry's context while a hop is the current one, made only if somebody asks.
+#[pyclass(module = "tracebaton", frozen, mapping)]
+pub(crate) struct HopContext {
+    pub(crate) hop: Py<Hop>,
+    outer: Py<PyAny>,
+    made: PyOnceLock<Py<PyAny>>,
+}
+
+impl HopContext {
+    /// Creates the context of a hop that began in `outer`.
+    pub(crate) fn new(hop: Py<Hop>, outer: Py<PyAny>) -> Self {
+        Self { hop, outer, made: PyOnceLock::new() }
+    }
+
+    fn made<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+        let made = self.made.get_or_try_init(py, || {
+            let baton = self.hop.get().core().baton().clone();
+            let given = baton.tracestate.to_level_1();
+            let carried = Carried(propagate::Carried::new(baton, given));
+            let otel = py.import(intern!(py, "tracebaton.otel"))?;
+            let arguments = (carried, self.outer.bind(py), false);
+            otel.call_method1(intern!(py, "_context"), arguments).map(Bound::unbind)
+        });
+        made.map(|made| made.bind(py))
+    }
+}
+
+#[pymethods]
+impl HopContext {
+    fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        self.made(py)?.getattr(name)
+    }
+
+    #[pyo3(signature = (key, default=None, /))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.made(py)?.call_method1(intern!(py, "get"), (key, default))
+    }
+
+    fn __getitem__<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.made(py)?.get_item(key)
+    }
+
+    fn __contains__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.made(py)?.contains(key)
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        self.made(py)?.try_iter()
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        self.made(py)?.len()
     }
 }
 

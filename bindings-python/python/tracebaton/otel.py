@@ -99,8 +99,8 @@ def _plain(span: trace.SpanContext) -> _Span:
     return span.trace_id, span.span_id, span.trace_flags, span.trace_state.to_header()
 
 
-def _context(carried: Carried, context: Context) -> Context:
-    """Returns a context with what came in: baggage, and the parent of the next span."""
+def _context(carried: Carried, context: Context, is_remote: bool = True) -> Context:
+    """Returns a context with a baton in it: baggage, and the parent of the next span."""
     context = set_value(KEY, carried, context)
     for key, value in carried.baggage:
         context = baggage.set_baggage(key, value, context)
@@ -112,7 +112,7 @@ def _context(carried: Carried, context: Context) -> Context:
     span = trace.SpanContext(
         TraceId.of(carried.trace_id, carried),
         carried.span_id,
-        is_remote=True,
+        is_remote=is_remote,
         trace_flags=trace.TraceFlags(carried.flags),
         trace_state=trace.TraceState.from_header([state]) if state else None,
     )
