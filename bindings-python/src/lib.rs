@@ -18,6 +18,7 @@ mod message;
 mod otel;
 mod output;
 mod propagation;
+mod sample;
 mod value;
 
 /// The compiled half of `tracebaton`.
@@ -41,4 +42,6 @@ mod _native {
     use crate::output::Output;
     #[pymodule_export]
     use crate::propagation::{Propagation, extract, extract_payload, inject, inject_payload};
+    #[pymodule_export]
+    use crate::sample::{otel_new_span_id, otel_new_trace_id, otel_sample};
 }

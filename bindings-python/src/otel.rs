@@ -76,6 +76,13 @@ impl Carried {
     }
 }
 
+impl Carried {
+    /// Returns the baton itself.
+    pub(crate) fn baton_ref(&self) -> &CoreBaton {
+        self.0.baton()
+    }
+}
+
 /// OpenTelemetry's context while a hop is the current one, made only if somebody asks.
 #[pyclass(module = "tracebaton", frozen, mapping)]
 pub(crate) struct HopContext {

@@ -48,6 +48,9 @@ __all__ = [
     "otel_extract",
     "otel_fields",
     "otel_inject",
+    "otel_new_span_id",
+    "otel_new_trace_id",
+    "otel_sample",
     "process",
     "shutdown",
 ]
@@ -400,6 +403,11 @@ def otel_baton(
     carried: Carried | None, span: _Span | None, baggage: _Baggage, is_whole: bool
 ) -> Baton | None: ...
 def otel_fields(propagation: Propagation | None = None) -> list[str]: ...
+def otel_new_trace_id() -> int: ...
+def otel_new_span_id() -> int: ...
+def otel_sample(
+    rate: float, trace_id: int, parent: tuple[int, int, str] | None, carried: Carried | None
+) -> tuple[bool, str]: ...
 @final
 class Counts:
     """How many spans, log lines and ledger events."""
