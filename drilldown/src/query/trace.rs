@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::Span,
+    model::{Id, Span},
     store::{Error, Store},
 };
 
@@ -22,8 +22,8 @@ pub(crate) struct Node {
 }
 
 /// Reads a trace, in the order in which it is to be shown.
-pub(crate) fn read(store: &dyn Store, trace_id: &str) -> Result<Vec<Node>, Error> {
-    Ok(arrange(trace_id, store.spans(trace_id)?))
+pub(crate) fn read(store: &dyn Store, trace_id: Id) -> Result<Vec<Node>, Error> {
+    Ok(arrange(&trace_id.to_string(), store.spans(trace_id)?))
 }
 
 /// Puts every span exactly once: under its parent, under the span it links to, or, where that is not
