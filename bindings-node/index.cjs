@@ -1,10 +1,40 @@
 // The public names, and nothing else.
 "use strict";
 
+const { eachBatch } = require("./lib/batch.cjs");
+const { consume, transform } = require("./lib/consume.cjs");
+const { currentHop } = require("./lib/current.cjs");
 const { TracebatonError } = require("./lib/errors.cjs");
-const { Logger } = require("./lib/logger.cjs");
-const { extract, extractPayload, inject } = require("./lib/propagation.cjs");
-const { currentHop, process } = require("./lib/process.cjs");
 const { init, shutdown } = require("./lib/lifecycle.cjs");
+const { instrumentConsole, logIds, pinoOptions, winstonFormat } = require("./lib/log/hooks.cjs");
+const { Logger } = require("./lib/log/logger.cjs");
+const { BatonIdGenerator } = require("./lib/otel/ids.cjs");
+const { BatonContextManager } = require("./lib/otel/manager.cjs");
+const { BatonPropagator } = require("./lib/otel/propagator.cjs");
+const { BatonSampler } = require("./lib/otel/sampler.cjs");
+const { eachMessage, process } = require("./lib/process.cjs");
+const { extract, extractPayload, inject } = require("./lib/propagation.cjs");
 
-module.exports = { Logger, TracebatonError, currentHop, extract, extractPayload, init, inject, process, shutdown };
+module.exports = {
+  BatonContextManager,
+  BatonIdGenerator,
+  BatonPropagator,
+  BatonSampler,
+  Logger,
+  TracebatonError,
+  consume,
+  currentHop,
+  eachBatch,
+  eachMessage,
+  extract,
+  extractPayload,
+  init,
+  inject,
+  instrumentConsole,
+  logIds,
+  pinoOptions,
+  process,
+  shutdown,
+  transform,
+  winstonFormat,
+};

@@ -13,6 +13,8 @@ export type Format =
 export interface Baton {
   readonly traceId: string | null;
   readonly spanId: string | null;
+  /** The `traceparent` value; null while there is no span id. */
+  readonly traceparent: string | null;
   readonly flags: number | null;
   readonly tracestate: string;
   readonly baggage: readonly { readonly key: string; readonly value: string; readonly properties?: string }[];
@@ -58,14 +60,23 @@ export function inject<V extends HeaderValue>(
   options?: { readonly medium?: Medium },
 ): [string, V | string][];
 
+/** The shapes of headers that can be written. */
+export type HeaderShape =
+  | Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>
+  | ReadonlyMap<string, HeaderValue>
+  | readonly (readonly [string, HeaderValue])[];
+
 /** A message on its way to a topic. */
-export interface Output {
+export interface Output<H = Readonly<Record<string, string>>> {
+  readonly topic: string;
   /** The headers of the message: the context, and for a dead letter what went wrong. */
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: H;
   /** Says where the broker put it: what `producer.send` returned for it. */
   delivered(metadata: unknown): void;
   /** Says that the broker or the client refused it. */
   undelivered(error: unknown): void;
+  /** The callback for clients that report deliveries. */
+  readonly onDelivery: (error: unknown, report?: unknown) => void;
 }
 
 /** One message at one hop. */
@@ -74,28 +85,90 @@ export interface Hop {
   readonly spanId: string | null;
   readonly legacyId: string | null;
   readonly baton: Baton | null;
-  /** Starts a message on its way to `topic`. */
+  /** Starts a message on its way to `topic`; `headers` are copied to it, in the shape they have. */
   output(topic: string): Output;
+  output<H extends HeaderShape>(topic: string, headers: H): Output<H>;
   /** Says that the record could not be handled, and starts the dead letter for `topic`. */
   deadLetter(topic: string, error: unknown): Output;
+  deadLetter<H extends HeaderShape>(topic: string, error: unknown, headers: H): Output<H>;
   /** Sets an attribute of the span. */
-  set(key: string, value: string): void;
+  set(key: string, value: string | number | boolean): void;
   /** Says that the record was left out on purpose. */
   filtered(reason: string): void;
   /** Says that the record could not be handled and nothing else took it. */
   failed(error: unknown): void;
+  /** Ends the hop before its function does; without a word before, the record has passed. */
+  end(): void;
 }
 
-/** What kafkajs hands to `eachMessage`, and the consumer group. */
+/** A message that knows its own place, as those of @platformatic/kafka and librdkafka's clients. */
+export interface PlacedMessage {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: string | number | bigint;
+  readonly headers?: Headers | null | undefined;
+}
+/** What kafkajs hands to `eachMessage`. */
 export interface MessagePayload {
   readonly topic: string;
   readonly partition: number;
-  readonly message: { readonly offset: string; readonly headers?: Headers | undefined };
+  readonly message: { readonly offset: string | number | bigint; readonly headers?: Headers | null | undefined };
+  readonly group?: string;
+}
+export interface ConsumeOptions {
+  /** The consumer group. */
   readonly group?: string;
 }
 
 /** Runs `fn` as the hop of one message; returns what it returns and throws what it throws. */
-export function process<T>(payload: MessagePayload, fn: (hop: Hop) => T | Promise<T>): Promise<T>;
+export function process<T>(
+  payload: MessagePayload | PlacedMessage,
+  fn: (hop: Hop) => T | Promise<T>,
+  options?: ConsumeOptions,
+): Promise<T>;
+/** Makes a handler for `eachMessage` out of `fn`. */
+export function eachMessage<P extends MessagePayload | PlacedMessage, T>(
+  fn: (payload: P, hop: Hop) => T | Promise<T>,
+  options?: ConsumeOptions,
+): (payload: P) => Promise<T>;
+
+/** The messages of one topic and partition that were read together. */
+export interface Batch {
+  /** Returns the hop of a message of this batch; it goes on until the batch ends. */
+  hop(message: MessagePayload["message"]): Hop;
+  /** Runs `fn` as the hop of one message; its outputs may be sent later, until the batch ends. */
+  process<T>(message: MessagePayload["message"], fn: (hop: Hop) => T | Promise<T>): Promise<T>;
+  /** Says where the broker put messages that were sent together, in this order: what `producer.send` returned. */
+  delivered(outputs: readonly Output<HeaderShape>[], metadata: readonly unknown[]): void;
+  /** Says that the broker or the client refused these. */
+  undelivered(outputs: readonly Output<HeaderShape>[], error: unknown): void;
+}
+/** What kafkajs hands to `eachBatch`. */
+export interface BatchPayload {
+  readonly batch: {
+    readonly topic: string;
+    readonly partition: number;
+    readonly messages: readonly MessagePayload["message"][];
+  };
+}
+/** Makes a handler for `eachBatch` out of `fn`. What was not handled or sent when it throws has failed. */
+export function eachBatch<P extends BatchPayload, T>(
+  fn: (payload: P, batch: Batch) => T | Promise<T>,
+  options?: ConsumeOptions,
+): (payload: P) => Promise<T>;
+
+/** Iterates over messages: each is the current hop until the next one is asked for. Leaving early fails the one in hand. */
+export function consume<M extends MessagePayload | PlacedMessage>(
+  source: AsyncIterable<M> | Iterable<M>,
+  options?: ConsumeOptions,
+): AsyncIterableIterator<M>;
+/** Makes a stage for `stream.pipeline` that yields what `fn` returns: one value, a list, an async iterable, or nothing. */
+export function transform<M extends MessagePayload | PlacedMessage, T>(
+  fn: (message: M, hop: Hop) => Results<T> | Promise<Results<T>>,
+  options?: ConsumeOptions,
+): (source: AsyncIterable<M> | Iterable<M>) => AsyncGenerator<T, void, undefined>;
+export type Results<T> = T | readonly T[] | AsyncIterable<T> | null | undefined | void;
+
 /** Returns the hop that this code runs in, or null. */
 export function currentHop(): Hop | null;
 
@@ -131,4 +204,74 @@ export class Logger {
   warn(message: unknown, fields?: Fields): void;
   error(message: unknown, fields?: Fields): void;
   debug(message: unknown, fields?: Fields): void;
+}
+
+/** The ids of the span that this code runs in, under the names they have on a line. */
+export interface LogIds {
+  readonly trace_id?: string;
+  readonly span_id?: string;
+  readonly legacy_id?: string;
+}
+/** Returns the ids for another logger's line. */
+export function logIds(): LogIds;
+/** The options by which pino puts the ids on its lines and hands them to the export. */
+export function pinoOptions(): {
+  mixin: () => LogIds;
+  hooks: { logMethod(this: unknown, args: unknown[], method: (...args: never[]) => void, level: number): void };
+};
+/** The format by which winston does the same. */
+export function winstonFormat(): { transform<I extends object>(info: I): I & LogIds };
+/** Makes the methods of a console write lines as `Logger` does; returns what undoes it. */
+export function instrumentConsole(
+  target?: Pick<Console, "log" | "info" | "warn" | "error" | "debug">,
+  logger?: Pick<Logger, "info" | "warn" | "error" | "debug">,
+): () => void;
+
+/** OpenTelemetry's `Context`, without its package. */
+export interface OtelContext {
+  getValue(key: symbol): unknown;
+  setValue(key: symbol, value: unknown): OtelContext;
+  deleteValue(key: symbol): OtelContext;
+}
+/** OpenTelemetry's `TraceState`, without its package. */
+export interface OtelTraceState {
+  set(key: string, value: string): OtelTraceState;
+  unset(key: string): OtelTraceState;
+  get(key: string): string | undefined;
+  serialize(): string;
+}
+/** Reads and writes the baton for OpenTelemetry: a `TextMapPropagator`. */
+export class BatonPropagator {
+  /** `medium` says what carries the headers; HTTP unless told otherwise. */
+  constructor(options?: { readonly medium?: Medium });
+  inject<C>(context: OtelContext, carrier: C, setter: { set(carrier: C, key: string, value: string): void }): void;
+  extract<C>(
+    context: OtelContext,
+    carrier: C,
+    getter: { keys(carrier: C): string[]; get(carrier: C, key: string): HeaderValue | HeaderValue[] },
+  ): OtelContext;
+  fields(): string[];
+}
+/** Makes ids for OpenTelemetry's SDK: an `IdGenerator`. A root below a legacy id gets that trace's id. */
+export class BatonIdGenerator {
+  generateTraceId(): string;
+  generateSpanId(): string;
+}
+/** Decides for OpenTelemetry's SDK which new traces are kept, the same ones at every hop: a `Sampler`. */
+export class BatonSampler {
+  /** `rate` is the share of new traces that are kept: none at 0, all at 1. */
+  constructor(rate: number);
+  shouldSample(
+    context: OtelContext,
+    traceId: string,
+  ): { decision: 0 | 2; traceState?: OtelTraceState };
+  toString(): string;
+}
+/** A `ContextManager` for programs that use OpenTelemetry's API without an SDK. */
+export class BatonContextManager {
+  active(): OtelContext;
+  with<A extends unknown[], R>(context: OtelContext, fn: (...args: A) => R, thisArg?: unknown, ...args: A): R;
+  bind<T>(context: OtelContext, target: T): T;
+  enable(): this;
+  disable(): this;
 }

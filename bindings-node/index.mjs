@@ -1,5 +1,26 @@
 // The same names for `import`.
 import tracebaton from "./index.cjs";
 
-export const { Logger, TracebatonError, currentHop, extract, extractPayload, init, inject, process, shutdown } =
-  tracebaton;
+export const {
+  BatonContextManager,
+  BatonIdGenerator,
+  BatonPropagator,
+  BatonSampler,
+  Logger,
+  TracebatonError,
+  consume,
+  currentHop,
+  eachBatch,
+  eachMessage,
+  extract,
+  extractPayload,
+  init,
+  inject,
+  instrumentConsole,
+  logIds,
+  pinoOptions,
+  process,
+  shutdown,
+  transform,
+  winstonFormat,
+} = tracebaton;

@@ -73,4 +73,28 @@ function toObject(flat) {
   return headers;
 }
 
-module.exports = { toLists, toName, toObject };
+/** Makes headers of the same shape as `like` out of pairs. */
+function reshape(pairs, like) {
+  if (Array.isArray(like)) return pairs;
+  return like instanceof Map ? new Map(pairs) : Object.fromEntries(pairs);
+}
+
+function toPairs(headers) {
+  if (typeof headers !== "object" || headers === null) throw wrongType("headers", "an object, a list of pairs or a Map", headers);
+  if (headers instanceof Map) return [...headers];
+  if (!Array.isArray(headers)) return Object.entries(headers);
+  for (const pair of headers) {
+    if (!Array.isArray(pair) || pair.length !== 2) throw wrongType("a header", "a [name, value] pair", pair);
+  }
+  return [...headers];
+}
+
+/** Returns a copy of headers in the shape they came in; `change` tells by their names what stays, and what comes. */
+function rewrite(headers, change) {
+  const pairs = toPairs(headers);
+  if (change === null) return reshape(pairs, headers);
+  const { kept, added } = change(pairs.map(([name]) => toName(name)));
+  return reshape([...kept.map((at) => pairs[at]), ...Object.entries(toObject(added))], headers);
+}
+
+module.exports = { rewrite, toLists, toObject };

@@ -3,7 +3,7 @@
 
 const { native } = require("./native.cjs");
 const { called, checkText, wrongType } = require("./errors.cjs");
-const { toLists, toName, toObject } = require("./headers.cjs");
+const { rewrite, toLists, toObject } = require("./headers.cjs");
 
 const nothing = Object.freeze({
   baton: null,
@@ -42,32 +42,17 @@ function extractPayload(payload) {
   return native === null ? nothing : describe(native.extractPayload(payload));
 }
 
-/** Makes headers of the same shape as `like` out of pairs. */
-function reshape(pairs, like) {
-  if (Array.isArray(like)) return pairs;
-  return like instanceof Map ? new Map(pairs) : Object.fromEntries(pairs);
-}
-
-function toPairs(headers) {
-  if (typeof headers !== "object" || headers === null) throw wrongType("headers", "an object, a list of pairs or a Map", headers);
-  if (headers instanceof Map) return [...headers];
-  if (!Array.isArray(headers)) return Object.entries(headers);
-  for (const pair of headers) {
-    if (!Array.isArray(pair) || pair.length !== 2) throw wrongType("a header", "a [name, value] pair", pair);
-  }
-  return [...headers];
-}
-
-/** Returns a copy of headers, in the shape they came in, with the baton in them. */
+/** Returns a copy of headers with the baton in them. */
 function inject(baton, headers = {}, { medium = "kafka" } = {}) {
-  const pairs = toPairs(headers);
   checkText("medium", medium);
-  if (native === null || baton === null) return reshape(pairs, headers);
-  if (!(baton instanceof native.Baton)) throw wrongType("baton", "a baton or null", baton);
-  const names = pairs.map(([name]) => toName(name));
-  const { kept, added } = called(() => native.inject(baton, names, medium));
-  const left = kept.map((at) => pairs[at]);
-  return reshape([...left, ...Object.entries(toObject(added))], headers);
+  const isNothing = native === null || baton === null;
+  if (!isNothing && !(baton instanceof native.Baton)) throw wrongType("baton", "a baton or null", baton);
+  return rewrite(headers, isNothing ? null : (names) => called(() => native.inject(baton, names, medium)));
 }
 
-module.exports = { extract, extractPayload, inject };
+/** Returns what a fresh carrier gets, as pairs. */
+function toFlat(baton, medium) {
+  return Object.entries(toObject(called(() => native.headers(baton, medium))));
+}
+
+module.exports = { extract, extractPayload, inject, toFlat };

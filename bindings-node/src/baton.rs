@@ -76,6 +76,18 @@ impl Baton {
         self.0.legacy_text().map(str::to_owned)
     }
 
+    /// Whether there is anything to hand on.
+    #[napi(getter)]
+    pub fn is_anything(&self) -> bool {
+        self.0.context.is_some() || !self.0.baggage.is_empty()
+    }
+
+    /// The `traceparent` value; none while there is no span id.
+    #[napi(getter)]
+    pub fn traceparent(&self) -> Option<String> {
+        self.0.context.and_then(|context| context.to_traceparent())
+    }
+
     /// Whether every hop is asked to record the trace.
     #[napi(getter)]
     pub fn is_debug(&self) -> bool {
@@ -189,9 +201,16 @@ pub fn inject(baton: &Baton, names: Vec<String>, medium: String) -> napi::Result
     Ok(headers::rewrite(names, medium, |list| propagation.inject(&baton.0, list)))
 }
 
-pub(crate) fn injected(baton: &propagate::Baton, list: &mut List) -> Vec<String> {
-    Propagation::default().inject(baton, list);
-    headers::write(list.clone())
+/// Returns what a fresh carrier gets of the baton, as name, value, name, value …
+///
+/// # Errors
+///
+/// Throws for a medium that there is none of.
+#[napi]
+pub fn headers(baton: &Baton, medium: String) -> napi::Result<Vec<String>> {
+    let mut list = List::new(headers::medium(&medium)?, Vec::<(String, Option<String>)>::new());
+    Propagation::default().inject(&baton.0, &mut list);
+    Ok(headers::write(list))
 }
 
 fn propagation(formats: Option<Vec<String>>) -> napi::Result<Propagation> {

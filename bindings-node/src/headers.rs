@@ -56,7 +56,7 @@ pub(crate) fn rewrite(
     change(&mut list);
     let (mut kept, mut added) = (Vec::new(), Vec::new());
     for (name, value) in list.into_entries() {
-        match value.as_deref().and_then(|value| value.split_first_chunk::<1>()) {
+        match value.as_deref().and_then(<[u8]>::split_first_chunk) {
             Some(([0], at)) => kept.extend(at.try_into().map(u32::from_le_bytes)),
             _ => added.extend([text(name), text(value.unwrap_or_default())]),
         }

@@ -1,16 +1,20 @@
 //! Hops and their outputs.
 
+use napi::bindgen_prelude::Either3;
 use napi_derive::napi;
 use tracebaton::{
-    carrier::{List, Medium},
+    carrier::{CarrierMut, Medium},
     hop::{self, Coordinates, Recorder, Value as Attribute},
     propagate::Propagation,
 };
 
 use crate::{
-    baton::{Baton, injected, wrong},
-    headers::{self, Value},
+    baton::{Baton, wrong},
+    headers::{self, Rewritten, Value},
 };
+
+/// Whole numbers up to here are exact in JavaScript.
+const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
 
 /// One message at one hop.
 #[napi]
@@ -66,13 +70,28 @@ impl Hop {
     /// Starts a message on its way out.
     #[napi]
     pub fn output(&self, topic: String) -> Output {
-        Output(Some(self.0.output(&topic)))
+        Output { output: Some(self.0.output(&topic)), error: Vec::new() }
+    }
+
+    /// Says that the record could not be handled, and starts the dead letter.
+    #[napi]
+    pub fn dead_letter(&self, topic: String, error_type: String, message: String) -> Output {
+        self.0.dead_lettered(&error_type, &message);
+        Output { output: Some(self.0.output(&topic)), error: self.0.error_headers() }
     }
 
     /// Sets an attribute of the span.
     #[napi]
-    pub fn set(&self, key: String, value: String) {
-        self.0.set(key, Attribute::from(value));
+    pub fn set(&self, key: String, value: Either3<String, f64, bool>) {
+        let value = match value {
+            Either3::A(text) => Attribute::from(text),
+            Either3::B(number) if number.fract() == 0.0 && number.abs() <= MAX_SAFE => {
+                Attribute::from(number as i64)
+            }
+            Either3::B(number) => Attribute::from(number),
+            Either3::C(flag) => Attribute::from(flag),
+        };
+        self.0.set(key, value);
     }
 
     /// Says that the record was left out on purpose.
@@ -87,19 +106,6 @@ impl Hop {
         self.0.failed(&error_type, &message);
     }
 
-    /// Says that the record could not be handled and goes to a dead-letter topic.
-    #[napi]
-    pub fn dead_lettered(&self, error_type: String, message: String) {
-        self.0.dead_lettered(&error_type, &message);
-    }
-
-    /// The headers of a dead letter besides the context, as name, value, name, value …
-    #[napi]
-    pub fn error_headers(&self) -> Vec<String> {
-        let headers = self.0.error_headers().into_iter();
-        headers.flat_map(|(name, value)| [name.to_owned(), value]).collect()
-    }
-
     /// Ends the hop. It settles once its outputs have.
     #[napi]
     pub fn end(&self) {
@@ -107,18 +113,27 @@ impl Hop {
     }
 }
 
-/// A message on its way to a topic.
+/// A message on its way to a topic, and what a dead letter says besides.
 #[napi]
-pub struct Output(Option<hop::Output>);
+pub struct Output {
+    output: Option<hop::Output>,
+    error: Vec<(&'static str, String)>,
+}
 
 #[napi]
 impl Output {
-    /// The headers to send, as name, value, name, value …; empty once the delivery is known.
+    /// Writes the context to headers of these names, and tells what stays and what comes; nothing
+    /// changes once the delivery is known.
     #[napi]
-    pub fn headers(&self) -> Vec<String> {
-        let Some(output) = &self.0 else { return Vec::new() };
-        let mut list = List::new(Medium::Kafka, Vec::<(String, Option<String>)>::new());
-        injected(output.baton(), &mut list)
+    pub fn rewrite(&self, names: Vec<String>) -> Rewritten {
+        headers::rewrite(names, Medium::Kafka, |list| {
+            if let Some(output) = &self.output {
+                Propagation::default().inject(output.baton(), list);
+                for (name, value) in &self.error {
+                    list.set(name, value);
+                }
+            }
+        })
     }
 
     /// Says where the broker put it; the first word on a delivery counts.
@@ -129,7 +144,7 @@ impl Output {
     #[napi]
     pub fn delivered(&mut self, partition: i32, offset: String) -> napi::Result<()> {
         let offset = offset.parse().map_err(|_| wrong("offset must be a whole number"))?;
-        if let Some(output) = self.0.take() {
+        if let Some(output) = self.output.take() {
             output.delivered(partition, offset);
         }
         Ok(())
@@ -138,7 +153,7 @@ impl Output {
     /// Says that the broker or the client refused it.
     #[napi]
     pub fn undelivered(&mut self, error_type: String, message: String) {
-        if let Some(output) = self.0.take() {
+        if let Some(output) = self.output.take() {
             output.undelivered(&error_type, &message);
         }
     }
@@ -146,6 +161,6 @@ impl Output {
     /// Gives it up: nobody will tell what became of it.
     #[napi]
     pub fn release(&mut self) {
-        self.0.take();
+        self.output.take();
     }
 }

@@ -13,6 +13,7 @@ mod headers;
 mod hop;
 mod lifecycle;
 mod log;
+mod otel;
 
 /// The version this was built from; the JavaScript beside it must be of the same.
 #[napi]

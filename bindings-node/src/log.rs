@@ -10,7 +10,7 @@ use napi_derive::napi;
 use serde_json::Value as Json;
 use tracebaton::hop::{Level, Log, Recorder, Value};
 
-use crate::{baton::wrong, hop::Hop};
+use crate::baton::{Baton, wrong};
 
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -26,27 +26,15 @@ pub fn log(
     action: Option<String>,
     message: String,
     fields: Option<String>,
-    hop: Option<&Hop>,
+    baton: Option<&Baton>,
     text: bool,
 ) -> napi::Result<()> {
-    let level = match level.as_str() {
-        "trace" => Level::Trace,
-        "debug" => Level::Debug,
-        "info" => Level::Info,
-        "warn" => Level::Warn,
-        "error" => Level::Error,
-        _ => return Err(wrong("level must be trace, debug, info, warn or error")),
-    };
-    let fields = match fields.map(|text| serde_json::from_str(&text)) {
-        None => serde_json::Map::new(),
-        Some(Ok(Json::Object(fields))) => fields,
-        Some(_) => return Err(wrong("fields must be an object")),
-    };
+    let (level, fields) = (read_level(&level)?, read_fields(fields)?);
     let own = fields.iter().map(|(key, value)| (key.as_str(), attribute(value)));
     let named = action.as_deref().filter(|_| !text).map(|action| ("action", action.into()));
     let fields: Vec<(&str, Value<'_>)> = named.into_iter().chain(own).collect();
     let log = Log { level, message: &message, fields: &fields };
-    let baton = hop.map(|hop| hop.0.baton());
+    let baton = baton.map(|Baton(baton)| baton);
     let recorder = Recorder::global();
     recorder.log(&log, baton);
     let mut line = String::with_capacity(256);
@@ -57,6 +45,45 @@ pub fn log(
     }
     print(line.as_bytes());
     Ok(())
+}
+
+/// Records a line for export that another logger prints.
+///
+/// # Errors
+///
+/// Throws for a level that there is none of, or fields that are not an object.
+#[napi]
+pub fn record(
+    level: String,
+    message: String,
+    fields: Option<String>,
+    baton: Option<&Baton>,
+) -> napi::Result<()> {
+    let (level, fields) = (read_level(&level)?, read_fields(fields)?);
+    let fields: Vec<(&str, Value<'_>)> =
+        fields.iter().map(|(key, value)| (key.as_str(), attribute(value))).collect();
+    let log = Log { level, message: &message, fields: &fields };
+    Recorder::global().log(&log, baton.map(|Baton(baton)| baton));
+    Ok(())
+}
+
+fn read_level(name: &str) -> napi::Result<Level> {
+    Ok(match name {
+        "trace" => Level::Trace,
+        "debug" => Level::Debug,
+        "info" => Level::Info,
+        "warn" => Level::Warn,
+        "error" => Level::Error,
+        _ => return Err(wrong("level must be trace, debug, info, warn or error")),
+    })
+}
+
+fn read_fields(fields: Option<String>) -> napi::Result<serde_json::Map<String, Json>> {
+    match fields.map(|text| serde_json::from_str(&text)) {
+        None => Ok(serde_json::Map::new()),
+        Some(Ok(Json::Object(fields))) => Ok(fields),
+        Some(_) => Err(wrong("fields must be an object")),
+    }
 }
 
 /// Writes to stdout. One that is gone is no error of the line's writer; one that takes nothing at

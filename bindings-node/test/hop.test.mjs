@@ -28,7 +28,8 @@ function fates(ledger) {
 test("a message that passes has a span below its producer's and one event", async () => {
   const { spans, ledger, report } = await recorded(tracebaton, () =>
     process(payload(42, { traceparent: Buffer.from(traceparent), trace_id: "order-1" }), (hop) => {
-      hop.set("shop.country", "NL");
+      for (const [key, value] of [["text", "NL"], ["whole", 7], ["part", 0.5], ["flag", true], ["other", 2n ** 70n]]) hop.set(key, value);
+      hop.set("nothing", null);
       const output = hop.output("out");
       assert.match(output.headers.traceparent, new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`));
       output.delivered([{ topicName: "out", partition: 1, errorCode: 0, baseOffset: "7" }]);
@@ -38,7 +39,8 @@ test("a message that passes has a span below its producer's and one event", asyn
   assert.equal(consumed.traceId, traceId);
   assert.equal(consumed.parentId, "b7ad6b7169203331");
   assert.equal(consumed.kind, 5);
-  assert.equal(consumed.attributes["shop.country"], "NL");
+  const { text, whole, part, flag, other, nothing } = consumed.attributes;
+  assert.deepEqual([text, whole, part, flag, other, nothing], ["NL", 7, 0.5, true, "1180591620717411303424", "null"]);
   assert.equal(consumed.attributes["messaging.destination.partition.id"], "3");
   assert.equal(consumed.attributes["messaging.kafka.offset"], 42);
   assert.deepEqual(consumed.links, [{ traceId, spanId: "b7ad6b7169203331" }]);

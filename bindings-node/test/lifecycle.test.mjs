@@ -105,12 +105,13 @@ test("the resource says what the process is", async () => {
   assert.equal(resource["shop.country"], "NL");
 });
 
-test("an endpoint that is down delays the end by its deadline at most, and says so once", async () => {
+test("an endpoint that is down delays the end by its deadline at most, and says so once a signal", async () => {
   const started = process.hrtime.bigint();
   const { code, stderr } = await run("init(); await message(1); process.exit(0);", "http://127.0.0.1:9");
   assert.equal(code, 0);
   assert.ok(process.hrtime.bigint() - started < 8_000_000_000n);
-  assert.equal(stderr.match(/cannot export/g)?.length, 1, stderr);
+  const said = stderr.match(/cannot export to \S+/g) ?? [];
+  assert.ok(said.length > 0 && said.length === new Set(said).size, stderr);
 });
 
 test("a setting that cannot be used is an error that names it", () => {

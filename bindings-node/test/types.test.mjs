@@ -20,7 +20,7 @@ function check(extension) {
   const modules = path.join(folder, "node_modules");
   mkdirSync(modules);
   symlinkSync(root, path.join(modules, "tracebaton"));
-  for (const name of ["@types", "@opentelemetry", "kafkajs", "undici-types"]) {
+  for (const name of ["@types", "@opentelemetry", "kafkajs", "pino", "undici-types", "winston"]) {
     symlinkSync(path.join(root, "node_modules", name), path.join(modules, name));
   }
   copyFileSync(path.join(root, "test", "types", "use.ts"), path.join(folder, `use.${extension}`));

@@ -63,7 +63,7 @@ impl Baton {
         self.0.is_deferred
     }
 
-    fn __repr__(&self) -> String {
+    pub(crate) fn __repr__(&self) -> String {
         match self.0.id_text() {
             Some(id) => format!("<tracebaton.Baton {id}>"),
             None => "<tracebaton.Baton without a trace>".to_owned(),

@@ -1,10 +1,14 @@
 //! The hop that the running code works for: a `ContextVar`, so that tasks and threads keep theirs.
+//!
+//! Where the host uses OpenTelemetry, the hop is its current context too.
 
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
+use tracebaton::propagate;
 
-use crate::hop::Hop;
+use crate::{baton::Baton, hop::Hop, otel::HopContext};
 
 static VARIABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static HOST: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
 
 fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     let made = VARIABLE.get_or_try_init(py, || {
@@ -14,22 +18,96 @@ fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     made.map(|variable| variable.bind(py))
 }
 
+/// Returns the variable in which OpenTelemetry keeps its context, once the host has loaded it.
+fn host(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
+    if let Some(known) = HOST.get(py) {
+        return Ok(known.as_ref().map(|variable| variable.bind(py)));
+    }
+    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
+    let Ok(module) = modules.get_item(intern!(py, "opentelemetry.context")) else {
+        return Ok(None);
+    };
+    // While that module is being imported it has no runtime yet.
+    let Ok(runtime) = module.getattr(intern!(py, "_RUNTIME_CONTEXT")) else { return Ok(None) };
+    // A runtime of another kind keeps its context elsewhere; it does not see our hops.
+    let found = runtime.getattr(intern!(py, "_current_context")).ok();
+    let known = HOST.get_or_init(py, || found.map(Bound::unbind));
+    Ok(known.as_ref().map(|variable| variable.bind(py)))
+}
+
+fn get<'py>(variable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = variable.py();
+    variable.call_method1(intern!(py, "get"), (py.None(),))
+}
+
+fn set<'py>(variable: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>) -> PyResult<()> {
+    variable.call_method1(intern!(variable.py(), "set"), (value,)).map(drop)
+}
+
 /// Returns the current hop; none outside a `with process(…)` block.
 #[pyfunction]
 pub(crate) fn current_hop(py: Python<'_>) -> PyResult<Option<Bound<'_, Hop>>> {
-    let found = variable(py)?.call_method1(intern!(py, "get"), (py.None(),))?;
-    Ok(found.cast_into::<Hop>().ok())
+    Ok(get(variable(py)?)?.cast_into::<Hop>().ok())
 }
 
-/// Makes `hop` the current one and returns the one before.
+/// Calls `with` with the baton that a log line of now is to carry: the current hop's, or that of
+/// the host's own span inside or outside of it.
+pub(crate) fn with_current<T>(
+    py: Python<'_>,
+    with: impl FnOnce(Option<&propagate::Baton>) -> T,
+) -> PyResult<T> {
+    if let Some(variable) = host(py)? {
+        let context = variable.call_method0(intern!(py, "get"))?;
+        if let Ok(own) = context.cast::<HopContext>() {
+            return Ok(with(Some(own.get().hop.get().core().baton())));
+        }
+        if context.len().is_ok_and(|len| len > 0) {
+            let otel = py.import(intern!(py, "tracebaton.otel"))?;
+            let baton = otel.call_method0(intern!(py, "baton_of"))?;
+            if let Ok(baton) = baton.cast::<Baton>() {
+                return Ok(with(Some(&baton.get().0)));
+            }
+        }
+    }
+    let hop = current_hop(py)?;
+    Ok(with(hop.as_ref().map(|hop| hop.get().core().baton())))
+}
+
+/// What was current before a hop was.
+#[derive(Default)]
+pub(crate) struct Before {
+    hop: Option<Py<PyAny>>,
+    context: Option<Py<PyAny>>,
+}
+
+/// Makes `hop` the current one and returns what was before.
+pub(crate) fn enter(hop: &Bound<'_, Hop>) -> PyResult<Before> {
+    let py = hop.py();
+    let own = variable(py)?;
+    let before = get(own)?;
+    set(own, hop)?;
+    let context = match host(py)? {
+        Some(variable) => {
+            let context = variable.call_method0(intern!(py, "get"))?;
+            let ours = HopContext::new(hop.clone().unbind(), context.clone().unbind());
+            set(variable, Bound::new(py, ours)?.as_any())?;
+            Some(context.unbind())
+        }
+        None => None,
+    };
+    Ok(Before { hop: Some(before.unbind()), context })
+}
+
+/// Puts back what was before.
 ///
-/// The value before is put back on exit instead of resetting a token: a token refuses any context
-/// but its own, and a generator may be closed from another.
-pub(crate) fn replace<'py>(
-    py: Python<'py>,
-    hop: Option<&Bound<'py, Hop>>,
-) -> PyResult<Option<Bound<'py, Hop>>> {
-    let before = current_hop(py)?;
-    variable(py)?.call_method1(intern!(py, "set"), (hop,))?;
-    Ok(before)
+/// That is done instead of resetting a token: a token refuses any context but its own, and a
+/// generator may be closed from another.
+pub(crate) fn leave(py: Python<'_>, before: &Before) -> PyResult<()> {
+    if let Some(hop) = &before.hop {
+        set(variable(py)?, hop.bind(py))?;
+    }
+    if let (Some(context), Some(variable)) = (&before.context, host(py)?) {
+        set(variable, context.bind(py))?;
+    }
+    Ok(())
 }

@@ -12,7 +12,8 @@ use tracebaton::{
 
 use crate::{
     baton::{Baton, Extracted, baton_of},
-    current, headers, message,
+    current::{self, Before},
+    headers, message,
     output::{Output, settle},
     propagation::of_process,
     value,
@@ -31,7 +32,7 @@ pub(crate) struct Hop {
 struct State {
     /// Outputs that were asked for by `headers` and wait for `on_delivery`, oldest first.
     waiting: Vec<hop::Output>,
-    before: Option<Py<Hop>>,
+    before: Before,
     has_failed: bool,
     is_dead_letter: bool,
 }
@@ -93,15 +94,21 @@ impl Hop {
     }
 
     /// Starts a message on its way out to `topic`.
-    #[pyo3(signature = (topic, headers=None))]
+    #[pyo3(signature = (topic, headers=None, *, value=None))]
     fn output<'py>(
         &self,
         py: Python<'py>,
         topic: &str,
         headers: Option<Bound<'py, PyAny>>,
+        value: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Output> {
         let (output, headers) = self.start(py, topic, headers)?;
-        Ok(Output::new(output, headers))
+        Ok(Output::new(output, headers, value))
+    }
+
+    /// Makes this hop the current one within a `with` statement, without ending it.
+    fn active(slf: Bound<'_, Self>) -> Active {
+        Active { hop: slf.unbind(), before: Mutex::default() }
     }
 
     /// Returns the headers of one message to `topic`; hand `on_delivery` to the producer with it.
@@ -164,8 +171,8 @@ impl Hop {
     }
 
     fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
-        let before = current::replace(slf.py(), Some(&slf))?;
-        slf.get().state().before = before.map(Bound::unbind);
+        let before = current::enter(&slf)?;
+        slf.get().state().before = before;
         Ok(slf)
     }
 
@@ -176,8 +183,8 @@ impl Hop {
         error: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        let before = self.state().before.take();
-        current::replace(py, before.as_ref().map(|hop| hop.bind(py)))?;
+        let before = std::mem::take(&mut self.state().before);
+        current::leave(py, &before)?;
         let has_failed = self.state().has_failed;
         if !error.is_none() && !has_failed {
             let (kind, text) = value::error(error, "");
@@ -189,6 +196,35 @@ impl Hop {
 
     fn __repr__(&self) -> String {
         format!("<tracebaton.Hop {} {}>", self.hop.trace_id(), self.hop.span_id())
+    }
+}
+
+/// A stretch of code that works for a hop.
+#[pyclass(module = "tracebaton", frozen)]
+pub(crate) struct Active {
+    hop: Py<Hop>,
+    before: Mutex<Before>,
+}
+
+#[pymethods]
+impl Active {
+    fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Hop>> {
+        let hop = self.hop.bind(py);
+        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = current::enter(hop)?;
+        Ok(hop.clone())
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::take(&mut *before);
+        current::leave(py, &before)?;
+        Ok(false)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use pyo3::prelude::*;
 
+mod asked;
 mod baton;
 mod current;
 mod errors;
@@ -14,8 +15,10 @@ mod hop;
 mod lifecycle;
 mod logger;
 mod message;
+mod otel;
 mod output;
 mod propagation;
+mod sample;
 mod value;
 
 /// The compiled half of `tracebaton`.
@@ -28,13 +31,17 @@ mod _native {
     #[pymodule_export]
     use crate::errors::{ConfigError, PayloadError, TracebatonError};
     #[pymodule_export]
-    use crate::hop::{Hop, process};
+    use crate::hop::{Active, Hop, process};
     #[pymodule_export]
     use crate::lifecycle::{Counts, ShutdownReport, flush, init, shutdown};
     #[pymodule_export]
-    use crate::logger::{Logger, log};
+    use crate::logger::{FastMethod, Logger, log};
+    #[pymodule_export]
+    use crate::otel::{Carried, HopContext, otel_baton, otel_extract, otel_fields, otel_inject};
     #[pymodule_export]
     use crate::output::Output;
     #[pymodule_export]
     use crate::propagation::{Propagation, extract, extract_payload, inject, inject_payload};
+    #[pymodule_export]
+    use crate::sample::{otel_new_span_id, otel_new_trace_id, otel_sample};
 }

@@ -6,11 +6,11 @@ use pyo3::{
     exceptions::PyUnicodeEncodeError,
     intern,
     prelude::*,
-    types::{PyDict, PyString},
+    types::{PyDict, PyString, PyTuple},
 };
 use tracebaton::hop::{Level, Log, Recorder, Value};
 
-use crate::{current::current_hop, value};
+use crate::{current::with_current, value};
 
 static IS_TEXT: AtomicBool = AtomicBool::new(false);
 static LEAST: AtomicU8 = AtomicU8::new(Level::Info as u8);
@@ -93,15 +93,80 @@ pub(crate) fn log(
     fields: Option<&Bound<'_, PyDict>>,
     action: Option<&str>,
 ) -> PyResult<()> {
-    let level = match level {
+    let text = value::text("message", message)?;
+    emit(message.py(), of_stdlib(level), action, &text, &value::fields(fields))
+}
+
+/// One method of a logger of `logging`, past its handlers.
+#[pyclass(module = "tracebaton", frozen)]
+pub(crate) struct FastMethod {
+    logger: Py<PyAny>,
+    name: String,
+    number: i64,
+    level: Level,
+    slow: Py<PyAny>,
+}
+
+#[pymethods]
+impl FastMethod {
+    #[new]
+    fn new(logger: Bound<'_, PyAny>, level: i64, slow: Py<PyAny>) -> PyResult<Self> {
+        let name = logger.getattr("name")?.extract()?;
+        Ok(Self { logger: logger.unbind(), name, number: level, level: of_stdlib(level), slow })
+    }
+
+    #[pyo3(signature = (msg, *args, **kwargs))]
+    fn __call__(
+        &self,
+        py: Python<'_>,
+        msg: &Bound<'_, PyAny>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        let is_enabled = intern!(py, "isEnabledFor");
+        if !self.logger.bind(py).call_method1(is_enabled, (self.number,))?.is_truthy()? {
+            return Ok(());
+        }
+        let extra = match kwargs {
+            None => None,
+            Some(kwargs) => match kwargs.get_item(intern!(py, "extra"))? {
+                Some(extra) if kwargs.len() == 1 => extra.cast_into::<PyDict>().ok(),
+                _ => None,
+            },
+        };
+        let plain = (kwargs.is_none() || extra.is_some()).then(|| said(msg, args)).flatten();
+        let Some(text) = plain else {
+            // What is rare, or wrong, is `logging`'s own matter.
+            let mut arguments = vec![msg.clone()];
+            arguments.extend(args);
+            let arguments = PyTuple::new(py, arguments)?;
+            return self.slow.bind(py).call(arguments, kwargs).map(drop);
+        };
+        emit(py, self.level, Some(&self.name), &text, &value::fields(extra.as_ref()))
+    }
+}
+
+/// Returns what a record says: the message, with its arguments put in as `logging` does.
+fn said(msg: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> Option<String> {
+    if args.is_empty() {
+        return msg.str().ok().map(|text| text.to_string_lossy().into_owned());
+    }
+    let format = msg.cast::<PyString>().ok()?;
+    let single =
+        args.get_item(0).ok().filter(|one| args.len() == 1 && one.is_instance_of::<PyDict>());
+    let arguments = single.unwrap_or_else(|| args.clone().into_any());
+    let text = format.call_method1(intern!(msg.py(), "__mod__"), (arguments,)).ok()?;
+    text.str().ok().map(|text| text.to_string_lossy().into_owned())
+}
+
+const fn of_stdlib(level: i64) -> Level {
+    match level {
         ..10 => Level::Trace,
         10..20 => Level::Debug,
         20..30 => Level::Info,
         30..40 => Level::Warn,
         40.. => Level::Error,
-    };
-    let text = value::text("message", message)?;
-    emit(message.py(), level, action, &text, &value::fields(fields))
+    }
 }
 
 fn emit(
@@ -111,21 +176,21 @@ fn emit(
     message: &str,
     given: &[(String, Value<'static>)],
 ) -> PyResult<()> {
-    let hop = current_hop(py)?;
-    let baton = hop.as_ref().map(|hop| hop.get().core().baton());
     let named = action.map(|action| ("action", Value::from(action)));
     let given = given.iter().map(|(key, value)| (key.as_str(), value.clone()));
     let fields: Vec<(&str, Value<'_>)> = named.into_iter().chain(given).collect();
     let log = Log { level, message, fields: &fields };
     let recorder = Recorder::global();
-    recorder.log(&log, baton);
     let mut line = String::with_capacity(256);
-    if IS_TEXT.load(Ordering::Relaxed) {
-        let own = fields.get(usize::from(action.is_some())..).unwrap_or_default();
-        Log { fields: own, ..log }.write_text(action.unwrap_or_default(), baton, &mut line);
-    } else {
-        log.write_json(recorder.service(), baton, &mut line);
-    }
+    with_current(py, |baton| {
+        recorder.log(&log, baton);
+        if IS_TEXT.load(Ordering::Relaxed) {
+            let own = fields.get(usize::from(action.is_some())..).unwrap_or_default();
+            Log { fields: own, ..log }.write_text(action.unwrap_or_default(), baton, &mut line);
+        } else {
+            log.write_json(recorder.service(), baton, &mut line);
+        }
+    })?;
     // A stdout that is gone is no reason for the application to fail.
     let _ = print(py, &line);
     Ok(())

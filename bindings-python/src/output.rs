@@ -13,6 +13,7 @@ pub(crate) struct Output {
     topic: String,
     baton: Baton,
     headers: Py<PyAny>,
+    value: Option<Py<PyAny>>,
     state: Mutex<State>,
 }
 
@@ -23,11 +24,16 @@ struct State {
 
 impl Output {
     /// Creates the Python side of an output and the headers its message is to have.
-    pub(crate) fn new(output: hop::Output, headers: Bound<'_, PyAny>) -> Self {
+    pub(crate) fn new(
+        output: hop::Output,
+        headers: Bound<'_, PyAny>,
+        value: Option<Bound<'_, PyAny>>,
+    ) -> Self {
         Self {
             topic: output.topic().to_owned(),
             baton: Baton(output.baton().clone()),
             headers: headers.unbind(),
+            value: value.map(Bound::unbind),
             state: Mutex::new(State { output: Some(output), is_delivered: false }),
         }
     }
@@ -52,6 +58,12 @@ impl Output {
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.headers.bind(py).clone()
+    }
+
+    /// What the message says, where `transform` made it.
+    #[getter]
+    fn value<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.value.as_ref().map(|value| value.bind(py).clone())
     }
 
     #[getter]

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import structlog
 import tracebaton
 from conftest import TRACE, TRACEPARENT, Message
 from sink import Sink
@@ -200,3 +201,70 @@ def test_the_filter_gives_the_ids_to_any_format() -> None:
         f"[{TRACE} {hop.span_id} ] in",
         f"[{legacy.trace_id} {legacy.span_id} order-1] legacy",
     ]
+
+
+def test_structlog_gets_the_ids() -> None:
+    out = io.StringIO()
+    log = structlog.wrap_logger(
+        structlog.PrintLogger(out),
+        processors=[tracebaton.structlog_ids, structlog.processors.JSONRenderer()],
+    )
+    log.info("out")
+    with tracebaton.process(TRACED) as hop:
+        log.info("in")
+    with tracebaton.process(Message([("trace_id", b"order-1")])):
+        log.info("legacy", span_id="mine")
+    first, second, third = map(json.loads, out.getvalue().splitlines())
+    assert first == {"event": "out"}
+    assert second == {"event": "in", "trace_id": TRACE, "span_id": hop.span_id}
+    assert (third["legacy_id"], third["span_id"]) == ("order-1", "mine")
+
+
+def test_a_fast_logger_writes_what_logging_would(
+    exported: Callable[[], Sink], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fast = tracebaton.fast_logger(logging.Logger("shop.fast", logging.INFO))
+    with tracebaton.process(TRACED):
+        fast.info("order %s of %d", "a", 2)
+        fast.warning("%(shop)s", {"shop": "berlin"}, extra={"n": 1})
+        fast.debug("fine")
+        fast.error(ValueError("odd"))
+        fast.critical("100%")
+        try:
+            raise KeyError("k")
+        except KeyError:
+            fast.exception("failed")
+            fast.error("failed %s", "too", exc_info=True)
+        fast.log(logging.INFO, "logged")
+    found = lines(capsys)
+    assert [line["message"] for line in found] == [
+        "order a of 2",
+        "berlin",
+        "odd",
+        "100%",
+        "failed",
+        "failed too",
+        "logged",
+    ]
+    assert {line["trace_id"] for line in found} == {TRACE}
+    assert {line["action"] for line in found} == {"shop.fast"}
+    assert found[1]["n"] == 1
+    assert [line.get("exception.type") for line in found[4:6]] == ["KeyError", "KeyError"]
+    assert len(exported().logs) == 7
+
+
+def test_a_fast_logger_heeds_level_and_disabled(
+    endpoint: Sink, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fast = tracebaton.fast_logger(logging.getLogger("shop.fast"))
+    fast.setLevel(logging.WARNING)
+    fast.info("below")
+    fast.setLevel(logging.DEBUG)
+    fast.disabled = True
+    fast.error("disabled")
+    fast.disabled = False
+    fast.info("%d", "not a number")
+    fast.info("written")
+    told = capsys.readouterr()
+    assert [json.loads(line)["message"] for line in told.out.splitlines()] == ["written"]
+    assert "Logging error" in told.err

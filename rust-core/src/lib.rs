@@ -23,6 +23,7 @@ pub mod otel;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 pub mod propagate;
+pub mod sample;
 #[cfg(feature = "tower")]
 pub mod tower;
 pub mod wire;

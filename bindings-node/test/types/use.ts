@@ -1,9 +1,14 @@
 // Uses every public name as a program would. Never run: `tsc` says whether the types hold.
-import type { EachMessagePayload, Producer } from "kafkajs";
+import type { Consumer, EachBatchPayload, EachMessagePayload, Producer } from "kafkajs";
+import { pino } from "pino";
+import * as winston from "winston";
+import { propagation, context, type ContextManager, type TextMapPropagator } from "@opentelemetry/api";
+import { BasicTracerProvider, type IdGenerator, type Sampler } from "@opentelemetry/sdk-trace-base";
 import {
-  Logger, TracebatonError, currentHop, extract, extractPayload, init, inject, process, shutdown,
-  type Baton, type Counts, type Extracted, type Fields, type Format, type Headers, type HeaderValue, type Hop, type Medium,
-  type MessagePayload, type Output, type ShutdownReport,
+  BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, init, inject, instrumentConsole,
+  logIds, pinoOptions, process, shutdown, transform, winstonFormat,
+  type Baton, type Batch, type BatchPayload, type ConsumeOptions, type Counts, type Extracted, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Medium,
+  type MessagePayload, type OtelContext, type OtelTraceState, type LogIds, type Output, type PlacedMessage, type Results, type ShutdownReport,
 } from "tracebaton";
 
 const shapes: Headers[] = [
@@ -25,7 +30,7 @@ for (const headers of shapes) {
   void [when, kinds, place, trusted, source?.format, source?.name];
   if (baton !== null) {
     const known: Baton = baton;
-    const ids: (string | null)[] = [known.traceId, known.spanId, known.legacyId, known.tracestate];
+    const ids: (string | null)[] = [known.traceId, known.spanId, known.legacyId, known.tracestate, known.traceparent];
     const flags: number | null = known.flags;
     const pairs: string[] = known.baggage.map(({ key, value, properties }) => `${key}${value}${properties ?? ""}`);
     const asked: boolean = known.isDebug || known.isDeferred;
@@ -51,6 +56,8 @@ async function handle(producer: Producer, { topic, partition, message }: EachMes
   const result: number = await process(payload, async (hop: Hop) => {
     const same: Hop | null = currentHop();
     hop.set("key", "value");
+    hop.set("count", 1);
+    hop.set("flag", true);
     const output: Output = hop.output("out");
     try {
       output.delivered(await producer.send({ topic: "out", messages: [{ value: "v", headers: { ...output.headers } }] }));
@@ -67,6 +74,55 @@ async function handle(producer: Producer, { topic, partition, message }: EachMes
   void [result, sync];
 }
 void handle;
+
+const options: ConsumeOptions = { group: "use" };
+async function run(consumer: Consumer, producer: Producer): Promise<void> {
+  await consumer.run({
+    eachMessage: eachMessage(async ({ topic, message }: EachMessagePayload, hop) => {
+      const output = hop.output(topic, message.headers ?? {});
+      await producer.send({ topic, messages: [{ value: message.value, headers: output.headers }] }).then(output.delivered, output.undelivered);
+    }, options),
+    eachBatch: eachBatch(async ({ batch: { messages }, heartbeat }: EachBatchPayload, batch: Batch) => {
+      const outputs: Output<HeaderShape>[] = [];
+      for (const message of messages) await batch.process(message, (hop) => outputs.push(hop.output("out"), hop.deadLetter("dlq", 1, new Map())));
+      batch.delivered(outputs, await producer.send({ topic: "out", messages: [] }));
+      batch.undelivered(outputs, new Error("e"));
+      batch.hop(messages[0] ?? { offset: 1n }).end();
+      await heartbeat();
+    }),
+  });
+}
+const shape: BatchPayload = { batch: { topic: "t", partition: 0, messages: [{ offset: "1" }] } };
+void [run, shape];
+
+async function iterate(stream: AsyncIterable<PlacedMessage & { value: string }>): Promise<void> {
+  for await (const message of consume(stream, options)) log.info(message.value);
+  const stage = transform(async (message: PlacedMessage & { value: string }, hop): Promise<Results<string>> => {
+    hop.output("out").onDelivery(null, { partition: 0, offset: 1 });
+    return message.value === "" ? undefined : [message.value];
+  });
+  for await (const value of stage(stream)) log.info(value);
+  await process({ topic: "t", partition: 0, offset: 7n }, (hop) => hop.traceId, options);
+}
+void iterate;
+
+const ids: LogIds = logIds();
+pino({ ...pinoOptions() }).info(ids.trace_id, ids.span_id, ids.legacy_id);
+winston.createLogger({ format: winston.format.combine(winstonFormat(), winston.format.json()) });
+const undo: () => void = instrumentConsole(console, log);
+undo();
+instrumentConsole()();
+
+const propagator: TextMapPropagator = new BatonPropagator({ medium: "http" });
+const idGenerator: IdGenerator = new BatonIdGenerator();
+const manager: ContextManager = new BatonContextManager();
+propagation.setGlobalPropagator(propagator);
+context.setGlobalContextManager(manager);
+const sampler: Sampler = new BatonSampler(0.1);
+const state: OtelTraceState | undefined = new BatonSampler(0.1).shouldSample(context.active(), "id").traceState;
+void [new BasicTracerProvider({ idGenerator, sampler }), state];
+const active: OtelContext = context.active();
+void active;
 
 async function main(): Promise<void> {
   try {

@@ -11,7 +11,7 @@
         log.info("made an invoice")
 """
 
-from tracebaton._logging import LogFilter, LogHandler
+from tracebaton._logging import LogFilter, LogHandler, fast_logger, structlog_ids
 from tracebaton._native import (
     Baton,
     ConfigError,
@@ -36,6 +36,7 @@ from tracebaton._native import (
     process,
     shutdown,
 )
+from tracebaton._transform import transform
 
 __all__ = [
     "Baton",
@@ -56,10 +57,13 @@ __all__ = [
     "current_hop",
     "extract",
     "extract_payload",
+    "fast_logger",
     "flush",
     "init",
     "inject",
     "inject_payload",
     "process",
     "shutdown",
+    "structlog_ids",
+    "transform",
 ]

@@ -2,6 +2,8 @@
 
 import logging
 import traceback
+from collections.abc import MutableMapping
+from typing import Any
 
 from tracebaton import _native
 
@@ -44,3 +46,43 @@ class LogFilter(logging.Filter):
         record.span_id = hop.span_id if hop else ""
         record.legacy_id = (hop.legacy_id if hop else None) or ""
         return True
+
+
+def structlog_ids(logger: object, method: str, event: MutableMapping[str, Any]) -> Any:
+    """Adds `trace_id`, `span_id` and `legacy_id` to structlog's events, as one of its processors.
+
+    What an event has under these names already stays.
+    """
+    hop = _native.current_hop()
+    if hop is not None:
+        event.setdefault("trace_id", hop.trace_id)
+        event.setdefault("span_id", hop.span_id)
+        if hop.legacy_id is not None:
+            event.setdefault("legacy_id", hop.legacy_id)
+    return event
+
+
+_METHODS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
+
+
+def fast_logger(logger: logging.Logger) -> logging.Logger:
+    """Lets a logger of `logging` write its lines as `Logger` does, past every handler.
+
+    `debug`, `info`, `warning`, `error` and `critical` of this one logger then cost what a `Logger`
+    costs. Levels and `disabled` count as ever, handlers, filters and parents do not. Calls with
+    `exc_info` or `stack_info`, and `exception` and `log`, go through `logging` to a `LogHandler`.
+    """
+    slow = logging.Logger(logger.name, logging.NOTSET)
+    slow.addHandler(LogHandler())
+    for name, level in _METHODS.items():
+        method = _native.FastMethod(logger, level, getattr(slow, name))
+        setattr(logger, name, method)
+    logger.handlers[:] = slow.handlers
+    logger.propagate = False
+    return logger

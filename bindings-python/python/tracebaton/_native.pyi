@@ -1,6 +1,6 @@
 """The compiled half of `tracebaton`, in types."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, TypeAlias, final, overload
@@ -19,11 +19,15 @@ _Format: TypeAlias = Literal[
 _Error: TypeAlias = BaseException | str | Any
 
 __all__ = [
+    "Active",
     "Baton",
+    "Carried",
     "ConfigError",
     "Counts",
     "Extracted",
+    "FastMethod",
     "Hop",
+    "HopContext",
     "Logger",
     "Output",
     "PayloadError",
@@ -40,6 +44,13 @@ __all__ = [
     "inject",
     "inject_payload",
     "log",
+    "otel_baton",
+    "otel_extract",
+    "otel_fields",
+    "otel_inject",
+    "otel_new_span_id",
+    "otel_new_trace_id",
+    "otel_sample",
     "process",
     "shutdown",
 ]
@@ -76,6 +87,35 @@ class Baton:
     @property
     def is_deferred(self) -> bool: ...
     def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class Carried:
+    """A baton beside OpenTelemetry's own values, from where it came in to where it goes out."""
+
+    def __new__(cls, baton: Baton) -> Self: ...
+    @property
+    def baton(self) -> Baton: ...
+    @property
+    def trace_id(self) -> int: ...
+    @property
+    def span_id(self) -> int: ...
+    @property
+    def flags(self) -> int: ...
+    @property
+    def tracestate(self) -> str: ...
+    @property
+    def baggage(self) -> list[tuple[str, str]]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class HopContext:
+    """OpenTelemetry's context while a hop is the current one, made only if somebody asks."""
+
+    def get(self, key: object, default: object = None, /) -> Any: ...
+    def __getitem__(self, key: object, /) -> Any: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
 
 @final
 class Source:
@@ -213,6 +253,10 @@ class Output:
         """The headers its message is to have: what was given, the baton, and of a dead letter why."""
 
     @property
+    def value(self) -> Any:
+        """What the message says, where `transform` made it."""
+
+    @property
     def baton(self) -> Baton: ...
     @property
     def is_delivered(self) -> bool:
@@ -241,8 +285,13 @@ class Hop:
     def baton(self) -> Baton: ...
     @property
     def extracted(self) -> Extracted: ...
-    def output(self, topic: str, headers: _Pairs | _Mapping | None = None) -> Output:
+    def output(
+        self, topic: str, headers: _Pairs | _Mapping | None = None, *, value: Any = None
+    ) -> Output:
         """Starts a message on its way out to `topic`."""
+
+    def active(self) -> Active:
+        """Makes this hop the current one within a `with` statement, without ending it."""
 
     def headers(
         self, topic: str, headers: _Pairs | _Mapping | None = None
@@ -272,6 +321,19 @@ class Hop:
         self,
         _kind: type[BaseException] | None,
         error: BaseException | None,
+        _traceback: TracebackType | None,
+        /,
+    ) -> Literal[False]: ...
+
+@final
+class Active:
+    """A stretch of code that works for a hop."""
+
+    def __enter__(self) -> Hop: ...
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
         _traceback: TracebackType | None,
         /,
     ) -> Literal[False]: ...
@@ -306,6 +368,13 @@ class Logger:
     def warn(self, message: str, /, **fields: object) -> None: ...
     def error(self, message: str, /, **fields: object) -> None: ...
 
+@final
+class FastMethod:
+    """One method of a logger of `logging`, past its handlers."""
+
+    def __new__(cls, logger: object, level: int, slow: object) -> Self: ...
+    def __call__(self, msg: object, *args: object, **kwargs: Any) -> None: ...
+
 def log(
     level: int,
     message: str,
@@ -315,6 +384,30 @@ def log(
 ) -> None:
     """Writes a line at a level of the standard library's `logging`; its handler calls this."""
 
+# What `tracebaton.otel` calls; the span is trace id, span id, flags and tracestate.
+_Span: TypeAlias = tuple[int, int, int, str]
+_Baggage: TypeAlias = Sequence[tuple[str, object]]
+
+def otel_extract(
+    carrier: object, getter: object, propagation: Propagation | None = None
+) -> Carried | None: ...
+def otel_inject(
+    carrier: object,
+    carried: Carried | None,
+    span: _Span | None,
+    baggage: _Baggage,
+    is_whole: bool,
+    propagation: Propagation | None = None,
+) -> list[tuple[str, str]]: ...
+def otel_baton(
+    carried: Carried | None, span: _Span | None, baggage: _Baggage, is_whole: bool
+) -> Baton | None: ...
+def otel_fields(propagation: Propagation | None = None) -> list[str]: ...
+def otel_new_trace_id() -> int: ...
+def otel_new_span_id() -> int: ...
+def otel_sample(
+    rate: float, trace_id: int, parent: tuple[int, int, str] | None, carried: Carried | None
+) -> tuple[bool, str]: ...
 @final
 class Counts:
     """How many spans, log lines and ledger events."""

@@ -53,7 +53,9 @@ impl Settings {
         key::apply(self, key, value)
     }
 
-    /// Returns the share of new traces that are sampled, if it is set.
+    /// Returns the share of new traces that are sampled, if it is set: for
+    /// [`Recorder::set_sample_rate`](crate::hop::Recorder::set_sample_rate), or for the sampler of an
+    /// SDK.
     #[must_use]
     pub fn sample_rate(&self) -> Option<f64> {
         self.sample_rate

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     propagate::Baton,
-    wire::{Flags, SpanId, TraceId},
+    wire::{Flags, SpanId, TraceContext, TraceId},
 };
 
 /// A batch of records on its way into a table.
@@ -155,7 +155,9 @@ impl Insert {
             return;
         }
         let span_id = SpanId::generate();
-        let flags = Flags::SAMPLED.with_random(true);
+        let context = Some(TraceContext::root(self.trace_id));
+        let decided = self.recorder.decide_on(Baton { context, ..Baton::default() });
+        let flags = decided.context.map_or(Flags::RANDOM, |context| context.flags);
         let mut attributes: Vec<(&str, Value<'_>)> = vec![
             ("db.system.name", "clickhouse".into()),
             ("db.operation.name", "INSERT".into()),
@@ -171,7 +173,7 @@ impl Insert {
             parent: None,
             parent_is_remote: false,
             flags,
-            tracestate: "",
+            tracestate: decided.tracestate.as_str(),
             name: &format!("INSERT {}", self.table),
             kind: SpanKind::Client,
             start: self.start,

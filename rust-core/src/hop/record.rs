@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     propagate::Baton,
-    wire::{Flags, SpanId, TraceContext, TraceId},
+    wire::{SpanId, TraceContext, TraceId},
 };
 
 /// Texts of errors and reasons are cut here, so that no peer can make an event large.
@@ -116,16 +116,14 @@ impl Hop {
         input: Option<Coordinates>,
         batch_id: Option<String>,
     ) -> Self {
-        let span_id = SpanId::generate();
-        let (mut context, parent) = begin(baton);
-        context.span_id = Some(span_id);
+        let Begun { baton, context, span_id, parent } = begin(recorder, baton);
         Self(Arc::new(Inner {
             recorder: recorder.clone(),
             kind,
             span_kind,
             input,
             batch_id,
-            baton: Baton { context: Some(context), is_deferred: false, ..baton.clone() },
+            baton,
             context,
             span_id,
             parent,
@@ -344,45 +342,49 @@ pub(super) enum Unacknowledged {
     Failed { error_type: String, reason: String },
 }
 
+/// How a span begins.
+pub(super) struct Begun {
+    /// The baton with the new span in it, and the decision whether it is sampled.
+    pub(super) baton: Baton,
+    pub(super) context: TraceContext,
+    pub(super) span_id: SpanId,
+    /// The span above it.
+    pub(super) parent: Option<Link>,
+}
+
 /// Decides the trace a record's hop belongs to, and the span above it.
 ///
 /// A record without a context starts a trace with a new id. A legacy id names a trace but no span:
 /// the hop is then a root that has that trace id, and its sampling is decided here.
-pub(super) fn begin(baton: &Baton) -> (TraceContext, Option<Link>) {
-    match baton.context {
-        Some(context) => {
-            let parent = context.span_id.map(|span_id| Link {
-                trace_id: context.trace_id,
-                span_id,
-                flags: context.flags,
-            });
-            let flags = match parent {
-                Some(_) if !baton.is_deferred => context.flags,
-                _ => context.flags.with_sampled(true),
-            };
-            (TraceContext { flags, ..context }, parent)
-        }
-        None => {
-            let flags = Flags::SAMPLED.with_random(true);
-            (TraceContext { trace_id: TraceId::generate(), span_id: None, flags }, None)
-        }
-    }
+pub(super) fn begin(recorder: &Recorder, baton: &Baton) -> Begun {
+    let context = baton.context.unwrap_or_else(|| TraceContext::root(TraceId::generate()));
+    let parent = context.span_id.map(|span_id| Link {
+        trace_id: context.trace_id,
+        span_id,
+        flags: context.flags,
+    });
+    let mut baton = recorder.decide_on(Baton { context: Some(context), ..baton.clone() });
+    let span_id = SpanId::generate();
+    let flags = baton.context.map_or(context.flags, |decided| decided.flags);
+    let context = TraceContext { span_id: Some(span_id), flags, ..context };
+    baton.context = Some(context);
+    Begun { baton, context, span_id, parent }
 }
 
 /// Returns what a method is called in a span's name: a client must not be able to make up names
 /// (HTTP semantic conventions, "Name").
-pub(super) fn http_name(method: &str) -> &str {
+pub(crate) fn http_name(method: &str) -> &str {
     if http_method(method) == OTHER { "HTTP" } else { method }
 }
 
 /// Returns a method as `http.request.method` may have it, or `_OTHER`.
-pub(super) fn http_method(method: &str) -> &'static str {
+pub(crate) fn http_method(method: &str) -> &'static str {
     const KNOWN: [&str; 10] =
         ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "QUERY", "CONNECT", "TRACE"];
     KNOWN.into_iter().find(|known| method == *known).unwrap_or(OTHER)
 }
 
-pub(super) const OTHER: &str = "_OTHER";
+pub(crate) const OTHER: &str = "_OTHER";
 
 /// Cuts a text to what an event may carry, at a character's start.
 pub(super) fn cut(text: &str) -> &str {

@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -16,7 +16,7 @@ use super::{
     span::{SpanRecord, now},
     value::{Value, encode_pair},
 };
-use crate::propagate::Baton;
+use crate::{propagate::Baton, sample::Sampler};
 
 /// How much encoded telemetry a recorder holds unless told otherwise: 64 MiB.
 const DEFAULT_LIMIT: usize = 64 << 20;
@@ -206,6 +206,8 @@ struct Shared {
     /// Bytes an exporter has taken and may still have to give up; they count against the limit.
     in_flight: AtomicUsize,
     service: OnceLock<String>,
+    /// The share of new traces to be sampled, as the bits of an `f64`; not a number while unset.
+    sample_rate: AtomicU64,
 }
 
 /// Holds spans, ledger events and log lines as OTLP bytes until an exporter takes them.
@@ -237,6 +239,7 @@ impl Recorder {
             limit: AtomicUsize::new(DEFAULT_LIMIT),
             in_flight: AtomicUsize::new(0),
             service: OnceLock::new(),
+            sample_rate: AtomicU64::new(f64::NAN.to_bits()),
         }))
     }
 
@@ -261,6 +264,28 @@ impl Recorder {
     /// Sets how many bytes may be held, the exporter's share included.
     pub fn set_limit(&self, bytes: usize) {
         self.0.limit.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Sets the share of new traces whose spans are kept. Until then all are, and `tracestate` says
+    /// nothing of it. Ledger events are always kept.
+    pub fn set_sample_rate(&self, rate: f64) {
+        self.0.sample_rate.store(rate.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Decides if a trace is sampled that nobody has decided on yet; any other is left as it is.
+    #[must_use]
+    pub fn decide_on(&self, mut baton: Baton) -> Baton {
+        let rate = f64::from_bits(self.0.sample_rate.load(Ordering::Relaxed));
+        if !rate.is_nan() {
+            return Sampler::new(rate).decide_on(baton);
+        }
+        if let Some(context) = &mut baton.context
+            && (context.span_id.is_none() || baton.is_deferred)
+        {
+            context.flags = context.flags.with_sampled(true);
+            baton.is_deferred = false;
+        }
+        baton
     }
 
     /// Names the service on log lines; the first name stays.

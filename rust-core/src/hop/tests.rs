@@ -186,6 +186,28 @@ fn a_trace_id_without_a_span_starts_a_root() {
 }
 
 #[test]
+fn a_share_of_new_traces_is_kept_and_all_of_the_ledger() {
+    let recorder = recorder();
+    recorder.set_sample_rate(0.5);
+    let mut sampled = 0;
+    for n in 0..400 {
+        let hop = Hop::process(&recorder, &at(n), &Baton::default());
+        let is_sampled = hop.baton().context.unwrap().flags.is_sampled();
+        let state = hop.baton().tracestate.as_str();
+        assert_eq!(state, if is_sampled { "ot=th:8" } else { "" });
+        let next = Hop::process(&recorder, &at(n), hop.baton());
+        assert_eq!(next.baton().context.unwrap().flags.is_sampled(), is_sampled);
+        sampled += usize::from(is_sampled);
+        hop.end();
+        next.end();
+    }
+    assert!((120..280).contains(&sampled), "{sampled}");
+    let (spans, logs) = read(&recorder);
+    assert_eq!((spans.len(), logs.len()), (2 * sampled, 800));
+    assert!(spans.iter().all(|span| span.trace_state == "ot=th:8"));
+}
+
+#[test]
 fn a_refused_request_is_one_failed_record() {
     let recorder = recorder();
     let hop = Hop::receive(&recorder, "POST", "/ingest/{topic}", &Baton::default());

@@ -8,15 +8,9 @@ use opentelemetry::{
 };
 
 use crate::{
-    propagate::Baton,
-    wire::{self, Flags, SpanId, TraceContext, TraceId},
+    propagate::{ActiveSpan, Baton, Carried},
+    wire::{Flags, SpanId, TraceId},
 };
-
-/// The baton in a context, and the state OpenTelemetry was given for it.
-struct Carried {
-    baton: Baton,
-    given: TraceState,
-}
 
 /// Returns the current context with `baton` in it: spans that are started in it are its children.
 ///
@@ -41,7 +35,7 @@ pub fn cx(baton: &Baton) -> Context {
 #[must_use]
 pub fn cx_in(parent: &Context, baton: &Baton) -> Context {
     // What OpenTelemetry's stricter grammar refuses is kept in the baton only.
-    let given = TraceState::from_str(baton.tracestate.as_str()).unwrap_or_default();
+    let given = TraceState::from_str(&baton.tracestate.to_level_1()).unwrap_or_default();
     let spans = baton.context.and_then(|context| {
         Some(SpanContext::new(
             trace::TraceId::from(u128::from_be_bytes(context.trace_id.to_bytes())),
@@ -51,7 +45,7 @@ pub fn cx_in(parent: &Context, baton: &Baton) -> Context {
             given.clone(),
         ))
     });
-    let cx = parent.with_value(Carried { baton: baton.clone(), given });
+    let cx = parent.with_value(Carried::new(baton.clone(), given.header()));
     match spans {
         Some(spans) => cx.with_remote_span_context(spans),
         None => cx,
@@ -67,35 +61,28 @@ pub fn current() -> Option<Baton> {
 /// Returns the baton of a context: its active span, with what came along with its trace.
 #[must_use]
 pub fn baton_of(cx: &Context) -> Option<Baton> {
-    let carried = cx.get::<Carried>();
     let span = cx.span();
     let span = span.span_context();
-    let trace_id = TraceId::from_bytes(span.trace_id().to_bytes());
-    let span_id = SpanId::from_bytes(span.span_id().to_bytes());
-    let (Some(trace_id), Some(span_id)) = (trace_id, span_id) else {
-        return carried.map(|carried| carried.baton.clone());
-    };
-    let flags = Flags::from_bits(span.trace_flags().to_u8());
-    let own = carried.filter(|carried| {
-        carried.baton.context.is_some_and(|context| context.trace_id == trace_id)
+    let tracestate = span.trace_state().header();
+    let ids = TraceId::from_bytes(span.trace_id().to_bytes())
+        .zip(SpanId::from_bytes(span.span_id().to_bytes()));
+    let active = ids.map(|(trace_id, span_id)| ActiveSpan {
+        trace_id,
+        span_id,
+        flags: Flags::from_bits(span.trace_flags().to_u8()),
+        tracestate: &tracestate,
     });
-    let Some(Carried { baton, given }) = own else {
-        // Another trace: only what OpenTelemetry knows of it.
-        let tracestate = wire::TraceState::parse(&span.trace_state().header()).unwrap_or_default();
-        let context = Some(TraceContext { trace_id, span_id: Some(span_id), flags });
-        return Some(Baton { context, tracestate, ..Baton::default() });
-    };
-    let mut baton = baton.clone();
-    // The SDK drops the random flag where it does not sample; whether the id is random has not
-    // changed with that.
-    let is_random = flags.is_random() || baton.context.is_some_and(|cx| cx.flags.is_random());
-    let flags = flags.with_random(is_random);
-    baton.context = Some(TraceContext { trace_id, span_id: Some(span_id), flags });
-    if span.trace_state() != given {
-        // Somebody, a sampler for instance, has changed the state since.
-        if let Ok(changed) = wire::TraceState::parse(&span.trace_state().header()) {
-            baton.tracestate = changed;
-        }
-    }
-    Some(baton)
+    Carried::hand_on(cx.get::<Carried>(), active)
+}
+
+/// Returns the trace that a root in this context belongs to: a legacy id names one, and no span.
+pub(super) fn given_trace(cx: &Context) -> Option<TraceId> {
+    let context = cx.get::<Carried>()?.baton().context?;
+    let is_root = context.span_id.is_none() && !cx.span().span_context().is_valid();
+    is_root.then_some(context.trace_id)
+}
+
+/// Tells whether the span in this context came from another process that left open if it is sampled.
+pub(super) fn is_open(cx: &Context) -> bool {
+    cx.span().span_context().is_remote() && baton_of(cx).is_some_and(|baton| baton.is_deferred)
 }

@@ -5,8 +5,12 @@
 //! therefore travels beside it, as a value in the [`Context`].
 
 mod context;
+mod ids;
 mod propagator;
+mod sampler;
 
 pub use context::{baton_of, current, cx, cx_in};
+pub use ids::{BatonIdGenerator, BatonTracer};
 pub use opentelemetry::{Context, context::FutureExt};
 pub use propagator::BatonPropagator;
+pub use sampler::BatonSampler;

@@ -110,6 +110,12 @@ pub(super) fn write_foreign(
     baggage: &Baggage,
     carrier: &mut dyn CarrierMut,
 ) {
+    if format == Format::Jaeger {
+        for entry in baggage.entries() {
+            let name = format!("{JAEGER_BAGGAGE}{}", entry.key.to_ascii_lowercase());
+            carrier.set(&name, &jaeger::write_baggage(&entry.value));
+        }
+    }
     let Some(context) = baton.context else { return };
     let mut put = |name: &str, text: Option<&str>| match text {
         Some(text) => carrier.set(name, text),
@@ -127,13 +133,7 @@ pub(super) fn write_foreign(
             put(B3_SAMPLED, headers.as_ref().and_then(|headers| headers.sampled));
             put(B3_FLAGS, headers.as_ref().and_then(|headers| headers.flags));
         }
-        Format::Jaeger => {
-            put(JAEGER, jaeger::write(context, baton.is_debug).as_deref());
-            for entry in baggage.entries() {
-                let name = format!("{JAEGER_BAGGAGE}{}", entry.key.to_ascii_lowercase());
-                put(&name, Some(&jaeger::write_baggage(&entry.value)));
-            }
-        }
+        Format::Jaeger => put(JAEGER, jaeger::write(context, baton.is_debug).as_deref()),
         Format::XRay => put(XRAY, xray::write(context, baton.is_deferred).as_deref()),
         Format::Gcp => put(GCP, gcp::write(context, baton.is_deferred).as_deref()),
         Format::Datadog => {

@@ -39,12 +39,13 @@ impl Propagation {
     /// baggage.
     fn write_legacy(&self, baton: &Baton, carrier: &mut dyn CarrierMut) {
         let names = &self.legacy_names;
-        let Some(text) = baton.id_text() else { return };
-        carrier.set(names.written(carrier.medium()), &text);
-        let is_alone = !self.write.contains(&Format::TraceContext);
-        let span_id = baton.context.and_then(|context| context.span_id).filter(|_| is_alone);
-        // One that an earlier hop left would name the wrong parent.
-        put(carrier, names.span_id(), &span_id.map(|id| id.to_string()).unwrap_or_default());
+        if let Some(text) = baton.id_text() {
+            carrier.set(names.written(carrier.medium()), &text);
+            let is_alone = !self.write.contains(&Format::TraceContext);
+            let span_id = baton.context.and_then(|context| context.span_id).filter(|_| is_alone);
+            // One that an earlier hop left would name the wrong parent.
+            put(carrier, names.span_id(), &span_id.map(|id| id.to_string()).unwrap_or_default());
+        }
         if self.write.contains(&Format::Baggage) {
             return;
         }

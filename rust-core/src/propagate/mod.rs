@@ -1,6 +1,7 @@
 //! The decisions that all languages share: which format counts, whom to trust, what to refuse.
 
 mod baton;
+mod carried;
 mod extract;
 mod field;
 mod foreign;
@@ -11,6 +12,7 @@ mod payload;
 mod trust;
 
 pub use baton::{Baton, Extracted, Format, Place, Refusal, Source, UnknownFormat};
+pub use carried::{ActiveSpan, Carried};
 pub use extract::Places;
 pub use names::LegacyNames;
 pub use payload::{DEFAULT_PATHS, DEFAULT_PAYLOAD_BYTES, DEFAULT_TARGET, PayloadError};

@@ -77,6 +77,12 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
+    /// Begins a trace with a new id, whose right-most seven bytes are random; no span yet.
+    #[must_use]
+    pub const fn root(trace_id: TraceId) -> Self {
+        Self { trace_id, span_id: None, flags: Flags::RANDOM }
+    }
+
     /// Reads a `traceparent` value.
     ///
     /// Version `00` has exactly four fields; a later version may carry more, which are ignored

@@ -51,10 +51,14 @@ pub struct Headers {
     pub priority: Option<&'static str>,
 }
 
-/// Writes the headers; nothing while there is no span id.
+/// Writes the headers; nothing while there is no span id, nor where the lower 64 bits are zero, for
+/// then the trace has no name here.
 #[must_use]
 pub fn write(context: TraceContext, is_deferred: bool) -> Option<Headers> {
     let trace_id = u128::from_be_bytes(context.trace_id.to_bytes());
+    if trace_id as u64 == 0 {
+        return None;
+    }
     let span_id = u64::from_be_bytes(context.span_id?.to_bytes());
     let high = trace_id >> 64;
     let priority = if context.flags.is_sampled() { "1" } else { "0" };

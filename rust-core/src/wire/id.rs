@@ -59,8 +59,13 @@ impl TraceId {
     /// Makes a new UUIDv7 for the given moment.
     #[must_use]
     pub fn generate_at(time: SystemTime) -> Self {
+        Self::from_parts(time, u128::from(random_u64()) << 64 | u128::from(random_u64()))
+    }
+
+    /// Makes a UUIDv7 of a moment and of random bits, 74 of which are used.
+    #[must_use]
+    pub fn from_parts(time: SystemTime, random: u128) -> Self {
         let ms = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        let random = u128::from(random_u64()) << 64 | u128::from(random_u64());
         let value = (ms & 0xffff_ffff_ffff) << 80
             | 0x7 << 76
             | (random >> 64 & 0xfff) << 64

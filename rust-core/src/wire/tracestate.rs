@@ -99,6 +99,23 @@ impl TraceState {
         self.0.split(',').filter_map(|member| member.split_once('='))
     }
 
+    /// Returns the members whose keys Level 1 knows too, as libraries of today read them: it wants a
+    /// letter first, and in keys with an `@` at most 241 and 14 characters around it (Trace Context
+    /// Level 1, "tracestate Header Field Values").
+    #[must_use]
+    pub fn to_level_1(&self) -> String {
+        let known = self.members().filter(|(key, _)| is_level_1_key(key));
+        known.fold(String::new(), |mut list, (key, value)| {
+            if !list.is_empty() {
+                list.push(',');
+            }
+            list.push_str(key);
+            list.push('=');
+            list.push_str(value);
+            list
+        })
+    }
+
     /// Returns the list with this member first, as whoever changes a member must write it
     /// (Trace Context Level 2, "Mutating the tracestate Field"). The last member goes where there
     /// would be 33.
@@ -116,11 +133,32 @@ impl TraceState {
         let list = others.fold(first, |list, (key, value)| format!("{list},{key}={value}"));
         Ok(Self(list.into_boxed_str()))
     }
+
+    /// Returns the list without this member.
+    #[must_use]
+    pub fn without(&self, key: &str) -> Self {
+        let others = self.members().filter(|(known, _)| *known != key);
+        let list: Vec<String> = others.map(|(key, value)| format!("{key}={value}")).collect();
+        Self(list.join(",").into_boxed_str())
+    }
 }
 
 impl fmt::Display for TraceState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+fn is_level_1_key(key: &str) -> bool {
+    let starts_with_letter = |text: &str| text.starts_with(|char: char| char.is_ascii_lowercase());
+    match key.split_once('@') {
+        None => starts_with_letter(key),
+        Some((tenant, system)) => {
+            !system.contains('@')
+                && (1..=241).contains(&tenant.len())
+                && system.len() <= 14
+                && starts_with_letter(system)
+        }
     }
 }
 
@@ -169,6 +207,12 @@ mod tests {
         assert!(state.with("c", "4,d=5").is_err());
         assert!(state.with("c=", "4").is_err());
         assert!(state.with("c", "4 ").is_err());
+    }
+
+    #[test]
+    fn level_1_is_given_the_keys_it_knows() {
+        let state = TraceState::parse("a=1,1b=2,c@@d=3,4@e=5,f@7=8,g@=9,h=10").unwrap();
+        assert_eq!(state.to_level_1(), "a=1,4@e=5,h=10");
     }
 
     #[test]

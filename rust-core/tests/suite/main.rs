@@ -10,12 +10,16 @@
 
 #[cfg(feature = "config")]
 mod configuration;
+mod hostile;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "log")]
 mod log;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod properties;
+#[cfg(all(feature = "otel", feature = "log"))]
+mod sdk;
 mod support;
 #[cfg(feature = "tower")]
 mod tower;

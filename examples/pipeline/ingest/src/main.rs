@@ -58,6 +58,8 @@ async fn serve() -> anyhow::Result<()> {
         .set("linger.ms", "5")
         // A request is answered with 503 when the brokers have not taken its records by then.
         .set("message.timeout.ms", "5000")
+        // A broker that is back is found within a second, not within ten.
+        .set("reconnect.backoff.max.ms", "1000")
         .set("queue.buffering.max.messages", "10000");
     let producer = kafka.create().context("the Kafka producer cannot be set up")?;
     let ingest = Arc::new(Ingest::new(producer, topics, max_body_bytes));

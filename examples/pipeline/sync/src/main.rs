@@ -66,6 +66,10 @@ async fn run() -> anyhow::Result<()> {
         .set("group.id", GROUP)
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")
+        // The records of a sink that crashed are taken over within ten seconds.
+        .set("session.timeout.ms", "10000")
+        // For so long a batch may wait for ClickHouse before Kafka takes this sink for stuck.
+        .set("max.poll.interval.ms", "86400000")
         .create()?;
     consumer.subscribe(&[TOPIC])?;
     tracing::info!(topic = TOPIC, table = table::NAME, "ready");
@@ -103,8 +107,11 @@ async fn consume(
         if !batch.is_empty() && (is_due || is_stopping) {
             // Offsets are committed only once every record of the batch is in the table or in the
             // dead-letter topic: what is not comes again.
-            if sink.insert(&batch).await {
-                consumer.commit(&after(&batch)?, CommitMode::Sync)?;
+            if sink.insert(&batch).await
+                && let Err(error) = consumer.commit(&after(&batch)?, CommitMode::Sync)
+            {
+                // Somebody else has the partitions now, or no broker answers: they come again.
+                tracing::warn!(%error, "cannot commit what is inserted");
             }
             batch.clear();
         }

@@ -1,5 +1,7 @@
 //! The table and how it is written to.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use clickhouse::{Client, error::Error};
 
@@ -10,7 +12,12 @@ const CREATE: &str = "CREATE TABLE IF NOT EXISTS shop.user_events (
     event_id String, user_id String, kind LowCardinality(String), occurred_at DateTime64(3, 'UTC'),
     amount Nullable(Decimal(12, 2)), currency LowCardinality(Nullable(String)),
     sku Nullable(String), country LowCardinality(String), segment LowCardinality(String)
-) ENGINE = MergeTree ORDER BY (user_id, occurred_at)";
+) ENGINE = MergeTree ORDER BY (user_id, occurred_at)
+SETTINGS non_replicated_deduplication_window = 1000";
+
+/// How long a server may keep silent before a batch is tried again.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why rows did not get in.
 #[derive(Debug)]
@@ -28,6 +35,9 @@ pub(crate) async fn create(client: &Client) -> Result<(), Error> {
 }
 
 /// Inserts lines of `JSONEachRow` under the name of the batch.
+///
+/// The name is the deduplication token too: an insert that got through although its answer was lost
+/// leaves no duplicates when it is tried again.
 pub(crate) async fn insert(
     client: &Client,
     query_id: &str,
@@ -36,7 +46,9 @@ pub(crate) async fn insert(
     let statement = format!("INSERT INTO {NAME} FORMAT JSONEachRow");
     let mut insert = client
         .insert_formatted_with(statement)
+        .with_timeouts(Some(SEND_TIMEOUT), Some(END_TIMEOUT))
         .with_setting("query_id", query_id)
+        .with_setting("insert_deduplication_token", query_id)
         .with_setting("date_time_input_format", "best_effort");
     let sent = insert.send(Bytes::from(lines)).await;
     match sent.and(insert.end().await) {

@@ -1,0 +1,46 @@
+// What is current: the hop that code runs in, through promises, timers and streams.
+//
+// Where the host has registered an OpenTelemetry context manager, that one is used, so that our hops and the host's spans nest in
+// each other. Otherwise an AsyncLocalStorage of our own.
+"use strict";
+
+const { AsyncLocalStorage } = require("node:async_hooks");
+
+const { batonOf } = require("./otel/context.cjs");
+const { HopContext, ROOT } = require("./otel/hop.cjs");
+const { HOP, hostManager } = require("./otel/keys.cjs");
+
+const storage = new AsyncLocalStorage();
+
+/** The context that is active: an OpenTelemetry `Context`. */
+function activeContext() {
+  return hostManager()?.active() ?? storage.getStore() ?? ROOT;
+}
+
+/** Runs `fn` with `hop` as the current one. */
+function withHop(hop, fn) {
+  const manager = hostManager();
+  if (manager === undefined) return storage.run(new HopContext(hop, storage.getStore()), fn);
+  return manager.with(new HopContext(hop, manager.active()), fn);
+}
+
+/** Makes `context` the active one for the code that goes on after the caller, until something else is entered. */
+function enter(context) {
+  const manager = hostManager();
+  if (typeof manager?.attach === "function") manager.attach(context);
+  else storage.enterWith(context);
+}
+
+/** Returns the hop that this code runs in, or null. */
+function currentHop() {
+  // A hop that was started before the host had registered its manager is in our own storage.
+  return activeContext().getValue(HOP) ?? storage.getStore()?.getValue(HOP) ?? null;
+}
+
+/** Returns the baton of the span that this code runs in, ours or the host's; or null. */
+function currentBaton() {
+  const hop = currentHop();
+  return batonOf(activeContext()) ?? hop?.baton ?? null;
+}
+
+module.exports = { activeContext, currentBaton, currentHop, enter, storage, withHop };

@@ -1,0 +1,55 @@
+// Whatever a program hands over, as text. Nothing here throws.
+"use strict";
+
+/** A replacer for `JSON.stringify` that has a word for everything and stops at circles. */
+function replacer() {
+  const path = [];
+  return function replace(_, value) {
+    if (typeof value === "bigint") return value.toString();
+    if (value instanceof Error) return value.message;
+    if (typeof value !== "object" || value === null) return value;
+    // `this` holds `value`: what lies behind it on the path is another branch.
+    while (path.length > 0 && path.at(-1) !== this) path.pop();
+    if (path.includes(value)) return "[circular]";
+    path.push(value);
+    return value;
+  };
+}
+
+/** An object as JSON; a field whose own code throws is left out. */
+function toJson(fields) {
+  try {
+    return JSON.stringify(fields, replacer());
+  } catch {
+    const readable = Object.keys(fields).flatMap((key) => {
+      try {
+        const value = JSON.stringify(fields[key], replacer());
+        return value === undefined ? [] : [[key, JSON.parse(value)]];
+      } catch {
+        return [];
+      }
+    });
+    return JSON.stringify(Object.fromEntries(readable));
+  }
+}
+
+function toText(message) {
+  if (typeof message === "string") return message;
+  try {
+    return message instanceof Error ? `${message.name}: ${message.message}` : String(message);
+  } catch {
+    return typeof message;
+  }
+}
+
+/** Says what an error is called and what it says, whatever was thrown. */
+function describeError(error) {
+  try {
+    return error instanceof Error ? [String(error.name), String(error.message)] : [typeof error, String(error)];
+  } catch {
+    // Even `String` may throw, for instance for an object without a prototype.
+    return [typeof error, ""];
+  }
+}
+
+module.exports = { describeError, toJson, toText };

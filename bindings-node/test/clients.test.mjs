@@ -1,0 +1,243 @@
+// The forms in which the Kafka clients hand over messages: eachMessage, eachBatch, streams and iterators.
+import assert from "node:assert/strict";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as pause } from "node:timers/promises";
+import { test } from "node:test";
+
+import * as tracebaton from "../index.mjs";
+import { traceId, traceparent } from "./support/arbitrary.mjs";
+import { recorded } from "./support/otlp.mjs";
+
+const { consume, currentHop, eachBatch, eachMessage, process, transform } = tracebaton;
+const group = "g";
+
+/** Messages by client: what their documentation and their types say of topic, partition, offset and headers. */
+const kafkajs = (n) => ({ key: null, value: Buffer.from(`${n}`), offset: String(n), timestamp: "0", headers: { trace_id: Buffer.from(`order-${n}`) } });
+const librdkafka = (n) => ({ topic: "raw", partition: 0, offset: n, key: null, value: Buffer.from(`${n}`), headers: [{ trace_id: Buffer.from(`order-${n}`) }] });
+const platformatic = (n) => ({
+  topic: "raw", partition: 0, offset: BigInt(n), key: "k", value: `${n}`, timestamp: 0n, headers: new Map([[Buffer.from("trace_id"), Buffer.from(`order-${n}`)]]),
+});
+
+/** The ledger's `process` events: offset → fate. */
+function fates(ledger) {
+  const events = ledger.filter(({ attributes }) => attributes["tracebaton.hop.kind"] === "process");
+  const of = (attributes) => ["passed", "filtered", "failed", "dead_lettered"].find((fate) => attributes[`tracebaton.records.${fate}`]);
+  return Object.fromEntries(events.map(({ attributes }) => [attributes["messaging.kafka.offset"], of(attributes)]));
+}
+
+test("every client's message is a hop", async () => {
+  for (const payload of [{ topic: "raw", partition: 0, message: kafkajs(7) }, librdkafka(7), platformatic(7)]) {
+    const { ledger } = await recorded(tracebaton, () =>
+      process(payload, (hop) => assert.equal(hop.legacyId, "order-7"), { group }),
+    );
+    const [{ attributes }] = ledger;
+    assert.equal(attributes["messaging.kafka.offset"], 7);
+    assert.equal(attributes["messaging.consumer.group.name"], "g");
+  }
+});
+
+test("every client's answer to a send is understood", async () => {
+  const answers = [
+    [{ topicName: "out", partition: 1, errorCode: 0, baseOffset: "5" }],
+    [{ topicName: "out", partition: 1, baseOffset: "5", logAppendTime: "-1" }],
+    { offsets: [{ topic: "out", partition: 1, offset: 5n }] },
+    { topic: "out", partition: 1, offset: 5 },
+  ];
+  const { ledger } = await recorded(tracebaton, () =>
+    process(librdkafka(1), (hop) => {
+      for (const answer of answers) hop.output("out").delivered(answer);
+      hop.output("out").onDelivery(null, { topic: "out", partition: 1, offset: 5 });
+    }),
+  );
+  const [, sent] = ledger;
+  assert.equal(sent.attributes["tracebaton.records.emitted"], 5);
+  assert.equal(sent.attributes["messaging.kafka.offset"], 5);
+  const refused = await recorded(tracebaton, () => process(librdkafka(1), (hop) => hop.output("out").onDelivery(new Error("full"))));
+  assert.deepEqual(fates(refused.ledger), { 1: "failed" });
+});
+
+test("headers that are copied keep their shape and lose what an earlier hop left", async () => {
+  await process({ ...librdkafka(1), headers: { traceparent } }, (hop) => {
+    const copied = hop.output("out", { keep: "1", traceparent: "old", tracestate: "old=1", trace_id: ["a", "b"] }).headers;
+    assert.deepEqual(Object.keys(copied), ["keep", "traceparent", "trace_id"]);
+    assert.equal(copied.trace_id, traceId);
+    assert.ok(hop.output("out", new Map([["keep", "1"]])).headers instanceof Map);
+    const dead = hop.deadLetter("dlq", new Error("second"), { keep: "1", "tracebaton-error-message": "first" }).headers;
+    assert.equal(dead["tracebaton-error-message"], "second");
+    assert.equal(dead.keep, "1");
+  });
+});
+
+test("eachMessage hands over the payload and the hop, and returns what the function returns", async () => {
+  const handle = eachMessage(async ({ message }, hop) => {
+    await null;
+    assert.equal(currentHop(), hop);
+    return message.value.toString();
+  }, { group });
+  assert.equal(await handle({ topic: "raw", partition: 0, message: kafkajs(3), heartbeat: async () => {} }), "3");
+});
+
+const batchOf = (count) => ({ batch: { topic: "raw", partition: 0, messages: Array.from({ length: count }, (_, n) => kafkajs(n)) } });
+
+test("a batch of a thousand with a hundred at once attributes every outcome to its input", async () => {
+  const { ledger, spans } = await recorded(tracebaton, () =>
+    eachBatch(async ({ batch: { messages } }, batch) => {
+      const outputs = [];
+      const waiting = [...messages];
+      const work = async () => {
+        for (let message = waiting.shift(); message !== undefined; message = waiting.shift()) {
+          const current = message;
+          await batch.process(current, async (hop) => {
+            await pause(current.offset % 3);
+            assert.equal(currentHop(), hop);
+            assert.equal(hop.legacyId, `order-${current.offset}`);
+            if (current.offset % 10 === 0) return hop.filtered("even tens");
+            if (current.offset % 10 === 1) return outputs.push(hop.deadLetter("dlq", new Error("ones")));
+            for (let copy = 0; copy < (current.offset % 10 === 2 ? 2 : 1); copy += 1) outputs.push(hop.output("out"));
+          });
+        }
+      };
+      await Promise.all(Array.from({ length: 100 }, work));
+      const metadata = [{ topicName: "out", partition: 0, baseOffset: "100" }, { topicName: "dlq", partition: 0, baseOffset: "0" }];
+      batch.delivered(outputs, metadata);
+    }, { group })(batchOf(1000)),
+  );
+  const found = Object.values(fates(ledger));
+  const count = (fate) => found.filter((one) => one === fate).length;
+  assert.deepEqual([count("filtered"), count("dead_lettered"), count("passed"), count("failed")], [100, 100, 800, 0]);
+  const sent = ledger.filter(({ attributes }) => attributes["tracebaton.hop.kind"] === "send").map(({ attributes }) => attributes);
+  const offsets = (topic) => sent.filter((one) => one["messaging.destination.name"] === topic).flatMap((one) => {
+    const first = one["messaging.kafka.offset"];
+    return Array.from({ length: (one["tracebaton.offset.last"] ?? first) - first + 1 }, (_, at) => first + at);
+  });
+  assert.deepEqual(new Set(offsets("dlq")), new Set(Array.from({ length: 100 }, (_, n) => n)));
+  assert.equal(new Set(offsets("out")).size, 900);
+  assert.equal(spans.length, 1000 + 100 + 900);
+});
+
+test("a batch that throws has failed where nothing was sent, and throws on", async () => {
+  const mine = new Error("mine");
+  const { ledger } = await recorded(tracebaton, async () => {
+    const handle = eachBatch(async ({ batch: { messages } }, batch) => {
+      const [first, second, third, fourth] = messages;
+      await batch.process(first, (hop) => hop.output("out").delivered({ partition: 0, offset: 1 }));
+      await batch.process(second, (hop) => hop.output("out"));
+      await batch.process(third, (hop) => hop.filtered("on purpose"));
+      batch.hop(fourth);
+      throw mine;
+    });
+    await assert.rejects(handle(batchOf(5)), (error) => error === mine);
+  });
+  assert.deepEqual(fates(ledger), { 0: "passed", 1: "failed", 2: "filtered", 3: "failed" });
+});
+
+test("sends whose places cannot be told apart are unconfirmed, refused ones have failed", async () => {
+  const { ledger } = await recorded(tracebaton, () =>
+    eachBatch(async ({ batch: { messages } }, batch) => {
+      const outputs = messages.map((message) => batch.hop(message).output("out"));
+      batch.delivered(outputs.slice(0, 2), [{ partition: 0, baseOffset: "1" }, { partition: 1, baseOffset: "1" }]);
+      batch.delivered(outputs.slice(2, 3), []);
+      batch.undelivered(outputs.slice(3), new Error("refused"));
+    })(batchOf(5)),
+  );
+  assert.deepEqual(fates(ledger), { 0: "passed", 1: "passed", 2: "passed", 3: "failed", 4: "failed" });
+  const unconfirmed = ledger.map(({ attributes }) => attributes["tracebaton.outputs.unconfirmed"] ?? 0);
+  assert.equal(unconfirmed.reduce((sum, one) => sum + one), 3);
+});
+
+async function* stream(count, make = platformatic) {
+  for (let n = 0; n < count; n += 1) {
+    await null;
+    yield make(n);
+  }
+}
+
+for (const [what, source] of [["an async generator", () => stream(20)], ["a stream", () => Readable.from(stream(20))], ["a list", () => Array.from({ length: 20 }, (_, n) => platformatic(n))]]) {
+  test(`${what} is consumed with each message's hop current, also for what is started and not awaited`, async () => {
+    const later = [];
+    const { ledger } = await recorded(tracebaton, async () => {
+      for await (const message of consume(source(), { group })) {
+        const hop = currentHop();
+        assert.equal(hop.legacyId, `order-${message.offset}`);
+        await pause(1);
+        assert.equal(currentHop(), hop);
+        later.push(pause(5).then(() => assert.equal(currentHop(), hop)));
+      }
+      assert.equal(currentHop(), null);
+      await Promise.all(later);
+    });
+    assert.equal(Object.values(fates(ledger)).filter((fate) => fate === "passed").length, 20);
+  });
+}
+
+test("loops at the same time keep their hops apart", async () => {
+  const loop = async (from) => {
+    for await (const message of consume(stream(10, (n) => platformatic(from + n)))) {
+      await pause(message.offset % 3n === 0n ? 2 : 0);
+      assert.equal(currentHop().legacyId, `order-${message.offset}`);
+    }
+  };
+  await Promise.all(Array.from({ length: 20 }, (_, n) => loop(n * 100)));
+});
+
+test("a loop that is left early ends the message in hand and closes its source", async () => {
+  let isClosed = false;
+  async function* source() {
+    try {
+      yield* stream(10);
+    } finally {
+      isClosed = true;
+    }
+  }
+  const { ledger } = await recorded(tracebaton, async () => {
+    for await (const message of consume(source())) {
+      if (message.offset === 2n) break;
+    }
+    assert.equal(currentHop(), null);
+    for await (const message of consume(stream(10, (n) => platformatic(100 + n)))) {
+      if (message.offset !== 101n) continue;
+      currentHop().end();
+      break;
+    }
+    await assert.rejects(async () => {
+      for await (const message of consume(stream(10, (n) => platformatic(200 + n)))) throw new Error(`mine ${message.offset}`);
+    }, /mine 200/);
+  });
+  assert.ok(isClosed);
+  assert.deepEqual(fates(ledger), { 0: "passed", 1: "passed", 2: "failed", 100: "passed", 101: "passed", 200: "failed" });
+});
+
+test("a transform yields one, several or none, and what was made of nothing is filtered", async () => {
+  const seen = [];
+  const { ledger } = await recorded(tracebaton, () =>
+    pipeline(
+      stream(5),
+      transform(async (message, hop) => {
+        await null;
+        assert.equal(currentHop(), hop);
+        switch (message.offset) {
+          case 0n: return "one";
+          case 1n: return ["two", "three"];
+          case 2n: return stream(2, (n) => `gen ${n}`);
+          case 3n: return undefined;
+          default: return void hop.output("out").delivered({ partition: 0, offset: 1 });
+        }
+      }, { group }),
+      async (source) => { for await (const one of source) seen.push(one); },
+    ),
+  );
+  assert.deepEqual(seen, ["one", "two", "three", "gen 0", "gen 1"]);
+  assert.deepEqual(fates(ledger), { 0: "passed", 1: "passed", 2: "passed", 3: "filtered", 4: "passed" });
+});
+
+test("a transform that throws has failed and ends the pipeline with its error", async () => {
+  const mine = new Error("mine");
+  const { ledger } = await recorded(tracebaton, () =>
+    assert.rejects(
+      pipeline(stream(5), transform(() => { throw mine; }), async (source) => { for await (const _ of source); }),
+      (error) => error === mine,
+    ),
+  );
+  assert.deepEqual(fates(ledger), { 0: "failed" });
+});

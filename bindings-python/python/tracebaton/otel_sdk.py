@@ -1,0 +1,85 @@
+"""Ids and sampling for OpenTelemetry's SDK.
+
+Needs `opentelemetry-sdk`. `OTEL_PYTHON_ID_GENERATOR=tracebaton` and `OTEL_TRACES_SAMPLER=tracebaton`
+with `OTEL_TRACES_SAMPLER_ARG=0.1` choose them by name.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from opentelemetry.context import Context, get_value
+from opentelemetry.sdk.trace import id_generator, sampling
+from opentelemetry.trace import Link, SpanKind, TraceState, get_current_span
+from opentelemetry.util.types import Attributes
+
+from tracebaton import _native
+from tracebaton._ids import KEY, TraceId, is_given, root_id
+from tracebaton._native import Carried
+
+__all__ = ["BatonIdGenerator", "BatonSampler", "sampler_of"]
+
+
+class BatonIdGenerator(id_generator.IdGenerator):
+    """Makes UUIDv7 trace ids, and gives the roots of legacy ids theirs.
+
+    Their right-most 56 bits are random, as the W3C random flag says. `TraceIdRatioBased` looks at
+    64 bits, two of which are the same in every UUIDv7: use `BatonSampler` with it.
+    """
+
+    def generate_span_id(self) -> int:
+        return _native.otel_new_span_id()
+
+    def generate_trace_id(self) -> int:
+        return root_id(sys._getframe(1), _native.otel_new_trace_id)
+
+    def is_trace_id_random(self) -> bool:
+        return not is_given(sys._getframe(1))
+
+
+class BatonSampler(sampling.Sampler):
+    """Keeps a share of all new traces; a trace that is decided stays as it is.
+
+    Every hop that has to decide decides alike, in every language (OpenTelemetry, "TraceState
+    probability sampling").
+    """
+
+    def __init__(self, rate: float = 1.0) -> None:
+        if not 0.0 <= rate <= 1.0:
+            raise ValueError(f"rate is not between 0 and 1: {rate}")
+        self._rate = rate
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> sampling.SamplingResult:
+        parent = get_current_span(parent_context).get_span_context()
+        state = parent.trace_state.to_header() if parent.is_valid else ""
+        span = (parent.span_id, parent.trace_flags, state) if parent.is_valid else None
+        found = get_value(KEY, parent_context)
+        carried = trace_id.carried if isinstance(trace_id, TraceId) else found
+        is_sampled, changed = _native.otel_sample(
+            self._rate, trace_id, span, carried if isinstance(carried, Carried) else None
+        )
+        now = parent.trace_state if parent.is_valid else None
+        if changed != state:
+            now = TraceState.from_header([changed])
+        if is_sampled:
+            kept = sampling.Decision.RECORD_AND_SAMPLE
+            return sampling.SamplingResult(kept, attributes, now)
+        return sampling.SamplingResult(sampling.Decision.DROP, None, now)
+
+    def get_description(self) -> str:
+        return f"BatonSampler{{{self._rate}}}"
+
+
+def sampler_of(rate: str | None) -> BatonSampler:
+    """Makes the sampler that `OTEL_TRACES_SAMPLER=tracebaton` names, with its argument."""
+    return BatonSampler(float(rate) if rate else 1.0)

@@ -1,0 +1,256 @@
+//! Ids, sampling and given roots in the OpenTelemetry SDK, and through `tracing`.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
+
+use opentelemetry::{
+    Context,
+    trace::{FutureExt, Span, SpanId, SpanKind, TraceContextExt, TraceId, Tracer, TracerProvider},
+};
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    trace::{
+        IdGenerator, Sampler, SamplingDecision, SdkTracerProvider, ShouldSample, SpanData,
+        SpanExporter,
+    },
+};
+use tracebaton::{
+    Propagation,
+    carrier::{List, Medium},
+    otel::{self, BatonIdGenerator, BatonPropagator, BatonSampler, BatonTracer},
+    propagate::Format,
+};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::layer::SubscriberExt;
+
+/// `order-1234` as a trace id.
+const MAPPED: &str = "36e0ffa14b27b2d7eaf4d5a09cb36a2c";
+const RATES: [f64; 4] = [0.01, 0.1, 0.5, 0.9];
+const IDS: usize = 1_000_000;
+
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+impl SpanExporter for Kept {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().unwrap().extend(batch);
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn provider(&self, sampler: impl ShouldSample + 'static) -> SdkTracerProvider {
+        SdkTracerProvider::builder()
+            .with_id_generator(BatonIdGenerator::default())
+            .with_sampler(sampler)
+            .with_simple_exporter(self.clone())
+            .build()
+    }
+
+    fn take(&self) -> Vec<SpanData> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+fn cx_of(headers: &[(&str, &str)]) -> Context {
+    let headers = headers.iter().map(|(name, value)| (*name, Some(*value)));
+    let formats = [Format::TraceContext, Format::B3, Format::Baggage, Format::Legacy];
+    let extracted =
+        Propagation::default().with_read(formats).extract(&List::new(Medium::Http, headers));
+    otel::cx(&extracted.baton)
+}
+
+fn sent(cx: &Context) -> Vec<(String, String)> {
+    let mut sent = std::collections::HashMap::new();
+    opentelemetry::propagation::TextMapPropagator::inject_context(
+        &BatonPropagator::default(),
+        cx,
+        &mut sent,
+    );
+    let mut sent: Vec<_> = sent.into_iter().collect();
+    sent.sort();
+    sent
+}
+
+fn sampled(sampler: &dyn ShouldSample, ids: &[TraceId]) -> usize {
+    let cx = Context::new();
+    let is_sampled = |id: &&TraceId| {
+        let result = sampler.should_sample(Some(&cx), **id, "s", &SpanKind::Internal, &[], &[]);
+        result.decision == SamplingDecision::RecordAndSample
+    };
+    ids.iter().filter(is_sampled).count()
+}
+
+/// The n-th number of a SplitMix64 sequence.
+fn mixed(n: u64) -> u64 {
+    let n = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let n = (n ^ n >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let n = (n ^ n >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    n ^ n >> 31
+}
+
+/// Returns how far the sampler's count is from what the rate asks for, in standard deviations.
+fn distance(rate: f64, ids: &[TraceId]) -> f64 {
+    let (count, wanted) = (sampled(&BatonSampler::new(rate), ids) as f64, ids.len() as f64 * rate);
+    let distance = (count - wanted).abs() / (wanted * (1.0 - rate)).sqrt();
+    println!("rate {rate}: {count} of {}, {distance:.2} sigma", ids.len());
+    distance
+}
+
+#[test]
+fn our_sampler_keeps_its_share_of_uuid_v7_where_the_stock_one_goes_wrong() {
+    // The bits are passed in, so that the outcome does not hang on luck.
+    let bits = |n| u128::from(mixed(2 * n)) << 64 | u128::from(mixed(2 * n + 1));
+    let id = |n| tracebaton::TraceId::from_parts(SystemTime::now(), bits(n)).to_bytes();
+    let ids: Vec<TraceId> = (0..IDS as u64).map(|n| TraceId::from_bytes(id(n))).collect();
+    std::thread::scope(|scope| {
+        for rate in RATES {
+            let ids = &ids;
+            scope.spawn(move || {
+                assert!(distance(rate, ids) < 3.0, "rate {rate}");
+                // The two bits of the variant are all it looks at.
+                let stock = sampled(&Sampler::TraceIdRatioBased(rate), ids);
+                assert_eq!(stock, if rate <= 0.5 { 0 } else { IDS }, "stock at {rate}");
+            });
+        }
+    });
+}
+
+#[test]
+fn ids_of_the_generator_are_sampled_by_their_share() {
+    let ids: Vec<TraceId> =
+        (0..IDS / 10).map(|_| BatonIdGenerator::default().new_trace_id()).collect();
+    for rate in RATES {
+        assert!(distance(rate, &ids) < 6.0, "rate {rate}");
+    }
+}
+
+#[test]
+fn a_child_never_decides_again() {
+    let kept = Kept::default();
+    for (own, theirs) in [(0.0, "01"), (1.0, "00")] {
+        let tracer = kept.provider(BatonSampler::new(own)).tracer("t");
+        let parent = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{theirs}");
+        let cx = cx_of(&[("traceparent", &parent), ("tracestate", "ot=th:c,a=1")]);
+        let child = tracer.start_with_context("child", &cx);
+        assert_eq!(child.span_context().is_sampled(), theirs == "01");
+        assert_eq!(child.span_context().trace_state().header(), "ot=th:c,a=1");
+        let local = tracer.start_with_context("local", &cx.with_span(child));
+        assert_eq!(local.span_context().is_sampled(), theirs == "01");
+    }
+}
+
+#[test]
+fn the_threshold_goes_along_and_every_hop_agrees() {
+    let kept = Kept::default();
+    let tracer = kept.provider(BatonSampler::new(0.5)).tracer("t");
+    let next = Sampler::ParentBased(Box::new(BatonSampler::new(0.5)));
+    for _ in 0..200 {
+        let cx = Context::new().with_span(tracer.start_with_context("root", &Context::new()));
+        let span = cx.span();
+        let root = span.span_context();
+        let state = if root.is_sampled() { "ot=th:8" } else { "" };
+        assert_eq!(root.trace_state().header(), state);
+        let again = sampled(&next, &[root.trace_id()]);
+        assert_eq!(again == 1, root.is_sampled());
+    }
+}
+
+#[test]
+fn a_decision_that_was_left_open_is_taken_as_for_a_root() {
+    let kept = Kept::default();
+    let deferred = format!("{MAPPED}-b7ad6b7169203331");
+    for rate in [0.0, 1.0] {
+        let tracer = kept.provider(BatonSampler::new(rate)).tracer("t");
+        let cx = cx_of(&[("b3", &deferred)]);
+        let span = tracer.start_with_context("open", &cx);
+        assert_eq!(span.span_context().is_sampled(), rate == 1.0);
+        let cx = cx.with_span(span);
+        assert!(!otel::baton_of(&cx).unwrap().is_deferred);
+    }
+}
+
+fn assert_given_root(span: &SpanData) {
+    assert_eq!(span.span_context.trace_id().to_string(), MAPPED);
+    assert_eq!(span.parent_span_id, SpanId::INVALID, "a phantom parent");
+    assert_ne!(span.span_context.span_id(), SpanId::INVALID);
+}
+
+#[test]
+fn a_legacy_id_is_the_trace_of_a_root_without_a_parent() {
+    let kept = Kept::default();
+    let provider = kept.provider(BatonSampler::new(1.0));
+    let cx = cx_of(&[("x-trace-id", "order-1234"), ("baggage", "a=1")]);
+
+    // In a context that is not the current one.
+    let tracer = BatonTracer::new(provider.tracer("t"));
+    let root = cx.with_span(tracer.start_with_context("root", &cx));
+    let child = tracer.start_with_context("child", &root);
+    let parent = child.span_context().clone();
+    drop(child);
+    let outgoing = sent(&root);
+    assert_eq!(outgoing[0], ("baggage".into(), "a=1".into()));
+    assert!(outgoing[1].1.starts_with(&format!("00-{MAPPED}-")), "{outgoing:?}");
+    assert!(outgoing[1].1.ends_with("-01"), "not said to be random: {outgoing:?}");
+    assert_eq!(outgoing[3], ("x-trace-id".into(), "order-1234".into()));
+    drop(root);
+    let spans = kept.take();
+    assert_eq!(spans[0].span_context.trace_id(), parent.trace_id());
+    assert_ne!(spans[0].parent_span_id, SpanId::INVALID);
+    assert_given_root(&spans[1]);
+
+    // In the current context, with any tracer of the provider.
+    let guard = cx.attach();
+    provider.tracer("plain").start("root");
+    drop(guard);
+    assert_given_root(&kept.take()[0]);
+
+    // A root of another context is of another trace.
+    let guard = cx_of(&[("x-trace-id", "order-1234")]).attach();
+    let other = tracer.start_with_context("other", &Context::new());
+    assert_ne!(other.span_context().trace_id().to_string(), MAPPED);
+    drop(guard);
+    let fresh = tracer.start("fresh");
+    assert_ne!(fresh.span_context().trace_id().to_string(), MAPPED);
+}
+
+#[test]
+fn a_legacy_id_is_the_trace_of_a_tracing_span_without_a_parent() {
+    let kept = Kept::default();
+    let provider = kept.provider(BatonSampler::new(1.0));
+    let tracer = BatonTracer::new(provider.tracer("t"));
+    let layer = tracing_opentelemetry::layer().with_tracer(tracer);
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        let root = tracing::info_span!("root");
+        root.set_parent(cx_of(&[("x-trace-id", "order-1234")])).unwrap();
+        root.in_scope(|| tracing::info_span!("child").in_scope(|| ()));
+        drop(root);
+        tracing::info_span!("unrelated").in_scope(|| ());
+    });
+    let spans = kept.take();
+    assert_given_root(&spans[1]);
+    assert_eq!(spans[0].parent_span_id, spans[1].span_context.span_id());
+    assert_ne!(spans[2].span_context.trace_id().to_string(), MAPPED);
+}
+
+#[tokio::test]
+async fn baggage_that_came_alone_goes_along_with_the_trace_that_is_begun() {
+    let kept = Kept::default();
+    let tracer = kept.provider(BatonSampler::new(1.0)).tracer("t");
+    let cx = cx_of(&[("baggage", "a=1")]);
+    async {
+        let cx = Context::current().with_span(tracer.start("root"));
+        assert_eq!(sent(&cx)[0], ("baggage".into(), "a=1".into()));
+    }
+    .with_context(cx)
+    .await;
+}
