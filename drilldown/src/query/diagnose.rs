@@ -39,7 +39,7 @@ pub(crate) fn diagnose(store: &dyn Store, text: &str, now: i64) -> Result<Diagno
         Ok(id) => id,
         Err(_) => return Ok(absent::malformed(text)),
     };
-    let mut ledger = ledger::read(store, &id.to_string(), now)?;
+    let mut ledger = ledger::read(store, id, now)?;
     if ledger.received.is_empty() && ledger.branches.is_empty() && ledger.undelivered.is_empty() {
         return absent::explain(store, text, id, now);
     }
@@ -93,7 +93,8 @@ fn of_requests(ledger: &Ledger) -> Vec<Finding> {
 /// Names a hop: the group, what it does, and where it reads.
 fn name(branch: &Branch) -> String {
     match (branch.group.as_str(), branch.kind.as_str()) {
-        ("", _) => branch.topic.clone(),
+        ("", "") => branch.topic.clone(),
+        ("", kind) => format!("{} ({kind} {})", branch.service, branch.topic),
         (group, "") => format!("{group} ({})", branch.topic),
         (group, kind) => format!("{group} ({kind} {})", branch.topic),
     }
@@ -158,9 +159,13 @@ fn of_branch(
         format!("{} sent to the dead letters{reasons}", branch.dead_lettered),
     );
 
-    let batches = list(&branch.batches);
+    let batches = match branch.batches.as_slice() {
+        [] => String::new(),
+        [only] => format!(" by batch {only}"),
+        several => format!(" by batches {}", list(several)),
+    };
     let evidence = match is_sink {
-        true => format!("{} inserted again, by batches {batches}", branch.duplicated),
+        true => format!("{} inserted again{batches}", branch.duplicated),
         false => format!("{} processed again and sent on again", branch.duplicated),
     };
     found(branch.duplicated, Verdict::Duplicated, evidence);
@@ -180,7 +185,7 @@ fn of_branch(
     let evidence = format!("{} left out on purpose{reasons}", branch.filtered);
     found(branch.filtered, Verdict::Filtered, evidence);
     if is_sink {
-        let evidence = format!("{} inserted, batch {batches}", branch.passed);
+        let evidence = format!("{} inserted{batches}", branch.passed);
         found(branch.passed, Verdict::Inserted, evidence);
     }
     findings

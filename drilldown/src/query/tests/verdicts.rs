@@ -6,7 +6,7 @@ use super::{Verdict::*, *};
 fn what_went_all_the_way_is_inserted() {
     let diagnosis = diagnosis_of(relay(3));
     assert_eq!(found(&diagnosis), [(Inserted, "sync (insert users)")]);
-    assert_eq!(diagnosis.summary, "sync (insert users): 3 inserted, batch batch");
+    assert_eq!(diagnosis.summary, "sync (insert users): 3 inserted by batch batch");
     assert_eq!(diagnosis.verdict.exit_code(), 0);
 }
 
