@@ -12,11 +12,11 @@
 //!    `in = passed + filtered + failed + dead_lettered + pending`;
 //! 2. between hops, per topic and group: `emitted = in + waiting + expired + unseen`.
 
-#[cfg(feature = "tower")]
-mod call;
 mod fate;
 mod insert;
 mod ledger;
+#[cfg(any(feature = "log", feature = "tower"))]
+mod local;
 mod log;
 mod output;
 mod proto;
@@ -38,7 +38,9 @@ pub use recorder::{Counts, DropCause, Paused, Recorder, Taken};
 pub use span::{Link, SpanKind, SpanRecord, Status};
 pub use value::Value;
 
+#[cfg(any(feature = "log", feature = "tower"))]
+pub(crate) use local::LocalSpan;
 #[cfg(feature = "tower")]
-pub(crate) use call::Call;
+pub(crate) use record::{OTHER as OTHER_METHOD, http_method, http_name};
 #[cfg(feature = "otlp")]
 pub(crate) use {proto::Writer, recorder::Part, value::encode_pair};

@@ -373,18 +373,18 @@ pub(super) fn begin(recorder: &Recorder, baton: &Baton) -> Begun {
 
 /// Returns what a method is called in a span's name: a client must not be able to make up names
 /// (HTTP semantic conventions, "Name").
-pub(super) fn http_name(method: &str) -> &str {
+pub(crate) fn http_name(method: &str) -> &str {
     if http_method(method) == OTHER { "HTTP" } else { method }
 }
 
 /// Returns a method as `http.request.method` may have it, or `_OTHER`.
-pub(super) fn http_method(method: &str) -> &'static str {
+pub(crate) fn http_method(method: &str) -> &'static str {
     const KNOWN: [&str; 10] =
         ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "QUERY", "CONNECT", "TRACE"];
     KNOWN.into_iter().find(|known| method == *known).unwrap_or(OTHER)
 }
 
-pub(super) const OTHER: &str = "_OTHER";
+pub(crate) const OTHER: &str = "_OTHER";
 
 /// Cuts a text to what an event may carry, at a character's start.
 pub(super) fn cut(text: &str) -> &str {

@@ -13,12 +13,11 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::describe::{address, url_full, version};
-use crate::{
-    hop::{Call, Recorder},
-    otel,
-    propagate::Propagation,
+use super::{
+    call::Call,
+    describe::{address, url_full, version},
 };
+use crate::{hop::Recorder, otel, propagate::Propagation};
 
 /// Hands the baton on with every request that goes out, and records a client span for it.
 ///

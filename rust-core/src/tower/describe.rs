@@ -83,7 +83,7 @@ fn redacted(query: &str) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-fn cut(text: &str) -> &str {
+pub(super) fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or(text)
 }
 

@@ -1,5 +1,6 @@
 //! Layers for hyper and axum: on requests that come in, and on those that go out.
 
+mod call;
 mod client;
 mod describe;
 mod layer;

@@ -10,6 +10,7 @@
 
 #[cfg(feature = "config")]
 mod configuration;
+mod hostile;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "log")]

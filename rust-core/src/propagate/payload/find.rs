@@ -65,9 +65,6 @@ impl<'p> Visitor<'p> for Object<'_, 'p, '_> {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
-            for (index, _) in &rest {
-                put(self.found, *index, None);
-            }
             map.next_value_seed(Member { rest, found: &mut *self.found })?;
         }
         Ok(())
@@ -108,9 +105,10 @@ struct Member<'s, 'p, 'f> {
 }
 
 impl<'p> Member<'_, 'p, '_> {
+    /// Notes the value now that it is whole; what an earlier member of the same key held is gone.
     fn is(self, value: Option<Found<'p>>) {
-        for (index, _) in self.rest.iter().filter(|(_, rest)| rest.is_empty()) {
-            put(self.found, *index, value.clone());
+        for (index, rest) in &self.rest {
+            put(self.found, *index, value.clone().filter(|_| rest.is_empty()));
         }
     }
 }
@@ -131,6 +129,7 @@ impl<'p> Visitor<'p> for Member<'_, 'p, '_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.is(None);
         Ok(())
     }
 
@@ -171,9 +170,13 @@ impl<'p> Visitor<'p> for Member<'_, 'p, '_> {
     }
 
     fn visit_map<A: MapAccess<'p>>(self, map: A) -> Result<(), A::Error> {
-        let rest = self.rest.iter().copied().filter(|(_, rest)| !rest.is_empty()).collect();
+        let (ends, rest): (Rest<'_>, Rest<'_>) =
+            self.rest.into_iter().partition(|(_, rest)| rest.is_empty());
+        for (index, _) in &rest {
+            put(self.found, *index, None);
+        }
         Object { rest, found: &mut *self.found }.visit_map(map)?;
-        self.is(Some(Found::NotText));
+        Member { rest: ends, found: self.found }.is(Some(Found::NotText));
         Ok(())
     }
 }
@@ -219,6 +222,7 @@ mod tests {
             assert_eq!(text(payload, "a", most).is_some(), is_whole, "{most}");
         }
         assert_eq!(text(payload, "b", payload.len() - 2), None);
+        assert_eq!(text(r#"{"a":"x","a":"y"}"#, "a", 15).as_deref(), Some("x"));
     }
 
     #[test]

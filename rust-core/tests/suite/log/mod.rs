@@ -1,5 +1,7 @@
 //! Log lines of `tracing` users.
 
+mod spans;
+
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;

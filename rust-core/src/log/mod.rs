@@ -1,12 +1,13 @@
-//! Log lines for `tracing` that carry the ids: JSON or text on stdout, and OTLP.
+//! What `tracing` users write: log lines that carry the ids, and spans that nest below the hops.
+
+mod fields;
+mod spans;
+
+pub use spans::SpanLayer;
 
 use std::io::Write;
 
-use tracing::{
-    Event, Subscriber,
-    field::{Field, Visit},
-    span,
-};
+use tracing::{Event, Subscriber, span};
 use tracing_subscriber::{
     EnvFilter, Layer,
     layer::{Context, SubscriberExt},
@@ -15,9 +16,11 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    hop::{Level, Log, Recorder, Value},
+    hop::{Level, Log, Recorder},
     otel,
 };
+
+use fields::Fields;
 
 /// How lines look.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +94,8 @@ impl LogLayer {
     }
 }
 
-/// Makes JSON lines on stdout the process's log, filtered by `RUST_LOG` (`info` where it is unset).
+/// Makes JSON lines on stdout the process's log, and records the spans of `#[instrument]`; both are
+/// filtered by `RUST_LOG` (`info` where it is unset).
 ///
 /// # Errors
 ///
@@ -100,59 +104,12 @@ pub fn init() -> Result<(), tracing_subscriber::util::TryInitError> {
     let filter = EnvFilter::builder()
         .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
         .from_env_lossy();
-    tracing_subscriber::registry().with(filter).with(LogLayer::default()).try_init()
+    let layers = SpanLayer::default().and_then(LogLayer::default());
+    tracing_subscriber::registry().with(filter).with(layers).try_init()
 }
 
-/// The fields of a span, read once when it starts.
+/// The fields of a span, for the lines inside it.
 struct SpanFields(Fields);
-
-#[derive(Default)]
-struct Fields {
-    message: String,
-    pairs: Vec<(&'static str, Value<'static>)>,
-}
-
-impl Fields {
-    fn put(&mut self, field: &Field, value: Value<'static>) {
-        self.pairs.retain(|(key, _)| *key != field.name());
-        self.pairs.push((field.name(), value));
-    }
-}
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "message" {
-            self.message = format!("{value:?}");
-        } else {
-            self.put(field, format!("{value:?}").into());
-        }
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            value.clone_into(&mut self.message);
-        } else {
-            self.put(field, value.to_owned().into());
-        }
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value.into());
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        let number = i64::try_from(value).map_or_else(|_| value.to_string().into(), Value::Int);
-        self.put(field, number);
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value.into());
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value.into());
-    }
-}
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
     fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, cx: Context<'_, S>) {
