@@ -20,6 +20,7 @@ mod otel;
 mod output;
 mod propagation;
 mod sample;
+mod settings;
 mod stdout;
 mod value;
 

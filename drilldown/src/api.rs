@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::{
     ingest,
+    model::Id,
     query::{diagnose, id, trace},
     store::{Error, Store},
 };
@@ -45,10 +46,10 @@ async fn diagnosis(State(store): State<Shared>, Path(text): Path<String>) -> Res
 async fn by_id<T: Serialize + Send + 'static>(
     store: Shared,
     text: String,
-    read: impl FnOnce(&dyn Store, &str) -> Result<T, Error> + Send + 'static,
+    read: impl FnOnce(&dyn Store, Id) -> Result<T, Error> + Send + 'static,
 ) -> Response {
     match id::resolve(&text) {
-        Ok(id) => answer(move || read(&*store, &id.to_string())).await,
+        Ok(id) => answer(move || read(&*store, id)).await,
         Err(what) => refuse(StatusCode::BAD_REQUEST, &what),
     }
 }

@@ -4,6 +4,7 @@ mod api;
 mod client;
 mod ingest;
 mod model;
+mod otlp;
 mod query;
 mod serve;
 mod show;
@@ -108,22 +109,22 @@ async fn answer(question: Question, ask: Ask) -> anyhow::Result<ExitCode> {
     let Question { id, server, data, json } = question;
     let source = data.map_or(Source::Server(server), Source::Data);
     let store = source.open()?;
-    let resolved = || query::id::resolve(&id).map_err(anyhow::Error::msg).map(|id| id.to_string());
+    let resolved = || query::id::resolve(&id).map_err(anyhow::Error::msg);
     let wrong = |error: store::Error| anyhow::anyhow!("cannot read the store: {error}");
     match ask {
         Ask::Trace => {
             let trace_id = resolved()?;
             let nodes = match &store {
-                Some(store) => trace::read(store, &trace_id).map_err(wrong)?,
+                Some(store) => trace::read(store, trace_id).map_err(wrong)?,
                 None => source.ask(&id, "").await?,
             };
-            let text = show::waterfall(&trace_id, &nodes, show::width());
+            let text = show::waterfall(&trace_id.to_string(), &nodes, show::width());
             print(json, &nodes, text)?;
             Ok(found(nodes.is_empty(), &id))
         }
         Ask::Logs => {
             let lines = match &store {
-                Some(store) => store.logs(&resolved()?).map_err(wrong)?,
+                Some(store) => store.logs(resolved()?).map_err(wrong)?,
                 None => source.ask(&id, "/logs").await?,
             };
             print(json, &lines, show::logs(&lines))?;

@@ -1,5 +1,7 @@
 //! What is kept of telemetry: spans, log lines, and the ledger's events.
 
+use std::{collections::BTreeMap, fmt};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
@@ -77,6 +79,12 @@ impl HopEvent {
         self.records_in - self.passed - self.filtered - self.failed - self.dead_lettered
     }
 
+    /// Returns what events stand in order by: events that are the same stand side by side.
+    pub(crate) fn order(&self) -> impl Ord + '_ {
+        let place = (&self.topic, self.partition, self.first, self.last, &self.group);
+        (self.time, &self.span_id, &self.kind, place, self.attempt, &self.reason)
+    }
+
     /// Returns how many records it speaks of.
     pub(crate) fn records(&self) -> i64 {
         if self.members.is_empty() { self.records_in } else { self.members.len() as i64 }
@@ -110,12 +118,105 @@ impl Rejected {
     }
 }
 
+/// The bytes of an id, not all zero; as text, hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Id<const N: usize = 16>(pub(crate) [u8; N]);
+
+impl<const N: usize> fmt::Display for Id<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Id {
+    /// Reads 32 hexadecimal digits; none where they are all zero.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let is_id = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = u128::from_str_radix(text, 16).ok().filter(|id| is_id && *id != 0)?;
+        Some(Self(number.to_be_bytes()))
+    }
+}
+
+/// What a chunk holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Span,
+    Log,
+    Hop,
+}
+
+/// What a request says of one trace, as the bytes that it came in.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk {
+    /// Log lines may belong to no trace.
+    pub(crate) trace_id: Option<Id>,
+    pub(crate) kind: Kind,
+    pub(crate) body: Vec<u8>,
+    /// The other traces under which it is to be found: those that are linked, and those of the
+    /// records of a batch.
+    pub(crate) mentions: Vec<Id>,
+}
+
+/// How far a consumer group has come in a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reader {
+    pub(crate) topic: String,
+    pub(crate) group: String,
+    /// -1 where the group does not tell what it read.
+    pub(crate) partition: i64,
+    /// The lowest offset it is known to have read.
+    pub(crate) first: i64,
+    /// The highest offset it is known to have read.
+    pub(crate) last: i64,
+    /// When it was first heard, in nanoseconds since 1970.
+    pub(crate) since: i64,
+    /// When it was last heard, in nanoseconds since 1970.
+    pub(crate) time: i64,
+    /// The service that was heard last.
+    pub(crate) service: String,
+}
+
+impl Reader {
+    /// Returns what an event tells of the group that read its input, if any did.
+    pub(crate) fn of(event: &HopEvent) -> Option<Self> {
+        let (partition, first) = match (event.partition, event.first) {
+            (Some(partition), Some(first)) => (partition, first),
+            _ => (-1, 0),
+        };
+        Some(Self {
+            topic: event.topic.clone()?,
+            group: event.group.clone()?,
+            partition,
+            first,
+            last: event.last.unwrap_or(first),
+            since: event.time,
+            time: event.time,
+            service: event.service.clone(),
+        })
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (self.partition, &self.group, &self.topic) == (other.partition, &other.group, &other.topic)
+    }
+
+    /// Takes in what else is known of the same reader.
+    pub(crate) fn read_on(&mut self, other: Self) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.since = self.since.min(other.since);
+        if other.time >= self.time {
+            (self.time, self.service) = (other.time, other.service);
+        }
+    }
+}
+
 /// All that one request brought.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Delivery {
     pub(crate) rejected: Rejected,
-    pub(crate) spans: Vec<Span>,
-    pub(crate) logs: Vec<LogLine>,
-    pub(crate) hops: Vec<HopEvent>,
+    pub(crate) chunks: Vec<Chunk>,
+    pub(crate) readers: Vec<Reader>,
+    /// Which services told of hops: the minute and the service, the first moment and the last.
+    pub(crate) heard: BTreeMap<(i64, String), (i64, i64)>,
     pub(crate) dropped: Vec<Dropped>,
 }

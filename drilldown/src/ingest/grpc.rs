@@ -12,31 +12,26 @@ use opentelemetry_proto::tonic::collector::{
         trace_service_server::{TraceService, TraceServiceServer},
     },
 };
+use prost::Message;
 use tonic::{Request, Response, Status, codec::CompressionEncoding, transport::server::Router};
 
-use super::{MAX_REQUEST, answer, convert, keep, not_well};
-use crate::{
-    model::{Delivery, Rejected},
-    store::Store,
-};
+use super::{Cut, MAX_REQUEST, answer, keep, not_well};
+use crate::{model::Rejected, otlp::cut, store::Store};
 
 #[derive(Clone)]
 struct Receiver(Arc<dyn Store>);
 
 impl Receiver {
-    async fn keep<R: Send + 'static>(
-        &self,
-        request: R,
-        convert: fn(R) -> Delivery,
-    ) -> Result<Rejected, Status> {
+    async fn keep(&self, request: impl Message + 'static, cut: Cut) -> Result<Rejected, Status> {
         let store = self.0.clone();
-        let kept = tokio::task::spawn_blocking(move || keep(&*store, convert(request))).await;
-        match kept {
-            Ok(Ok(rejected)) => Ok(rejected),
+        let work = move || {
+            let delivery = cut(&request.encode_to_vec())
+                .map_err(|error| Status::invalid_argument(format!("this is not OTLP: {error}")))?;
             // `unavailable` is what makes senders try again.
-            Ok(Err(error)) => Err(Status::unavailable(not_well(&error))),
-            Err(_) => Err(Status::unavailable("the store gave up on this request")),
-        }
+            keep(&*store, delivery).map_err(|error| Status::unavailable(not_well(&error)))
+        };
+        let gave_up = |_| Err(Status::unavailable("the store gave up on this request"));
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(gave_up)
     }
 }
 
@@ -46,7 +41,7 @@ impl TraceService for Receiver {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let rejected = self.keep(request.into_inner(), convert::traces).await?;
+        let rejected = self.keep(request.into_inner(), cut::traces).await?;
         Ok(Response::new(answer::traces(rejected)))
     }
 }
@@ -57,7 +52,7 @@ impl LogsService for Receiver {
         &self,
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
-        let rejected = self.keep(request.into_inner(), convert::logs).await?;
+        let rejected = self.keep(request.into_inner(), cut::logs).await?;
         Ok(Response::new(answer::logs(rejected)))
     }
 }

@@ -11,18 +11,18 @@ use axum::{
     routing::post,
 };
 use flate2::read::MultiGzDecoder;
+use opentelemetry_proto::tonic::collector::{
+    logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest,
+};
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    MAX_REQUEST,
+    Cut, MAX_REQUEST,
     answer::{self, Status},
-    convert, keep, not_well,
+    keep, not_well,
 };
-use crate::{
-    model::{Delivery, Rejected},
-    store::Store,
-};
+use crate::{model::Rejected, otlp::cut, store::Store};
 
 /// Returns `/v1/traces` and `/v1/logs`.
 pub(crate) fn routes() -> Router<Arc<dyn Store>> {
@@ -30,11 +30,11 @@ pub(crate) fn routes() -> Router<Arc<dyn Store>> {
 }
 
 async fn traces(State(store): State<Arc<dyn Store>>, headers: HeaderMap, body: Body) -> Response {
-    take(store, headers, body, convert::traces, answer::traces).await
+    take::<ExportTraceServiceRequest, _>(store, headers, body, cut::traces, answer::traces).await
 }
 
 async fn logs(State(store): State<Arc<dyn Store>>, headers: HeaderMap, body: Body) -> Response {
-    take(store, headers, body, convert::logs, answer::logs).await
+    take::<ExportLogsServiceRequest, _>(store, headers, body, cut::logs, answer::logs).await
 }
 
 /// How a body is written; the answer is written the same way (OTLP/HTTP, "Response").
@@ -56,18 +56,30 @@ impl Format {
         }
     }
 
-    fn read<M: Message + Default + DeserializeOwned>(self, body: &[u8]) -> Result<M, Refusal> {
-        let bad = |what: &str, error: &dyn std::fmt::Display| {
-            let what = format!("the body is not OTLP as {what} for this path: {error}");
-            Refusal(StatusCode::BAD_REQUEST, what)
+    fn bad(self, error: &dyn std::fmt::Display) -> Refusal {
+        let what = match self {
+            Self::Protobuf => "protobuf",
+            Self::Json => "JSON",
         };
+        let what = format!("the body is not OTLP as {what} for this path: {error}");
+        Refusal(StatusCode::BAD_REQUEST, what)
+    }
+
+    /// Returns the body as protobuf.
+    fn protobuf<M: Message + DeserializeOwned>(
+        self,
+        body: Cow<'_, [u8]>,
+    ) -> Result<Cow<'_, [u8]>, Refusal> {
         match self {
-            Self::Protobuf => M::decode(body).map_err(|error| bad("protobuf", &error)),
+            Self::Protobuf => Ok(body),
             // To serde an array is as good as an object; to the standard it is not.
             Self::Json if !body.trim_ascii_start().starts_with(b"{") => {
-                Err(bad("JSON", &"it has to be an object"))
+                Err(self.bad(&"it has to be an object"))
             }
-            Self::Json => serde_json::from_slice(body).map_err(|error| bad("JSON", &error)),
+            Self::Json => {
+                let message: M = serde_json::from_slice(&body).map_err(|error| self.bad(&error))?;
+                Ok(Cow::Owned(message.encode_to_vec()))
+            }
         }
     }
 
@@ -98,11 +110,11 @@ async fn take<M, A>(
     store: Arc<dyn Store>,
     headers: HeaderMap,
     body: Body,
-    convert: fn(M) -> Delivery,
+    cut: Cut,
     answer: fn(Rejected) -> A,
 ) -> Response
 where
-    M: Message + Default + DeserializeOwned + 'static,
+    M: Message + DeserializeOwned,
     A: Message + Serialize + 'static,
 {
     let Some(format) = Format::of(&headers) else {
@@ -115,8 +127,9 @@ where
     let kept = match bytes {
         Some(bytes) => {
             let work = move || {
-                let message = format.read::<M>(&inflate(&headers, &bytes)?)?;
-                keep(&*store, convert(message))
+                let body = format.protobuf::<M>(inflate(&headers, &bytes)?)?;
+                let delivery = cut(&body).map_err(|error| format.bad(&error))?;
+                keep(&*store, delivery)
                     .map_err(|error| Refusal(StatusCode::SERVICE_UNAVAILABLE, not_well(&error)))
             };
             let gave_up = |_| {

@@ -1,14 +1,15 @@
 //! Why nothing is found of an id: never just "not found".
 
-use tracebaton::TraceId;
-
 use super::{
     diagnose::{Diagnosis, Finding},
     id,
     ledger::Ledger,
     verdict::Verdict,
 };
-use crate::store::{Error, Store};
+use crate::{
+    model::Id,
+    store::{Error, Store},
+};
 
 const MINUTE: i64 = 60_000_000_000;
 
@@ -19,14 +20,9 @@ pub(crate) fn malformed(text: &str) -> Diagnosis {
 }
 
 /// Explains why the ledger has nothing of an id at `now`, in nanoseconds since 1970.
-pub(super) fn explain(
-    store: &dyn Store,
-    text: &str,
-    id: TraceId,
-    now: i64,
-) -> Result<Diagnosis, Error> {
+pub(super) fn explain(store: &dyn Store, text: &str, id: Id, now: i64) -> Result<Diagnosis, Error> {
     let trace_id = id.to_string();
-    let has_more = !store.logs(&trace_id)?.is_empty() || !store.spans(&trace_id)?.is_empty();
+    let has_more = !store.logs(id)?.is_empty() || !store.spans(id)?.is_empty();
     let (verdict, what) = match id::made_at(id) {
         _ if has_more => {
             let what = "there are spans or log lines of this trace, and no ledger event: its \
@@ -53,8 +49,7 @@ fn since_then(store: &dyn Store, made: i64, now: i64) -> Result<(Verdict, String
         return Ok((Verdict::BeforeRetention, what));
     }
     let heard = store.heard(made - MINUTE, made + MINUTE)?;
-    let names: Vec<String> = heard.into_iter().map(|(service, _)| service).collect();
-    let who = match names.as_slice() {
+    let who = match heard.as_slice() {
         [] => "no service was heard then: their export was down, or goes elsewhere".to_owned(),
         names => format!("heard then were {}, with other ids", names.join(", ")),
     };

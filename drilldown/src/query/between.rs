@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::inputs::{Inputs, Place};
-use crate::{model::HopEvent, store::Reader};
+use crate::model::{HopEvent, Reader};
 
 /// Records that were sent and of which the group has told nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

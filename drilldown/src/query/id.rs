@@ -4,14 +4,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracebaton::{TraceId, wire::LegacyId};
 
+use crate::model::Id;
+
 /// Maps the text to a trace id, by the rule that every hop uses.
 ///
 /// # Errors
 ///
 /// Returns what is wrong with the text, for a person.
-pub(crate) fn resolve(text: &str) -> Result<TraceId, String> {
+pub(crate) fn resolve(text: &str) -> Result<Id, String> {
     match LegacyId::parse(text) {
-        Ok(Some(id)) => Ok(id.trace_id()),
+        Ok(Some(id)) => Ok(Id(id.trace_id().to_bytes())),
         Ok(None) => Err(format!("`{text}` is what writers send who have no id")),
         Err(error) => Err(format!(
             "not an id ({error}): it has 1 to 128 letters, digits and ._~:+/=@|- , and not only zeros"
@@ -20,8 +22,8 @@ pub(crate) fn resolve(text: &str) -> Result<TraceId, String> {
 }
 
 /// Returns the moment an id was made in nanoseconds since 1970, if it tells one.
-pub(crate) fn made_at(id: TraceId) -> Option<i64> {
-    let since = id.created_at()?.duration_since(UNIX_EPOCH).ok()?;
+pub(crate) fn made_at(id: Id) -> Option<i64> {
+    let since = TraceId::from_bytes(id.0)?.created_at()?.duration_since(UNIX_EPOCH).ok()?;
     Some(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 

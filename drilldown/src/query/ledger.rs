@@ -11,7 +11,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    model::HopEvent,
+    model::{HopEvent, Id},
     store::{Error, Store},
 };
 
@@ -92,8 +92,9 @@ pub(crate) struct Ledger {
 }
 
 /// Reads the ledger of a trace as it stands at `now`, in nanoseconds since 1970.
-pub(crate) fn read(store: &dyn Store, trace_id: &str, now: i64) -> Result<Ledger, Error> {
-    let events = store.hops(trace_id)?;
+pub(crate) fn read(store: &dyn Store, id: Id, now: i64) -> Result<Ledger, Error> {
+    let events = store.hops(id)?;
+    let trace_id = id.to_string();
     let times = || events.iter().map(|event| event.time);
     let mut ledger = Ledger {
         first_heard: times().min().unwrap_or_default(),
@@ -135,7 +136,7 @@ pub(crate) fn read(store: &dyn Store, trace_id: &str, now: i64) -> Result<Ledger
         let sent = sent.get(topic).map_or(&[][..], Vec::as_slice);
         for group in groups {
             let read = read.get(&(topic, group)).map_or(&[][..], Vec::as_slice);
-            let inputs = Inputs::gather(trace_id, read, sent);
+            let inputs = Inputs::gather(&trace_id, read, sent);
             let readers = readers.iter().filter(|reader| reader.group == group).collect();
             let mut branch = branch((topic, group), sent, &inputs, Progress { readers, now });
             branch.unconfirmed = unconfirmed(&inputs, &delivered);

@@ -51,7 +51,11 @@ pub(crate) fn verdict(diagnosis: &Diagnosis) -> String {
         );
     }
     for branch in &ledger.branches {
-        let group = if branch.group.is_empty() { "nobody" } else { &branch.group };
+        let group = match (branch.group.as_str(), branch.service.as_str()) {
+            ("", "") => "nobody",
+            ("", service) => service,
+            (group, _) => group,
+        };
         let _ = writeln!(
             out,
             "  {:34} {:>5} {:>6} {:>8} {:>6} {:>6} {:>7} {:>7} {:>6}",

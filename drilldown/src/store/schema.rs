@@ -1,36 +1,32 @@
 //! The tables of the embedded store.
 
-/// Rows are found by trace; a row that comes twice has the same key and is kept once.
+/// The version of the tables (`PRAGMA user_version`).
+pub(super) const VERSION: i64 = 2;
+
+/// What a request says of a trace is one row, found by the trace or by a mention of it. The rest is
+/// what the ledger's events tell of others than their own trace, kept as it moves on.
 pub(super) const TABLES: &str = "
-CREATE TABLE IF NOT EXISTS span (
-    trace_id TEXT NOT NULL, span_id TEXT NOT NULL, body TEXT NOT NULL,
-    PRIMARY KEY (trace_id, span_id)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS link (
-    linked_trace TEXT NOT NULL, trace_id TEXT NOT NULL, span_id TEXT NOT NULL,
-    PRIMARY KEY (linked_trace, trace_id, span_id)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS log (
-    digest BLOB NOT NULL UNIQUE, trace_id TEXT, time INTEGER NOT NULL, body TEXT NOT NULL
+CREATE TABLE IF NOT EXISTS chunk (
+    id INTEGER PRIMARY KEY, trace_id BLOB, kind INTEGER NOT NULL, body BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS log_trace ON log (trace_id, time);
-CREATE TABLE IF NOT EXISTS hop (
-    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, trace_id TEXT NOT NULL,
-    time INTEGER NOT NULL, service TEXT NOT NULL, body TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS hop_trace ON hop (trace_id, time);
-CREATE INDEX IF NOT EXISTS hop_time ON hop (time, service);
-CREATE TABLE IF NOT EXISTS member (
-    trace_id TEXT NOT NULL, hop INTEGER NOT NULL, PRIMARY KEY (trace_id, hop)
+CREATE INDEX IF NOT EXISTS chunk_trace ON chunk (trace_id, kind);
+CREATE TABLE IF NOT EXISTS mention (
+    trace_id BLOB NOT NULL, kind INTEGER NOT NULL, chunk INTEGER NOT NULL,
+    PRIMARY KEY (trace_id, kind, chunk)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reader (
     topic TEXT NOT NULL, consumer_group TEXT NOT NULL, part INTEGER NOT NULL,
     first INTEGER NOT NULL, last INTEGER NOT NULL, since INTEGER NOT NULL, time INTEGER NOT NULL,
     service TEXT NOT NULL, PRIMARY KEY (topic, consumer_group, part)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS heard (
+    minute INTEGER NOT NULL, service TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    PRIMARY KEY (minute, service)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dropped (
-    digest BLOB NOT NULL UNIQUE, time INTEGER NOT NULL, body TEXT NOT NULL
-);
+    time INTEGER NOT NULL, service TEXT NOT NULL, ledger INTEGER NOT NULL,
+    PRIMARY KEY (time, service, ledger)
+) WITHOUT ROWID;
 ";
 
 /// Moves on what is known of a reader.
@@ -41,4 +37,19 @@ ON CONFLICT (topic, consumer_group, part) DO UPDATE SET
     since = min(since, excluded.since),
     service = iif(excluded.time >= time, excluded.service, service),
     time = max(time, excluded.time)
+";
+
+/// Moves on when a service was heard.
+pub(super) const HEAR: &str = "
+INSERT INTO heard VALUES (?, ?, ?, ?)
+ON CONFLICT (minute, service) DO UPDATE SET
+    first = min(first, excluded.first), last = max(last, excluded.last)
+";
+
+/// Finds the chunks of a trace, its own and those that mention it.
+pub(super) const CHUNKS: &str = "
+SELECT body FROM chunk WHERE id IN (
+    SELECT id FROM chunk WHERE trace_id = ?1 AND kind = ?2
+    UNION SELECT chunk FROM mention WHERE trace_id = ?1 AND kind = ?2
+) ORDER BY id
 ";

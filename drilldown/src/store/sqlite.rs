@@ -8,21 +8,24 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use rusqlite::{Connection, Row, Transaction, params};
-use serde::{Serialize, de::DeserializeOwned};
-use sha2::{Digest, Sha256};
+use prost::DecodeError;
+use rusqlite::{Connection, Row, params};
 
 use super::{
-    Error, Reader, Store,
-    schema::{READ_ON, TABLES},
+    Error, Store,
+    commit::Commits,
+    schema::{CHUNKS, TABLES, VERSION},
 };
-use crate::model::{Delivery, Dropped, HopEvent, LogLine, Span};
+use crate::{
+    model::{Delivery, Dropped, HopEvent, Id, Kind, LogLine, Reader, Span},
+    otlp::read,
+};
 
 const FILE: &str = "telemetry.sqlite";
 
 /// One writer and one reader connection on a file with a write-ahead log.
 pub(crate) struct Sqlite {
-    writer: Mutex<Connection>,
+    writer: Commits,
     reader: Mutex<Connection>,
     /// Held as long as the store is written to.
     _lock: Option<File>,
@@ -39,9 +42,13 @@ impl Sqlite {
         let lock = lock(folder)?;
         let file = folder.join(FILE);
         let writer = connect(&file)?;
-        writer.execute_batch(TABLES)?;
+        if version(&writer)? == 0 {
+            writer.execute_batch(TABLES)?;
+            writer.pragma_update(None, "user_version", VERSION)?;
+        }
+        check_version(&writer)?;
         let reader = Mutex::new(connect(&file)?);
-        Ok(Self { writer: Mutex::new(writer), reader, _lock: Some(lock) })
+        Ok(Self { writer: Commits::new(writer), reader, _lock: Some(lock) })
     }
 
     /// Opens the store in a folder for reading, beside whoever writes to it.
@@ -59,29 +66,53 @@ impl Sqlite {
             connection.pragma_update(None, "query_only", true)?;
             Ok(connection)
         };
-        Ok(Self { writer: Mutex::new(open()?), reader: Mutex::new(open()?), _lock: None })
+        let reader = open()?;
+        check_version(&reader)?;
+        Ok(Self { writer: Commits::new(open()?), reader: Mutex::new(reader), _lock: None })
     }
 
     fn read(&self) -> MutexGuard<'_, Connection> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bodies<T: DeserializeOwned>(&self, sql: &str, trace_id: &str) -> Result<Vec<T>, Error> {
+    fn chunks<T>(
+        &self,
+        trace_id: Id,
+        kind: Kind,
+        read: fn(&[u8]) -> Result<Vec<T>, DecodeError>,
+    ) -> Result<Vec<T>, Error> {
         let connection = self.read();
-        let mut statement = connection.prepare_cached(sql)?;
-        let body = |row: &Row<'_>| row.get::<_, String>(0);
-        let rows = statement.query_map([trace_id], body)?.collect::<Result<Vec<_>, _>>()?;
-        rows.iter().map(|body| Ok(serde_json::from_str(body)?)).collect()
+        let mut statement = connection.prepare_cached(CHUNKS)?;
+        let mut rows = statement.query(params![trace_id.0, kind as i64])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.extend(read(row.get_ref(0)?.as_blob()?)?);
+        }
+        Ok(found)
     }
 }
 
 fn connect(file: &Path) -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open(file)?;
+    // Chunks have some kilobytes: larger pages hold them whole.
+    connection.pragma_update(None, "page_size", 16_384)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // With FULL every commit is synced: what was acknowledged survives a loss of power.
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     Ok(connection)
+}
+
+fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+fn check_version(connection: &Connection) -> Result<(), Error> {
+    match version(connection)? {
+        VERSION => Ok(()),
+        _ => Err("another version of tracebaton made it; choose another folder by --data".into()),
+    }
 }
 
 /// Takes the folder for this process; the lock goes with the process, whatever ends it.
@@ -106,62 +137,54 @@ fn lock(folder: &Path) -> Result<File, Error> {
 }
 
 impl Store for Sqlite {
-    fn keep(&self, delivery: &Delivery) -> Result<(), Error> {
-        let mut connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let transaction = connection.transaction()?;
-        for span in &delivery.spans {
-            keep_span(&transaction, span)?;
-        }
-        for log in &delivery.logs {
-            let (body, digest) = body(log)?;
-            transaction
-                .prepare_cached("INSERT OR IGNORE INTO log VALUES (?, ?, ?, ?)")?
-                .execute(params![digest, log.trace_id, log.time, body])?;
-        }
-        for hop in &delivery.hops {
-            keep_hop(&transaction, hop)?;
-        }
-        for dropped in &delivery.dropped {
-            let (body, digest) = body(dropped)?;
-            transaction
-                .prepare_cached("INSERT OR IGNORE INTO dropped VALUES (?, ?, ?)")?
-                .execute(params![digest, dropped.time, body])?;
-        }
-        transaction.commit()?;
-        Ok(())
+    fn keep(&self, delivery: Delivery) -> Result<(), Error> {
+        self.writer.keep(delivery)
     }
 
-    fn spans(&self, trace_id: &str) -> Result<Vec<Span>, Error> {
-        let linked = "SELECT body FROM span WHERE trace_id = ?1 UNION \
-            SELECT body FROM link JOIN span USING (trace_id, span_id) WHERE linked_trace = ?1";
-        self.bodies(linked, trace_id)
+    fn spans(&self, trace_id: Id) -> Result<Vec<Span>, Error> {
+        let own = trace_id.to_string();
+        let mut spans = self.chunks(trace_id, Kind::Span, read::spans)?;
+        spans.retain(|span| {
+            span.trace_id == own || span.links.iter().any(|(linked, _)| *linked == own)
+        });
+        let mut known = BTreeSet::new();
+        spans.retain(|span| known.insert((span.trace_id.clone(), span.span_id.clone())));
+        Ok(spans)
     }
 
-    fn logs(&self, trace_id: &str) -> Result<Vec<LogLine>, Error> {
-        self.bodies("SELECT body FROM log WHERE trace_id = ? ORDER BY time, rowid", trace_id)
+    fn logs(&self, trace_id: Id) -> Result<Vec<LogLine>, Error> {
+        let mut logs = self.chunks(trace_id, Kind::Log, read::logs)?;
+        logs.sort_by_key(|line| line.time);
+        let mut known = BTreeSet::new();
+        logs.retain(|line| known.insert(serde_json::to_string(line).unwrap_or_default()));
+        Ok(logs)
     }
 
-    fn hops(&self, trace_id: &str) -> Result<Vec<HopEvent>, Error> {
-        let own = "SELECT body FROM hop WHERE trace_id = ?1 OR id IN \
-            (SELECT hop FROM member WHERE trace_id = ?1) ORDER BY time, id";
-        self.bodies(own, trace_id)
+    fn hops(&self, trace_id: Id) -> Result<Vec<HopEvent>, Error> {
+        let own = trace_id.to_string();
+        let mut hops = self.chunks(trace_id, Kind::Hop, read::hops)?;
+        hops.retain(|hop| hop.trace_id == own || hop.members.contains(&own));
+        hops.sort_by(|a, b| a.order().cmp(&b.order()));
+        hops.dedup();
+        Ok(hops)
     }
 
     fn readers(&self, topic: &str) -> Result<Vec<Reader>, Error> {
         let connection = self.read();
         let mut statement = connection.prepare_cached(
-            "SELECT consumer_group, part, first, last, since, time, service FROM reader \
+            "SELECT topic, consumer_group, part, first, last, since, time, service FROM reader \
              WHERE topic = ?",
         )?;
         let read = |row: &Row<'_>| {
             Ok(Reader {
-                group: row.get(0)?,
-                partition: row.get(1)?,
-                first: row.get(2)?,
-                last: row.get(3)?,
-                since: row.get(4)?,
-                time: row.get(5)?,
-                service: row.get(6)?,
+                topic: row.get(0)?,
+                group: row.get(1)?,
+                partition: row.get(2)?,
+                first: row.get(3)?,
+                last: row.get(4)?,
+                since: row.get(5)?,
+                time: row.get(6)?,
+                service: row.get(7)?,
             })
         };
         Ok(statement.query_map([topic], read)?.collect::<Result<_, _>>()?)
@@ -169,90 +192,25 @@ impl Store for Sqlite {
 
     fn dropped(&self, since: i64) -> Result<Vec<Dropped>, Error> {
         let connection = self.read();
-        let mut statement =
-            connection.prepare_cached("SELECT body FROM dropped WHERE time >= ? ORDER BY time")?;
-        let rows = statement.query_map([since], |row| row.get::<_, String>(0))?;
-        rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
+        let mut statement = connection
+            .prepare_cached("SELECT time, service, ledger FROM dropped WHERE time >= ?")?;
+        let read = |row: &Row<'_>| {
+            Ok(Dropped { time: row.get(0)?, service: row.get(1)?, ledger: row.get(2)? })
+        };
+        Ok(statement.query_map([since], read)?.collect::<Result<_, _>>()?)
     }
 
-    fn heard(&self, from: i64, to: i64) -> Result<Vec<(String, i64)>, Error> {
+    fn heard(&self, from: i64, to: i64) -> Result<Vec<String>, Error> {
         let connection = self.read();
         let mut statement = connection.prepare_cached(
-            "SELECT service, max(time) FROM hop WHERE time BETWEEN ? AND ? GROUP BY 1 ORDER BY 1",
+            "SELECT DISTINCT service FROM heard WHERE minute BETWEEN ?1 / 60000000000 \
+             AND ?2 / 60000000000 AND last >= ?1 AND first <= ?2 ORDER BY 1",
         )?;
-        let rows = statement.query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let services = statement.query_map([from, to], |row| row.get(0))?;
+        Ok(services.collect::<Result<_, _>>()?)
     }
 
     fn oldest(&self) -> Result<Option<i64>, Error> {
-        Ok(self.read().query_row("SELECT min(time) FROM hop", [], |row| row.get(0))?)
+        Ok(self.read().query_row("SELECT min(first) FROM heard", [], |row| row.get(0))?)
     }
-}
-
-fn keep_span(transaction: &Transaction<'_>, span: &Span) -> Result<(), Error> {
-    let (body, _) = body(span)?;
-    transaction.prepare_cached("INSERT OR IGNORE INTO span VALUES (?, ?, ?)")?.execute(params![
-        span.trace_id,
-        span.span_id,
-        body
-    ])?;
-    let linked: BTreeSet<&String> = span
-        .links
-        .iter()
-        .map(|(trace_id, _)| trace_id)
-        .filter(|id| **id != span.trace_id)
-        .collect();
-    for trace_id in linked {
-        transaction
-            .prepare_cached("INSERT OR IGNORE INTO link VALUES (?, ?, ?)")?
-            .execute(params![trace_id, span.trace_id, span.span_id])?;
-    }
-    Ok(())
-}
-
-fn keep_hop(transaction: &Transaction<'_>, hop: &HopEvent) -> Result<(), Error> {
-    let (body, digest) = body(hop)?;
-    let added = transaction
-        .prepare_cached(
-            "INSERT OR IGNORE INTO hop (digest, trace_id, time, service, body) \
-             VALUES (?, ?, ?, ?, ?)",
-        )?
-        .execute(params![digest, hop.trace_id, hop.time, hop.service, body])?;
-    if added > 0 {
-        let id = transaction.last_insert_rowid();
-        for member in hop.members.iter().collect::<BTreeSet<_>>() {
-            transaction
-                .prepare_cached("INSERT OR IGNORE INTO member VALUES (?, ?)")?
-                .execute(params![member, id])?;
-        }
-        keep_reader(transaction, hop)?;
-    }
-    Ok(())
-}
-
-fn keep_reader(transaction: &Transaction<'_>, hop: &HopEvent) -> Result<(), Error> {
-    let (Some(topic), Some(group)) = (&hop.topic, &hop.group) else { return Ok(()) };
-    let (partition, first) = match (hop.partition, hop.first) {
-        (Some(partition), Some(first)) => (partition, first),
-        _ => (-1, 0),
-    };
-    let (last, time) = (hop.last.unwrap_or(first), hop.time);
-    transaction.prepare_cached(READ_ON)?.execute(params![
-        topic,
-        group,
-        partition,
-        first,
-        last,
-        time,
-        time,
-        hop.service
-    ])?;
-    Ok(())
-}
-
-/// Returns a row's JSON and the digest by which the same row is known again.
-fn body<T: Serialize>(row: &T) -> Result<(String, Vec<u8>), Error> {
-    let body = serde_json::to_string(row)?;
-    let digest = Sha256::digest(body.as_bytes());
-    Ok((body, digest.iter().take(16).copied().collect()))
 }

@@ -301,7 +301,7 @@ fn expected(group: &str, truth: &Truth) -> BTreeSet<Verdict> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn the_ledger_tells_what_became_of_every_record(run in run()) {

@@ -1,5 +1,6 @@
 //! Ledgers made by hand, and what is made of them.
 
+mod encode;
 mod laws;
 mod verdicts;
 
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::{
     model::{Delivery, Dropped, HopEvent},
+    otlp::cut,
     store::{Sqlite, Store},
 };
 
@@ -120,11 +122,13 @@ fn relay(records: i64) -> Vec<HopEvent> {
     events
 }
 
-/// A store that has these.
+/// A store that has these, taken in as OTLP.
 fn store(hops: Vec<HopEvent>, dropped: Vec<Dropped>) -> (Sqlite, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = Sqlite::open(folder.path()).unwrap();
-    store.keep(&Delivery { hops, dropped, ..Delivery::default() }).unwrap();
+    let delivery = cut::logs(&encode::request(hops)).unwrap();
+    assert_eq!(delivery.rejected.count, 0, "{}", delivery.rejected.why);
+    store.keep(Delivery { dropped, ..delivery }).unwrap();
     (store, folder)
 }
 

@@ -1,84 +1,55 @@
-//! From OTLP's messages to what is kept.
+//! From the bytes that were kept to what is asked for.
 
 use opentelemetry_proto::tonic::{
-    collector::{logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest},
     common::v1::{AnyValue, KeyValue, any_value::Value},
     logs::v1::LogRecord,
     resource::v1::Resource,
     trace::v1::{Span as WireSpan, span::SpanKind, status::StatusCode},
 };
+use prost::{DecodeError, Message};
 use serde_json::Value as Json;
 
-use crate::model::{Attributes, Delivery, Dropped, HopEvent, LogLine, Span};
+use super::fields::{Fields, Value as Field};
+use crate::model::{Attributes, HopEvent, Id, LogLine, Span};
 
-pub(super) fn traces(request: ExportTraceServiceRequest) -> Delivery {
-    let mut delivery = Delivery::default();
-    for of_resource in request.resource_spans {
-        let service = service(of_resource.resource.as_ref());
-        for span in of_resource.scope_spans.into_iter().flat_map(|of_scope| of_scope.spans) {
-            if is_id(&span.trace_id, 16) && is_id(&span.span_id, 8) {
-                delivery.spans.push(read_span(span, &service));
-            } else {
-                delivery
-                    .rejected
-                    .add(|| wrong_ids("span", &span.name, &span.trace_id, &span.span_id));
-            }
+/// A chunk is a message of these: a resource and a scope hold for the records after them.
+pub(super) const RESOURCE: u8 = 1;
+pub(super) const SCOPE: u8 = 2;
+pub(super) const RECORD: u8 = 3;
+
+/// Reads the spans of a chunk.
+pub(crate) fn spans(chunk: &[u8]) -> Result<Vec<Span>, DecodeError> {
+    records(chunk, |bytes, service| Ok(span(WireSpan::decode(bytes)?, service)))
+}
+
+/// Reads the log lines of a chunk.
+pub(crate) fn logs(chunk: &[u8]) -> Result<Vec<LogLine>, DecodeError> {
+    records(chunk, |bytes, service| Ok(log(LogRecord::decode(bytes)?, service)))
+}
+
+/// Reads the ledger events of a chunk.
+pub(crate) fn hops(chunk: &[u8]) -> Result<Vec<HopEvent>, DecodeError> {
+    records(chunk, |bytes, service| Ok(hop(&LogRecord::decode(bytes)?, service)))
+}
+
+fn records<T>(
+    chunk: &[u8],
+    read: impl Fn(&[u8], &str) -> Result<T, DecodeError>,
+) -> Result<Vec<T>, DecodeError> {
+    let mut found = Vec::new();
+    let mut of = String::new();
+    for (number, value) in Fields(chunk).flatten() {
+        let Field::Bytes(bytes) = value else { continue };
+        if number == u32::from(RESOURCE) {
+            of = service(&Resource::decode(bytes)?);
+        } else if number == u32::from(RECORD) {
+            found.push(read(bytes, &of)?);
         }
     }
-    delivery
+    Ok(found)
 }
 
-pub(super) fn logs(request: ExportLogsServiceRequest) -> Delivery {
-    let mut delivery = Delivery::default();
-    for of_resource in request.resource_logs {
-        let service = service(of_resource.resource.as_ref());
-        for log in of_resource.scope_logs.into_iter().flat_map(|of_scope| of_scope.log_records) {
-            let attributes = attributes(log.attributes.clone());
-            // Before there was a field for it, the name of an event was an attribute.
-            let old_name = attributes.get("event.name").and_then(Json::as_str).unwrap_or_default();
-            let name = if log.event_name.is_empty() { old_name } else { &log.event_name };
-            match name {
-                "tracebaton.hop" if is_id(&log.trace_id, 16) => {
-                    delivery.hops.push(read_hop(&log, &attributes, &service));
-                }
-                "tracebaton.hop" => {
-                    delivery.rejected.add(|| {
-                        wrong_ids("ledger event", "tracebaton.hop", &log.trace_id, &log.span_id)
-                    });
-                }
-                "tracebaton.dropped" => delivery.dropped.push(Dropped {
-                    time: time(log.time_unix_nano, log.observed_time_unix_nano),
-                    service: service.clone(),
-                    ledger: number(&attributes, "tracebaton.dropped.ledger")
-                        .unwrap_or(0)
-                        .clamp(0, u32::MAX.into()),
-                }),
-                _ => delivery.logs.push(read_log(log, attributes, &service)),
-            }
-        }
-    }
-    delivery
-}
-
-/// Tells whether bytes are an id of this length: not all of it zero (Trace Context, "trace-id").
-fn is_id(bytes: &[u8], length: usize) -> bool {
-    bytes.len() == length && bytes.iter().any(|byte| *byte != 0)
-}
-
-fn wrong_ids(what: &str, name: &str, trace_id: &[u8], span_id: &[u8]) -> String {
-    let name: String = name.chars().take(80).collect();
-    let shown = |id: &[u8]| hex(id.get(..16).unwrap_or(id));
-    format!(
-        "{what} `{name}` has trace id `{}` ({} bytes) and span id `{}` ({} bytes); a trace id has \
-         16 bytes, a span id 8, and neither is all zero",
-        shown(trace_id),
-        trace_id.len(),
-        shown(span_id),
-        span_id.len()
-    )
-}
-
-fn read_span(span: WireSpan, service: &str) -> Span {
+fn span(span: WireSpan, service: &str) -> Span {
     let kind = match span.kind() {
         SpanKind::Unspecified | SpanKind::Internal => "internal",
         SpanKind::Server => "server",
@@ -87,12 +58,14 @@ fn read_span(span: WireSpan, service: &str) -> Span {
         SpanKind::Consumer => "consumer",
     };
     let status = span.status.unwrap_or_default();
-    let links =
-        span.links.iter().filter(|link| is_id(&link.trace_id, 16) && is_id(&link.span_id, 8));
+    let links = span
+        .links
+        .iter()
+        .filter(|link| id::<16>(&link.trace_id).is_some() && id::<8>(&link.span_id).is_some());
     Span {
         trace_id: hex(&span.trace_id),
         span_id: hex(&span.span_id),
-        parent_span_id: id(&span.parent_span_id, 8),
+        parent_span_id: id::<8>(&span.parent_span_id).map(|id| id.to_string()),
         name: span.name,
         kind: kind.to_owned(),
         service: service.to_owned(),
@@ -105,7 +78,8 @@ fn read_span(span: WireSpan, service: &str) -> Span {
     }
 }
 
-fn read_log(log: LogRecord, attributes: Attributes, service: &str) -> LogLine {
+fn log(log: LogRecord, service: &str) -> LogLine {
+    let attributes = attributes(log.attributes);
     let level = match log.severity_number {
         1..=4 => "TRACE",
         5..=8 => "DEBUG",
@@ -120,9 +94,8 @@ fn read_log(log: LogRecord, attributes: Attributes, service: &str) -> LogLine {
         Some(other) => other.to_string(),
     };
     LogLine {
-        // A wrong id is no id (opentelemetry-proto, `logs.proto`, "trace_id").
-        trace_id: id(&log.trace_id, 16),
-        span_id: id(&log.span_id, 8),
+        trace_id: id::<16>(&log.trace_id).map(|id| id.to_string()),
+        span_id: id::<8>(&log.span_id).map(|id| id.to_string()),
         time: time(log.time_unix_nano, log.observed_time_unix_nano),
         level: level.to_owned(),
         service: service.to_owned(),
@@ -131,7 +104,9 @@ fn read_log(log: LogRecord, attributes: Attributes, service: &str) -> LogLine {
     }
 }
 
-fn read_hop(log: &LogRecord, attributes: &Attributes, service: &str) -> HopEvent {
+/// Reads a ledger event (`tracebaton.hop`).
+pub(super) fn hop(log: &LogRecord, service: &str) -> HopEvent {
+    let attributes = &attributes(log.attributes.clone());
     let text = |key| attributes.get(key).and_then(Json::as_str).map(str::to_owned);
     // Anybody may send anything: kept within bounds, numbers can be added up without a thought.
     let count = |key| number(attributes, key).unwrap_or(0).clamp(0, u32::MAX.into());
@@ -173,10 +148,27 @@ fn number(attributes: &Attributes, key: &str) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
-fn service(resource: Option<&Resource>) -> String {
-    let attributes = resource.map(|resource| attributes(resource.attributes.clone()));
-    let name = attributes.as_ref().and_then(|known| known.get("service.name")?.as_str());
-    name.unwrap_or("unknown_service").to_owned()
+/// Reads what a service had to drop (`tracebaton.dropped`): when, and how many ledger events.
+pub(super) fn dropped(log: &LogRecord) -> (i64, i64) {
+    let ledger = number(&attributes(log.attributes.clone()), "tracebaton.dropped.ledger");
+    let time = time(log.time_unix_nano, log.observed_time_unix_nano);
+    (time, ledger.unwrap_or(0).clamp(0, u32::MAX.into()))
+}
+
+/// Reads the name of an event where it is an attribute.
+pub(super) fn event_name(log: &LogRecord) -> String {
+    let attributes = attributes(log.attributes.clone());
+    attributes.get("event.name").and_then(Json::as_str).unwrap_or_default().to_owned()
+}
+
+/// Reads the name of the service.
+pub(super) fn service(resource: &Resource) -> String {
+    let of_name = |pair: &&KeyValue| pair.key == "service.name";
+    let name = resource.attributes.iter().find(of_name).and_then(|pair| pair.value.as_ref());
+    match name.and_then(|name| name.value.as_ref()) {
+        Some(Value::StringValue(name)) => name.clone(),
+        _ => "unknown_service".to_owned(),
+    }
 }
 
 fn attributes(pairs: Vec<KeyValue>) -> Attributes {
@@ -201,10 +193,12 @@ fn time(own: u64, observed: u64) -> i64 {
     i64::try_from(if own == 0 { observed } else { own }).unwrap_or(i64::MAX)
 }
 
-fn id(bytes: &[u8], length: usize) -> Option<String> {
-    is_id(bytes, length).then(|| hex(bytes))
+/// Reads an id: it has its length, and is not all zero (Trace Context, "trace-id").
+pub(super) fn id<const N: usize>(bytes: &[u8]) -> Option<Id<N>> {
+    let id = <[u8; N]>::try_from(bytes).ok()?;
+    (id != [0; N]).then_some(Id(id))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

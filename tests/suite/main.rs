@@ -1,0 +1,11 @@
+//! The whole relay, every part a real one.
+
+mod apart;
+mod crashes;
+mod demo;
+mod everywhere;
+mod expected;
+mod parts;
+mod readme;
+mod refusals;
+mod stories;
