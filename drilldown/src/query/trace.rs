@@ -39,8 +39,8 @@ fn arrange(trace_id: &str, spans: Vec<Span>) -> Vec<Node> {
         let above = if span.trace_id == trace_id {
             span.parent_span_id.clone()
         } else {
-            let links = span.links.iter().filter(|(linked, _)| linked == trace_id);
-            links.map(|(_, span_id)| span_id.clone()).find(|span_id| own.contains_key(span_id))
+            let links = span.links.iter().filter(|link| link.trace_id == trace_id);
+            links.map(|link| link.span_id.clone()).find(|span_id| own.contains_key(span_id))
         };
         let above = above.filter(|above| own.contains_key(above) && *above != span.span_id);
         children.entry(above).or_default().push(span);
@@ -68,7 +68,8 @@ fn arrange(trace_id: &str, spans: Vec<Span>) -> Vec<Node> {
 
 fn node(trace_id: &str, span: Span, depth: usize, own: &BTreeMap<String, (i64, String)>) -> Node {
     let is_linked = span.trace_id != trace_id;
-    let linked = span.links.iter().find(|(linked, _)| linked == trace_id).map(|(_, id)| id);
+    let linked = span.links.iter().find(|link| link.trace_id == trace_id);
+    let linked = linked.map(|link| &link.span_id);
     let above = if is_linked { linked } else { span.parent_span_id.as_ref() };
     // A consumer below a producer waited from the end of the send to its own start.
     let sent = above.and_then(|above| own.get(above)).filter(|(_, kind)| kind == "producer");
@@ -79,6 +80,7 @@ fn node(trace_id: &str, span: Span, depth: usize, own: &BTreeMap<String, (i64, S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Link;
 
     fn span(trace: &str, id: &str, parent: Option<&str>, start: i64) -> Span {
         Span {
@@ -111,7 +113,7 @@ mod tests {
     #[test]
     fn a_batch_stands_below_what_it_links_to() {
         let mut batch = span("other", "batch", None, 10);
-        batch.links = vec![("t".into(), "send".into())];
+        batch.links = vec![Link { trace_id: "t".into(), span_id: "send".into() }];
         let nodes = arrange("t", vec![batch, span("t", "send", None, 1)]);
         assert_eq!(shape(&nodes), [("send", 0), ("batch", 1)]);
         assert_eq!(nodes[1].queued, Some(8));
