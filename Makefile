@@ -1,42 +1,150 @@
-# Everything that is done with a checkout. Each target does its own set-up.
+# Everything that is done with a checkout. Each target does its own set-up and builds what it needs.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
 
-.PHONY: help test test-rust test-node vectors-rust vectors-node lint clean
+# One profile and one folder for all that is built here, so that nothing is built twice.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+export TRACEBATON_BIN := $(CURDIR)/target/debug
+export TRACEBATON_PROFILE := dev
+export MATURIN_PEP517_ARGS := --profile dev
+export npm_config_update_notifier := false
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+PYTHON ?= python3
+VENV := .venv/bin
+SERVICES := -p tracebaton-ingest -p tracebaton-sync
+STACK := -p tracebaton-drilldown -p tracebaton-embedded $(SERVICES)
+CORE_SOURCES := Cargo.lock $(shell find rust-core/src -name '*.rs') rust-core/Cargo.toml
+PYTHON_SOURCES := $(CORE_SOURCES) $(shell find bindings-python/src bindings-python/python -name '*.rs' -o -name '*.py*' -not -name '*.pyc' -not -name '*.so') \
+	bindings-python/Cargo.toml bindings-python/pyproject.toml
+
+.PHONY: help
 help: ## Lists what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-test: test-rust test-node ## Runs every test that needs no external server
+.PHONY: demo
+demo: build ## Runs the whole relay on a sample and shows what became of it (EVENTS=path, KEEP=1)
+	@"$(TRACEBATON_BIN)/demo"
 
+# ---- tests
+
+.PHONY: test
+test: test-rust test-python test-node test-e2e ## Runs every test that needs no external server
+
+.PHONY: test-rust
 test-rust: tools ## Runs the tests of the Rust crates
+	@echo "== Rust"
 	cargo test --locked -p tracebaton --all-features
-	cargo test --locked -p tracebaton-ingest -p tracebaton-sync -p tracebaton-drilldown
+	cargo test --locked $(STACK) -p tracebaton-demo -p tracebaton-w3c
 
-test-node: node-binding ## Runs the tests of the Node binding
+.PHONY: test-python
+test-python: $(VENV)/.ready-dev ## Runs the tests of the Python binding and of raw_to_user
+	@echo "== Python"
+	cd bindings-python && ../$(VENV)/python -m pytest -q
+
+.PHONY: test-node
+test-node: node-dev tests/w3c/node/node_modules/.package-lock.json ## Runs the tests of the Node binding
+	@echo "== Node"
 	cd bindings-node && node --test test/*.test.mjs
+	cd tests/w3c/node && node --test service.test.mjs
 
+.PHONY: test-e2e
+test-e2e: build ## Runs the whole relay under test
+	@echo "== The relay, end to end"
+	cargo test --locked -p tracebaton-tests -- --test-threads=3
+
+.PHONY: vectors-rust
 vectors-rust: tools ## Runs the vectors in Rust and says how many passed
-	cargo test --locked -p tracebaton --test suite vectors -- --nocapture
+	cargo test --locked -p tracebaton --all-features --test suite vectors -- --nocapture
 
-vectors-node: node-binding ## Runs the vectors in Node and says how many passed
-	cd bindings-node && node --test test/vectors.test.mjs
+.PHONY: vectors-python
+vectors-python: $(VENV)/.ready-dev ## Runs the vectors in Python and says how many passed
+	cd bindings-python && ../$(VENV)/python -m pytest -q -s tests/test_vectors.py
 
+.PHONY: vectors-node
+vectors-node: node-dev ## Runs the vectors in Node and says how many passed
+	cd bindings-node && node test/vectors.test.mjs
+
+# The service that the W3C Trace Context harness talks to; it runs until it is stopped.
+PORT ?= 5711
+
+.PHONY: w3c-rust
+w3c-rust: tools ## Starts the service for the W3C harness in Rust (PORT=5711)
+	cargo run --locked -q -p tracebaton-w3c -- $(PORT)
+
+.PHONY: w3c-python
+w3c-python: $(VENV)/.ready-dev ## … in Python
+	$(VENV)/python tests/w3c/python/main.py $(PORT)
+
+.PHONY: w3c-node
+w3c-node: node tests/w3c/node/node_modules/.package-lock.json ## … in Node
+	cd tests/w3c/node && node service.mjs $(PORT)
+
+.PHONY: lint
 lint: tools ## Checks formatting and lints
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 
+.PHONY: clean
 clean: ## Removes everything that was built
-	rm -rf target .venv .cache
+	rm -rf target .venv .cache bindings-node/*.node examples/pipeline/enrich/dist
+	rm -rf bindings-node/node_modules examples/pipeline/enrich/node_modules examples/embedded/clickhouse/node_modules
 
-.PHONY: node-binding
-node-binding: tools
-	cd bindings-node && TRACEBATON_PROFILE=dev node scripts/build.cjs --force
+# ---- what is built
+
+.PHONY: build
+build: rust python node broker clickhouse enrich ## Builds everything that the demo and the tests start
+
+.PHONY: rust
+rust: tools
+	@echo "== building the Rust services, drilldown and the demo"
+	cargo build --locked $(STACK) -p tracebaton-demo
+
+.PHONY: broker
+broker: tools
+	@echo "== building the embedded broker (about 390 crates the first time)"
+	cargo build --locked --target-dir target/broker --manifest-path examples/embedded/broker/Cargo.toml --ignore-rust-version
+
+.PHONY: python
+python: $(VENV)/.ready ## Builds the Python binding into .venv
+
+$(VENV)/python: | tools
+	@echo "== making .venv"
+	$(PYTHON) -m venv .venv
+
+$(VENV)/.ready: $(VENV)/python $(PYTHON_SOURCES) examples/pipeline/raw_to_user/requirements.txt
+	@echo "== building the Python binding"
+	$(VENV)/pip install -q ./bindings-python -r examples/pipeline/raw_to_user/requirements.txt
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready bindings-python/requirements-dev.txt
+	$(VENV)/pip install -q -r bindings-python/requirements-dev.txt
+	@touch $@
+
+.PHONY: node
+node: tools ## Builds the Node binding in its folder
+	@echo "== building the Node binding"
+	cd bindings-node && node scripts/build.cjs
+
+.PHONY: node-dev
+node-dev: node bindings-node/node_modules/.package-lock.json
+
+.PHONY: clickhouse
+clickhouse: examples/embedded/clickhouse/node_modules/.package-lock.json
+
+.PHONY: enrich
+enrich: node examples/pipeline/enrich/node_modules/.package-lock.json
+	@echo "== building enrich"
+	cd examples/pipeline/enrich && npx --no-install tsc
+
+%/node_modules/.package-lock.json: %/package-lock.json | tools
+	@echo "== installing the npm packages of $*"
+	cd $* && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 .PHONY: tools
 tools:
-	@for tool in cargo gcc g++ make node npm python3; do \
-	  command -v $$tool >/dev/null || { echo "make: $$tool is missing: install it and try again" >&2; exit 1; }; \
-	done
+	@./.ci/tools

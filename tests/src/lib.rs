@@ -1,1 +1,8 @@
-//! To be filled.
+//! The running relay, as a test looks at it: HTTP in front, Kafka in the middle, rows and drilldown
+//! at the end.
+
+mod kafka;
+mod relay;
+
+pub use kafka::{Message, read_topic};
+pub use relay::{Answer, Relay, event};

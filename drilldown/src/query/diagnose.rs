@@ -48,8 +48,12 @@ pub(crate) fn diagnose(store: &dyn Store, text: &str, now: i64) -> Result<Diagno
         *dropped.entry(row.service).or_default() += row.ledger;
     }
     let mut findings = of_requests(&ledger);
-    let of_branches: Vec<Vec<Finding>> =
-        ledger.branches.iter().map(|branch| of_branch(branch, now, &dropped)).collect();
+    let unsent = unsent(&ledger);
+    let of_branches: Vec<Vec<Finding>> = ledger
+        .branches
+        .iter()
+        .map(|branch| of_branch(branch, now, &dropped, &beyond(branch, &unsent, &ledger)))
+        .collect();
     settle(&mut ledger.branches, &of_branches);
     findings.extend(of_branches.into_iter().flatten());
     findings.extend(untold(&ledger, &findings));
@@ -96,7 +100,12 @@ fn name(branch: &Branch) -> String {
     }
 }
 
-fn of_branch(branch: &Branch, now: i64, dropped: &BTreeMap<String, i64>) -> Vec<Finding> {
+fn of_branch(
+    branch: &Branch,
+    now: i64,
+    dropped: &BTreeMap<String, i64>,
+    beyond: &BTreeMap<&str, i64>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut found = |records: i64, verdict, evidence: String| {
         if records > 0 {
@@ -112,6 +121,17 @@ fn of_branch(branch: &Branch, now: i64, dropped: &BTreeMap<String, i64>) -> Vec<
 
     // What a service had to drop of its ledger may be just what is missing here.
     let (verdict, why) = match dropped.get(&branch.service) {
+        None if !beyond.is_empty() => {
+            let topics: Vec<String> = beyond.keys().map(|topic| (*topic).to_owned()).collect();
+            let records: i64 = beyond.values().sum();
+            let why = format!(
+                "yet {records} of this trace were read from {} that nobody told to have sent: {} \
+                 handled some and ended before it could tell, most likely",
+                list(&topics),
+                branch.service
+            );
+            (Verdict::Inconclusive, why)
+        }
         Some(events) => {
             let why = format!(
                 "{} dropped {events} ledger events since, and what it did with them may be among \
@@ -192,6 +212,31 @@ fn settle(branches: &mut [Branch], findings: &[Vec<Finding>]) {
     }
 }
 
+/// Counts, by topic, the records that were read and that no `send` event has told of.
+fn unsent(ledger: &Ledger) -> BTreeMap<String, i64> {
+    let mut unsent = BTreeMap::new();
+    for branch in ledger.branches.iter().filter(|branch| branch.records_in > branch.emitted) {
+        let more: &mut i64 = unsent.entry(branch.topic.clone()).or_default();
+        *more = (*more).max(branch.records_in - branch.emitted);
+    }
+    unsent
+}
+
+/// Picks the records without a `send` that this branch may have sent: of topics beyond its own, to
+/// which no other branch sends.
+fn beyond<'u>(
+    branch: &Branch,
+    unsent: &'u BTreeMap<String, i64>,
+    ledger: &Ledger,
+) -> BTreeMap<&'u str, i64> {
+    let is_others = |topic: &String| {
+        let others = ledger.branches.iter().filter(|other| other.topic != branch.topic);
+        others.flat_map(|other| &other.sends_to).any(|sent| sent == topic)
+    };
+    let own = unsent.iter().filter(|(topic, _)| **topic != branch.topic && !is_others(topic));
+    own.map(|(topic, records)| (topic.as_str(), *records)).collect()
+}
+
 /// Names what no hop has told: outputs that nobody saw again, records that end without a word.
 fn untold(ledger: &Ledger, findings: &[Finding]) -> Vec<Finding> {
     let mut missing = Vec::new();
@@ -199,11 +244,7 @@ fn untold(ledger: &Ledger, findings: &[Finding]) -> Vec<Finding> {
         missing.push(Finding { verdict: Verdict::Inconclusive, hop, evidence });
     };
     // What was read of a topic without a `send` is where the unconfirmed outputs went.
-    let mut unsent: BTreeMap<&str, i64> = BTreeMap::new();
-    for branch in &ledger.branches {
-        let more = unsent.entry(&branch.topic).or_default();
-        *more = (*more).max(branch.records_in - branch.emitted);
-    }
+    let unsent = unsent(ledger);
     let arrived: i64 = unsent.values().sum();
     let of_request = |ledger: &Ledger| {
         ledger.received.first().map(|event| format!("{} {}", event.service, event.name))

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use crate::{
     model::{Id, Span},
@@ -23,7 +24,36 @@ pub(crate) struct Node {
 
 /// Reads a trace, in the order in which it is to be shown.
 pub(crate) fn read(store: &dyn Store, trace_id: Id) -> Result<Vec<Node>, Error> {
-    Ok(arrange(&trace_id.to_string(), store.spans(trace_id)?))
+    let mut spans = store.spans(trace_id)?;
+    stitch(store, trace_id, &mut spans)?;
+    Ok(arrange(&trace_id.to_string(), spans))
+}
+
+/// Adds the batches that took records of the trace and do not link to it: a span has 128 links
+/// (OpenTelemetry SDK, `LinkCountLimit`), a batch may have more records. The ledger lists them all.
+fn stitch(store: &dyn Store, trace_id: Id, spans: &mut Vec<Span>) -> Result<(), Error> {
+    let own = trace_id.to_string();
+    for event in store.hops(trace_id)? {
+        let is_known = spans.iter().any(|span| span.span_id == event.span_id);
+        if event.trace_id == own || is_known {
+            continue;
+        }
+        let Some(batch) = Id::parse(&event.trace_id) else { continue };
+        let batch = store.spans(batch)?;
+        let Some(mut batch) = batch.into_iter().find(|span| span.span_id == event.span_id) else {
+            continue;
+        };
+        let goes_there = |span: &&Span| {
+            let topic = span.attributes.get("messaging.destination.name").and_then(Json::as_str);
+            span.trace_id == own && span.kind == "producer" && topic == event.topic.as_deref()
+        };
+        let sent = spans.iter().filter(goes_there).max_by_key(|span| span.end);
+        if let Some(sent) = sent.or(spans.first()) {
+            batch.links.push((own.clone(), sent.span_id.clone()));
+            spans.push(batch);
+        }
+    }
+    Ok(())
 }
 
 /// Puts every span exactly once: under its parent, under the span it links to, or, where that is not

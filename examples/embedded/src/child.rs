@@ -16,6 +16,7 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{ChildStdin, Command},
     sync::Notify,
+    task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
 
@@ -26,6 +27,8 @@ pub struct Child {
     /// Open for as long as the child is to live: some end with their standard input.
     stdin: Option<ChildStdin>,
     lines: Arc<Lines>,
+    /// What reads its standard output and its standard error.
+    followers: [JoinHandle<()>; 2],
     log: PathBuf,
 }
 
@@ -47,6 +50,8 @@ impl Child {
         let file = Arc::new(Mutex::new(file));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.kill_on_drop(true);
+        // What a child leaves in a temporary folder goes with the rest.
+        command.env("TMPDIR", folder);
         // Ctrl-C in a terminal goes to the whole group: children are stopped in order instead.
         command.process_group(0);
         // SAFETY: `prctl` with PR_SET_PDEATHSIG is async-signal-safe and touches no memory of ours,
@@ -62,10 +67,12 @@ impl Child {
         })?;
         let lines = Arc::<Lines>::default();
         let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
-        tokio::spawn(follow(stdout, lines.clone(), file.clone()));
-        tokio::spawn(follow(stderr, lines.clone(), file));
+        let followers = [
+            tokio::spawn(follow(stdout, lines.clone(), file.clone())),
+            tokio::spawn(follow(stderr, lines.clone(), file)),
+        ];
         let stdin = process.stdin.take();
-        Ok(Self { name: name.to_owned(), process, stdin, lines, log })
+        Ok(Self { name: name.to_owned(), process, stdin, lines, followers, log })
     }
 
     /// Returns the child's name.
@@ -102,7 +109,10 @@ impl Child {
                 waited = timeout_at(deadline, more) => if waited.is_err() {
                     bail!("{} was not ready within {} s{}", self.name, within.as_secs(), self.last());
                 },
-                status = self.process.wait() => bail!("{}{}", self.ended(status?), self.last()),
+                status = self.process.wait() => {
+                    self.read_out().await;
+                    bail!("{}{}", self.ended(status?), self.last());
+                }
             }
         }
     }
@@ -143,6 +153,13 @@ impl Child {
         self.process.start_kill()?;
         self.process.wait().await?;
         Ok(())
+    }
+
+    /// Waits until all that the ended child has printed is read; a grandchild may hold its output.
+    async fn read_out(&mut self) {
+        for follower in self.followers.iter_mut().filter(|follower| !follower.is_finished()) {
+            let _ = timeout(Duration::from_secs(1), follower).await;
+        }
     }
 
     fn signal(&self, signal: i32) {

@@ -6,10 +6,12 @@
 
 mod child;
 mod layout;
+mod part;
 mod ports;
 mod stack;
 
 pub use child::Child;
 pub use layout::Layout;
+pub use part::Part;
 pub use ports::{Ports, free_port};
-pub use stack::{Service, Stack};
+pub use stack::Stack;

@@ -71,6 +71,7 @@ pub fn free_port() -> anyhow::Result<u16> {
     Ok(hold(0)?.local_addr()?.port())
 }
 
-fn hold(port: u16) -> std::io::Result<TcpListener> {
+/// Takes a port for as long as the listener lives.
+pub(crate) fn hold(port: u16) -> std::io::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))
 }

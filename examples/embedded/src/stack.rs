@@ -5,42 +5,21 @@ use std::{env, path::PathBuf, time::Duration};
 use anyhow::{Context, bail};
 use tokio::{
     process::Command,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
-use crate::{child::Child, layout::Layout, ports::Ports};
+use crate::{
+    child::Child,
+    layout::Layout,
+    part::Part,
+    ports::{Ports, hold},
+};
 
 const READY_WITHIN: Duration = Duration::from_secs(40);
+const LIBCHDB: &str =
+    "examples/embedded/clickhouse/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so";
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const STOP_WITHIN: Duration = Duration::from_secs(15);
-
-/// A service of the pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// HTTP → Kafka, in Rust.
-    Ingest,
-    /// The transform in Python.
-    RawToUser,
-    /// The transform in TypeScript.
-    Enrich,
-    /// Kafka → ClickHouse, in Rust.
-    Sync,
-}
-
-impl Service {
-    /// Every service, in the order of the relay.
-    pub const ALL: [Self; 4] = [Self::Ingest, Self::RawToUser, Self::Enrich, Self::Sync];
-
-    /// Returns the service's name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::RawToUser => "raw_to_user",
-            Self::Enrich => "enrich",
-            Self::Sync => "sync",
-        }
-    }
-}
 
 /// The running relay.
 pub struct Stack {
@@ -83,116 +62,141 @@ impl Stack {
     }
 
     async fn start_parts(&mut self, with_kafka: bool, with_clickhouse: bool) -> anyhow::Result<()> {
-        if with_clickhouse {
-            self.start_clickhouse()?;
+        // All start at once; what the services need is there before the first of them.
+        let servers = [
+            (Part::Clickhouse, with_clickhouse),
+            (Part::Broker, with_kafka),
+            (Part::Drilldown, true),
+        ];
+        for (part, _) in servers.iter().filter(|(_, is_ours)| *is_ours) {
+            self.spawn(*part)?;
         }
-        if with_kafka {
-            let mut command = Command::new(self.layout.built("target/broker/debug/broker")?);
-            command.arg(format!("127.0.0.1:{}", self.ports.kafka));
-            self.spawn("broker", command)?;
+        for (part, _) in servers.iter().filter(|(_, is_ours)| *is_ours) {
+            self.ready(*part).await?;
         }
-        let mut command = Command::new(self.layout.binary("tracebaton")?);
-        command.arg("serve").arg("--data").arg(self.folder.join("telemetry"));
-        command.arg("--grpc").arg(format!("127.0.0.1:{}", self.ports.otlp_grpc));
-        command.arg("--http").arg(format!("127.0.0.1:{}", self.ports.otlp_http));
-        self.spawn("drilldown", command)?;
-        for child in self.children.iter_mut().filter(|child| child.name() != "clickhouse") {
-            child.ready(READY_WITHIN).await?;
+        for service in Part::SERVICES {
+            self.spawn(service)?;
         }
-        if with_clickhouse {
-            self.clickhouse_answers().await?;
-        }
-        // One by one: each finds its topics there, and the groups settle before the first record.
-        for service in Service::ALL {
-            self.start_service(service)?;
-        }
-        for service in Service::ALL {
-            self.child(service)?.ready(READY_WITHIN).await?;
+        for service in Part::SERVICES {
+            self.ready(service).await?;
         }
         Ok(())
     }
 
-    fn start_clickhouse(&mut self) -> anyhow::Result<()> {
-        let library =
-            "examples/embedded/clickhouse/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so";
-        let mut command = Command::new(self.layout.binary("clickhouse")?);
-        command.arg(self.layout.built(library)?);
-        command.arg(self.ports.clickhouse_http.to_string());
-        command.arg(self.ports.clickhouse_tcp.to_string());
-        command.arg(self.folder.join("clickhouse"));
-        self.spawn("clickhouse", command)
+    /// Starts a part, for the first time or again, and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the part where it cannot be started.
+    pub async fn start_part(&mut self, part: Part) -> anyhow::Result<()> {
+        self.spawn(part)?;
+        self.ready(part).await
+    }
+
+    async fn ready(&mut self, part: Part) -> anyhow::Result<()> {
+        match part {
+            Part::Clickhouse => self.clickhouse_answers().await,
+            _ => self.child(part)?.ready(READY_WITHIN).await,
+        }
     }
 
     async fn clickhouse_answers(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
         let client = self.clickhouse();
-        while let Err(error) = client.query("SELECT 1").fetch_one::<u8>().await {
-            for child in self.children.iter_mut().filter(|child| child.name() == "clickhouse") {
-                child.check()?;
-            }
+        loop {
+            let asked = timeout(ANSWERS_WITHIN, client.query("SELECT 1").fetch_one::<u8>()).await;
+            let error = match asked {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "no answer".to_owned(),
+            };
+            self.child(Part::Clickhouse)?.check()?;
             if Instant::now() > deadline {
                 bail!("clickhouse does not answer at {}: {error}", self.clickhouse);
             }
             sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    fn spawn(&mut self, part: Part) -> anyhow::Result<()> {
+        let command = self.command(part)?;
+        self.children.push(Child::spawn(part.as_str(), command, &self.folder)?);
         Ok(())
     }
 
-    /// Starts a service of the pipeline, for the first time or again.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error that names the service where it cannot be started.
-    pub fn start_service(&mut self, service: Service) -> anyhow::Result<()> {
-        let mut command = match service {
-            Service::Ingest => Command::new(self.layout.binary("ingest")?),
-            Service::Sync => Command::new(self.layout.binary("sync")?),
-            Service::RawToUser => {
+    fn command(&self, part: Part) -> anyhow::Result<Command> {
+        let command = match part {
+            Part::Clickhouse => {
+                // It would go on without the port, and say so only in its own log.
+                for port in [self.ports.clickhouse_http, self.ports.clickhouse_tcp] {
+                    hold(port).with_context(|| format!("clickhouse: port {port} is in use"))?;
+                }
+                let mut command = Command::new(self.layout.binary("clickhouse")?);
+                command.arg(self.layout.built(LIBCHDB)?);
+                command.arg(self.ports.clickhouse_http.to_string());
+                command.arg(self.ports.clickhouse_tcp.to_string());
+                command.arg(self.folder.join("clickhouse"));
+                command
+            }
+            Part::Broker => {
+                let mut command = Command::new(self.layout.built("target/broker/debug/broker")?);
+                command.arg(format!("127.0.0.1:{}", self.ports.kafka));
+                command
+            }
+            Part::Drilldown => {
+                let mut command = Command::new(self.layout.binary("tracebaton")?);
+                command.arg("serve").arg("--data").arg(self.folder.join("telemetry"));
+                command.arg("--grpc").arg(format!("127.0.0.1:{}", self.ports.otlp_grpc));
+                command.arg("--http").arg(format!("127.0.0.1:{}", self.ports.otlp_http));
+                command
+            }
+            Part::Ingest => self.service(part, Command::new(self.layout.binary("ingest")?)),
+            Part::Sync => self.service(part, Command::new(self.layout.binary("sync")?)),
+            Part::RawToUser => {
                 let mut command = Command::new(self.layout.built(".venv/bin/python")?);
                 command.arg(self.layout.built("examples/pipeline/raw_to_user/main.py")?);
-                command
+                self.service(part, command)
             }
-            Service::Enrich => {
+            Part::Enrich => {
                 let mut command = Command::new("node");
                 command.arg(self.layout.built("examples/pipeline/enrich/dist/main.js")?);
-                command
+                self.service(part, command)
             }
         };
+        Ok(command)
+    }
+
+    fn service(&self, part: Part, mut command: Command) -> Command {
         command
             .env("KAFKA_BROKERS", &self.kafka)
             .env("CLICKHOUSE_URL", &self.clickhouse)
             .env("INGEST_ADDR", format!("127.0.0.1:{}", self.ports.ingest))
-            .env("OTEL_SERVICE_NAME", service.as_str());
+            .env("OTEL_SERVICE_NAME", part.as_str());
         if env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_none() {
             command.env("OTEL_EXPORTER_OTLP_ENDPOINT", self.server());
         }
-        self.spawn(service.as_str(), command)
+        command
     }
 
-    fn spawn(&mut self, name: &str, command: Command) -> anyhow::Result<()> {
-        self.children.push(Child::spawn(name, command, &self.folder)?);
-        Ok(())
-    }
-
-    /// Returns a running service.
+    /// Returns a running part.
     ///
     /// # Errors
     ///
     /// Returns an error where it does not run.
-    pub fn child(&mut self, service: Service) -> anyhow::Result<&mut Child> {
-        let name = service.as_str();
+    pub fn child(&mut self, part: Part) -> anyhow::Result<&mut Child> {
+        let name = part.as_str();
         let found = self.children.iter_mut().find(|child| child.name() == name);
         found.with_context(|| format!("{name} does not run"))
     }
 
-    /// Takes a service out of the relay, for instance to kill it.
+    /// Takes a part out of the relay, for instance to kill it.
     ///
     /// # Errors
     ///
     /// Returns an error where it does not run.
-    pub fn take(&mut self, service: Service) -> anyhow::Result<Child> {
-        let at = self.children.iter().position(|child| child.name() == service.as_str());
-        let at = at.with_context(|| format!("{} does not run", service.as_str()))?;
+    pub fn take(&mut self, part: Part) -> anyhow::Result<Child> {
+        let at = self.children.iter().position(|child| child.name() == part.as_str());
+        let at = at.with_context(|| format!("{} does not run", part.as_str()))?;
         Ok(self.children.remove(at))
     }
 

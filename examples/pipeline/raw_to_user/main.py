@@ -4,6 +4,7 @@ At least once: offsets are committed after every message made of them is deliver
 """
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -20,13 +21,23 @@ GROUP = "raw_to_user"
 BROKERS: dict[str, Any] = {"bootstrap.servers": os.environ.get("KAFKA_BROKERS", "127.0.0.1:9092")}
 
 log = tracebaton.Logger(GROUP)
+# What librdkafka has to say becomes log lines like ours.
+kafka_log = logging.Logger("kafka", logging.WARNING)
+kafka_log.addHandler(tracebaton.LogHandler())
 
 
 class Service:
     def __init__(self) -> None:
-        own = {"group.id": GROUP, "auto.offset.reset": "earliest", "enable.auto.commit": False}
-        self.consumer = Consumer(BROKERS | own)
-        self.producer = Producer(BROKERS | {"enable.idempotence": True, "linger.ms": 5})
+        own = {
+            "group.id": GROUP,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            # A member that crashed is given up soon: its partitions wait for no longer.
+            "session.timeout.ms": 10000,
+        }
+        self.consumer = Consumer(BROKERS | own, logger=kafka_log)
+        settings = BROKERS | {"enable.idempotence": True, "linger.ms": 5}
+        self.producer = Producer(settings, logger=kafka_log)
         self.sent: list[tracebaton.Output] = []
         self.is_ready = False
         self.is_stopping = False
@@ -95,7 +106,7 @@ class Service:
 
 
 def create_topics() -> None:
-    admin = AdminClient(BROKERS)
+    admin = AdminClient(BROKERS, logger=kafka_log)
     known = admin.list_topics(timeout=10).topics
     absent = [name for name in (SOURCE, TARGET, DEAD_LETTERS) if name not in known]
     topics = [NewTopic(name, num_partitions=4) for name in absent]

@@ -2,7 +2,7 @@
 //!
 //! `broker 127.0.0.1:9092` listens there until SIGTERM, SIGINT, or the end of its standard input.
 
-use std::env;
+use std::{env, process::ExitCode};
 
 use anyhow::Context;
 use nisshi_broker::{broker::Broker, coordinator::group::administrator::Controller};
@@ -17,7 +17,17 @@ use url::Url;
 use uuid::Uuid;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    match serve().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("broker: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve() -> anyhow::Result<()> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9092".to_owned());
     // The broker itself says little of an address in use: try it first.
     drop(TcpListener::bind(&address).await.with_context(|| format!("cannot listen on {address}"))?);

@@ -18,7 +18,14 @@ use anyhow::{Context, ensure};
 const CHILD: &str = "TRACEBATON_CLICKHOUSE_CHILD";
 const MAX_RESTARTS: u32 = 20;
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("clickhouse: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [library, http, tcp, folder] = &arguments[..] else {
         anyhow::bail!("usage: clickhouse LIBCHDB HTTP_PORT TCP_PORT FOLDER");

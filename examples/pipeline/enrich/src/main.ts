@@ -4,7 +4,7 @@
  * `KAFKA_BROKERS` names the brokers (127.0.0.1:9092), `OTEL_*` says where telemetry goes. What cannot be
  * handled goes to `user_events.dlq` with its trace and the reason.
  */
-import { Kafka, logLevel, type EachMessagePayload, type IHeaders, type Producer } from "kafkajs";
+import { Kafka, logLevel, Partitioners, type EachMessagePayload, type IHeaders, type LogEntry, type Producer } from "kafkajs";
 import { init, Logger, process as traced, shutdown, type Hop, type Output } from "tracebaton";
 
 import { findUser } from "./users.js";
@@ -15,6 +15,7 @@ const DEAD_LETTERS = "user_events.dlq";
 const GROUP = "enrich";
 
 const log = new Logger("enrich");
+const kafkaLog = new Logger("kafka");
 
 /** Sends one message and says what became of it. */
 async function send(producer: Producer, topic: string, output: Output, key: Buffer | null, value: Buffer | string | null) {
@@ -37,6 +38,12 @@ async function enrich(value: Buffer | null): Promise<string> {
   return JSON.stringify({ ...event, ...(await findUser(userId)) });
 }
 
+/** What kafkajs has to say becomes log lines like ours. */
+function logKafka({ level, log: { message, error } }: LogEntry) {
+  const write = level === logLevel.ERROR ? kafkaLog.error : kafkaLog.warn;
+  write.call(kafkaLog, message, error === undefined ? {} : { reason: String(error) });
+}
+
 /** Handles one message: it is done with only once the broker has what was made of it. */
 async function handle(producer: Producer, { topic, partition, message }: EachMessagePayload) {
   await traced({ topic, partition, message, group: GROUP }, async (hop: Hop) => {
@@ -56,7 +63,7 @@ async function handle(producer: Producer, { topic, partition, message }: EachMes
 async function main() {
   init({ serviceName: "enrich" });
   const brokers = (process.env.KAFKA_BROKERS ?? "127.0.0.1:9092").split(",");
-  const kafka = new Kafka({ clientId: "enrich", brokers, logLevel: logLevel.WARN });
+  const kafka = new Kafka({ clientId: "enrich", brokers, logLevel: logLevel.WARN, logCreator: () => logKafka });
   const admin = kafka.admin();
   await admin.connect();
   const topics = [INPUT, OUTPUT, DEAD_LETTERS].map((topic) => ({ topic, numPartitions: 4 }));
@@ -67,8 +74,9 @@ async function main() {
   });
   await admin.disconnect();
 
-  const producer = kafka.producer();
-  const consumer = kafka.consumer({ groupId: GROUP });
+  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  // A member that crashed is given up soon: its partitions wait for no longer.
+  const consumer = kafka.consumer({ groupId: GROUP, sessionTimeout: 10_000 });
   await producer.connect();
   await consumer.connect();
   await consumer.subscribe({ topics: [INPUT], fromBeginning: true });

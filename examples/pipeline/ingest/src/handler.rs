@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use rdkafka::producer::FutureProducer;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use tracebaton::{
     kafka::{Record, send_all},
 };
 
-use crate::records;
+use crate::{body, records};
 
 pub(crate) struct Ingest {
     producer: FutureProducer,
@@ -98,15 +98,16 @@ impl Ingest {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(Refusal(status, "unsupported_media_type", message));
         }
-        let body = Limited::new(request.into_body(), self.max_body_bytes).collect().await;
-        let body = body.map_err(|error| match error.downcast::<LengthLimitError>() {
-            Ok(_) => {
+        let body = body::read(request.into_body(), self.max_body_bytes).await;
+        let body = body.map_err(|error| match error {
+            body::Error::TooLarge => {
                 let message = format!("a body may have {} bytes", self.max_body_bytes);
                 Refusal(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
             }
-            Err(error) => Refusal(StatusCode::BAD_REQUEST, "body_unreadable", error.to_string()),
+            body::Error::Unreadable(error) => {
+                Refusal(StatusCode::BAD_REQUEST, "body_unreadable", error)
+            }
         })?;
-        let body = body.to_bytes();
         let records = records::read(&body)
             .map_err(|error| Refusal(StatusCode::BAD_REQUEST, "invalid_json", error))?;
         self.send(records, hop, topic).await

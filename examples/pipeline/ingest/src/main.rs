@@ -8,10 +8,11 @@
 //! | `MAX_BODY_BYTES` | the largest body that is taken | `1048576` |
 //! | `OTEL_*` | where telemetry goes, as OpenTelemetry says | `http://localhost:4318` |
 
+mod body;
 mod handler;
 mod records;
 
-use std::{env, net::SocketAddr, sync::Arc, time::Duration};
+use std::{env, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use hyper::server::conn::http1;
@@ -35,13 +36,16 @@ fn var(key: &str, default: &str) -> String {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let exporter = Exporter::from_env("ingest")?;
     tracebaton::log::init()?;
     let served = serve().await;
+    if let Err(error) = &served {
+        tracing::error!(reason = format!("{error:#}"), "gives up");
+    }
     let report = exporter.shutdown(Duration::from_secs(5));
     tracing::info!(%report, "stopped");
-    served
+    Ok(if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn serve() -> anyhow::Result<()> {
