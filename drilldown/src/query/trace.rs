@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
-    model::{Id, Span},
+    model::{Id, Link, Span},
     store::{Error, Store},
 };
 
@@ -33,9 +33,9 @@ pub(crate) fn read(store: &dyn Store, trace_id: Id) -> Result<Vec<Node>, Error> 
 /// (OpenTelemetry SDK, `LinkCountLimit`), a batch may have more records. The ledger lists them all.
 fn stitch(store: &dyn Store, trace_id: Id, spans: &mut Vec<Span>) -> Result<(), Error> {
     let own = trace_id.to_string();
+    let mut known: BTreeSet<String> = spans.iter().map(|span| span.span_id.clone()).collect();
     for event in store.hops(trace_id)? {
-        let is_known = spans.iter().any(|span| span.span_id == event.span_id);
-        if event.trace_id == own || is_known {
+        if event.trace_id == own || !known.insert(event.span_id.clone()) {
             continue;
         }
         let Some(batch) = Id::parse(&event.trace_id) else { continue };
@@ -49,7 +49,7 @@ fn stitch(store: &dyn Store, trace_id: Id, spans: &mut Vec<Span>) -> Result<(), 
         };
         let sent = spans.iter().filter(goes_there).max_by_key(|span| span.end);
         if let Some(sent) = sent.or(spans.first()) {
-            batch.links.push((own.clone(), sent.span_id.clone()));
+            batch.links.push(Link { trace_id: own.clone(), span_id: sent.span_id.clone() });
             spans.push(batch);
         }
     }
@@ -110,7 +110,6 @@ fn node(trace_id: &str, span: Span, depth: usize, own: &BTreeMap<String, (i64, S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Link;
 
     fn span(trace: &str, id: &str, parent: Option<&str>, start: i64) -> Span {
         Span {
