@@ -1,6 +1,6 @@
 //! Batons and what is known of how they were come by.
 
-use std::time::UNIX_EPOCH;
+use std::{sync::Arc, time::UNIX_EPOCH};
 
 use napi::{Error, Status};
 use napi_derive::napi;
@@ -186,7 +186,7 @@ pub fn extract_payload(payload: Value) -> Extracted {
     let list =
         headers::read(vec![String::new()], vec![payload], tracebaton::carrier::Medium::Kafka);
     let payload = list.entries().first().and_then(|(_, value)| value.as_deref());
-    Extracted(Propagation::default().extract_payload(payload.unwrap_or_default()))
+    Extracted(Propagation::of_process().extract_payload(payload.unwrap_or_default()))
 }
 
 /// Writes the baton to headers of these names, and tells what stays and what comes.
@@ -197,7 +197,7 @@ pub fn extract_payload(payload: Value) -> Extracted {
 #[napi]
 pub fn inject(baton: &Baton, names: Vec<String>, medium: String) -> napi::Result<Rewritten> {
     let medium = headers::medium(&medium)?;
-    let propagation = Propagation::default();
+    let propagation = Propagation::of_process();
     Ok(headers::rewrite(names, medium, |list| propagation.inject(&baton.0, list)))
 }
 
@@ -209,13 +209,14 @@ pub fn inject(baton: &Baton, names: Vec<String>, medium: String) -> napi::Result
 #[napi]
 pub fn headers(baton: &Baton, medium: String) -> napi::Result<Vec<String>> {
     let mut list = List::new(headers::medium(&medium)?, Vec::<(String, Option<String>)>::new());
-    Propagation::default().inject(&baton.0, &mut list);
+    Propagation::of_process().inject(&baton.0, &mut list);
     Ok(headers::write(list))
 }
 
-fn propagation(formats: Option<Vec<String>>) -> napi::Result<Propagation> {
-    let Some(names) = formats else { return Ok(Propagation::default()) };
+fn propagation(formats: Option<Vec<String>>) -> napi::Result<Arc<Propagation>> {
+    let process = Propagation::of_process();
+    let Some(names) = formats else { return Ok(process) };
     let read = |name: String| name.parse::<Format>().map_err(|error| wrong(&error.to_string()));
     let formats = names.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    Ok(Propagation::default().with_read(formats))
+    Ok(Arc::new(Propagation::clone(&process).with_read(formats)))
 }

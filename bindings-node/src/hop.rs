@@ -36,7 +36,7 @@ pub fn start_process(
 ) -> napi::Result<Hop> {
     let offset = offset.parse().map_err(|_| wrong("message.offset must be a whole number"))?;
     let list = headers::read(names, values, Medium::Kafka);
-    let baton = Propagation::default().extract(&list).baton;
+    let baton = Propagation::of_process().extract(&list).baton;
     let input = Coordinates { topic, partition, offset, group };
     Ok(Hop(hop::Hop::process(Recorder::global(), &input, &baton)))
 }
@@ -128,7 +128,7 @@ impl Output {
     pub fn rewrite(&self, names: Vec<String>) -> Rewritten {
         headers::rewrite(names, Medium::Kafka, |list| {
             if let Some(output) = &self.output {
-                Propagation::default().inject(output.baton(), list);
+                Propagation::of_process().inject(output.baton(), list);
                 for (name, value) in &self.error {
                     list.set(name, value);
                 }

@@ -8,6 +8,7 @@ use std::{
 use napi::{Env, Task, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 use tracebaton::{
+    config::Settings,
     hop::{Counts, Recorder},
     otlp::{Exporter, Options, ShutdownReport as Core},
 };
@@ -29,7 +30,7 @@ fn shared() -> MutexGuard<'static, Shared> {
     SHARED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts the export, as the `OTEL_*` variables say; once it runs a further call changes nothing.
+/// Starts the export, as the `OTEL_*` and `TRACEBATON_*` variables say; once it runs a further call changes nothing.
 /// `joins` says that this thread calls it for the first time: when the last such thread ends, in
 /// whatever way, the export does.
 ///
@@ -40,6 +41,8 @@ fn shared() -> MutexGuard<'static, Shared> {
 pub fn init(env: &Env, service_name: Option<String>, joins: bool) -> napi::Result<()> {
     let mut shared = shared();
     if shared.exporter.is_none() {
+        let settings = Settings::from_env().map_err(|error| wrong(&error.to_string()))?;
+        settings.use_in_process();
         let mut options = Options::from_env().map_err(|error| wrong(&error.to_string()))?;
         options.service_name = options.service_name.or(service_name);
         options.language = "nodejs";

@@ -19,6 +19,7 @@ mod otel;
 mod output;
 mod propagation;
 mod sample;
+mod settings;
 mod value;
 
 /// The compiled half of `tracebaton`.

@@ -10,15 +10,12 @@ use std::{
 
 use pyo3::{prelude::*, wrap_pyfunction};
 use tracebaton::{
+    config::Settings,
     hop::{self, Level, Recorder},
     otlp::{self, Exporter, Options},
 };
 
-use crate::{
-    errors::ConfigError,
-    logger,
-    propagation::{Propagation, set_for_process},
-};
+use crate::{errors::ConfigError, logger, propagation::Propagation, settings};
 
 /// How long the interpreter's exit waits for what the application did not shut down itself.
 const AT_EXIT_MS: u64 = 2_000;
@@ -35,7 +32,8 @@ pub(crate) fn running() -> MutexGuard<'static, Option<Running>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts the export of spans, ledger events and log lines, as the `OTEL_*` variables say.
+/// Starts the export of spans, ledger events and log lines, as the `OTEL_*` and `TRACEBATON_*`
+/// variables say.
 ///
 /// A second call replaces the first.
 #[pyfunction]
@@ -62,6 +60,7 @@ pub(crate) fn init(
         let message = format!("log_level: is none of trace, debug, info, warn, error: {log_level}");
         ConfigError::new_err(message)
     })?;
+    let settings = Settings::from_env().map_err(settings::wrong)?;
     let mut options = Options::from_env().map_err(|error| wrong_option(&error))?;
     options.service_name = options.service_name.or(service_name);
     options.resource.extend(resource.into_iter().flatten());
@@ -77,8 +76,9 @@ pub(crate) fn init(
     })
     .map_err(|error| wrong_option(&error))?;
     logger::configure(is_text, level);
+    settings.use_in_process();
     if let Some(propagation) = propagation {
-        set_for_process(propagation.get());
+        propagation.get().core().set_for_process();
     }
     Ok(())
 }

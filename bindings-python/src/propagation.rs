@@ -1,14 +1,14 @@
 //! Reading and writing batons: the rules of one listener, and the functions that use the process's.
 
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use pyo3::{prelude::*, types::PyBytes};
-use tracebaton::propagate::{self, Format, Trust, UnknownFormat};
+use tracebaton::{config::Value, propagate};
 
 use crate::{
     baton::{Extracted, baton_of},
-    errors::{ConfigError, PayloadError},
-    headers,
+    errors::PayloadError,
+    headers, settings,
 };
 
 /// How batons are read and written.
@@ -18,28 +18,41 @@ pub(crate) struct Propagation(Arc<propagate::Propagation>);
 #[pymethods]
 impl Propagation {
     #[new]
-    #[pyo3(signature = (*, read=None, write=None, trust="continue", payload_paths=None, baggage_keys=None))]
+    #[pyo3(signature = (*, read=None, write=None, trust=None, payload_paths=None, baggage_keys=None))]
     fn new(
         read: Option<Vec<String>>,
         write: Option<Vec<String>>,
-        trust: &str,
+        trust: Option<String>,
         payload_paths: Option<Vec<String>>,
         baggage_keys: Option<Vec<String>>,
     ) -> PyResult<Self> {
-        let mut propagation = propagate::Propagation::default().with_trust(trust_of(trust)?);
-        if let Some(names) = read {
-            propagation = propagation.with_read(formats("read", &names)?);
-        }
-        if let Some(names) = write {
-            propagation = propagation.with_write(formats("write", &names)?);
-        }
-        if let Some(paths) = payload_paths {
-            propagation = propagation.with_payload_paths(paths);
-        }
-        if let Some(keys) = baggage_keys {
-            propagation = propagation.with_baggage_keys(keys);
-        }
-        Ok(Self(Arc::new(propagation)))
+        let list = |list: Option<Vec<String>>| list.map(Value::List);
+        settings::of([
+            ("read", list(read)),
+            ("write", list(write)),
+            ("trust", trust.map(Value::Text)),
+            ("extraction.payload_fields", list(payload_paths)),
+            ("baggage_keys", list(baggage_keys)),
+        ])
+        .map(|settings| Self(Arc::new(settings.propagation())))
+    }
+
+    #[staticmethod]
+    fn from_settings(values: HashMap<String, settings::Given>) -> PyResult<Self> {
+        let settings = settings::of(values.into_iter().map(|(key, value)| (key, Some(value.0))))?;
+        Ok(Self(Arc::new(settings.propagation())))
+    }
+
+    #[staticmethod]
+    fn from_env() -> PyResult<Self> {
+        let read = propagate::Propagation::from_env();
+        read.map(|rules| Self(Arc::new(rules))).map_err(settings::wrong)
+    }
+
+    #[staticmethod]
+    fn from_yaml(path: PathBuf) -> PyResult<Self> {
+        let read = propagate::Propagation::from_yaml(path);
+        read.map(|rules| Self(Arc::new(rules))).map_err(settings::wrong)
     }
 
     #[pyo3(signature = (headers, *, medium="kafka"))]
@@ -82,20 +95,6 @@ fn payload_of(payload: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     headers::bytes(payload).ok_or_else(|| headers::wrong("payload", "bytes or str", payload))
 }
 
-fn trust_of(name: &str) -> PyResult<Trust> {
-    let known = [Trust::Continue, Trust::Restart, Trust::Ignore];
-    known.into_iter().find(|trust| trust.as_str() == name).ok_or_else(|| {
-        let known = known.map(Trust::as_str).join(", ");
-        ConfigError::new_err(format!("trust: there is no such policy (there are {known}): {name}"))
-    })
-}
-
-fn formats(key: &str, names: &[String]) -> PyResult<Vec<Format>> {
-    let read = names.iter().map(|name| name.parse());
-    read.collect::<Result<_, UnknownFormat>>()
-        .map_err(|error| ConfigError::new_err(format!("{key}: {error}")))
-}
-
 impl Propagation {
     /// Returns the rules themselves.
     pub(crate) fn core(&self) -> Arc<propagate::Propagation> {
@@ -103,16 +102,9 @@ impl Propagation {
     }
 }
 
-static PROCESS: LazyLock<RwLock<Arc<propagate::Propagation>>> = LazyLock::new(RwLock::default);
-
 /// Returns the rules of the process.
 pub(crate) fn of_process() -> Arc<propagate::Propagation> {
-    PROCESS.read().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-/// Sets the rules of the process.
-pub(crate) fn set_for_process(propagation: &Propagation) {
-    *PROCESS.write().unwrap_or_else(PoisonError::into_inner) = propagation.0.clone();
+    propagate::Propagation::of_process()
 }
 
 /// Reads a baton from headers. What is not taken is listed in `refused`.

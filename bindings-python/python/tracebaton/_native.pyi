@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, TypeAlias, final, overload
 
@@ -171,10 +172,24 @@ class Propagation:
         *,
         read: Sequence[_Format] | None = None,
         write: Sequence[_Format] | None = None,
-        trust: Literal["continue", "restart", "ignore"] = "continue",
+        trust: Literal["continue", "restart", "ignore"] | None = None,
         payload_paths: Sequence[str] | None = None,
         baggage_keys: Sequence[str] | None = None,
     ) -> Self: ...
+    @staticmethod
+    def from_settings(
+        values: Mapping[str, bool | float | str | Sequence[str]],
+    ) -> Propagation:
+        """Takes the same keys as the configuration file: `{"extraction.headers": [...]}`."""
+
+    @staticmethod
+    def from_env() -> Propagation:
+        """Reads the file that TRACEBATON_CONFIG names, and TRACEBATON_TRACING_*."""
+
+    @staticmethod
+    def from_yaml(path: str | PathLike[str]) -> Propagation:
+        """Reads a configuration file."""
+
     def extract(
         self, headers: _Pairs | _Mapping | None, *, medium: _Medium = "kafka"
     ) -> Extracted: ...

@@ -1,7 +1,12 @@
 //! Settings, and the rules that are made of them.
 
+use std::sync::Arc;
+
 use super::{error::ConfigError, key, value::Value};
-use crate::propagate::{Format, LegacyNames, Propagation, Trust};
+use crate::{
+    hop::Recorder,
+    propagate::{Format, LegacyNames, Propagation, Trust},
+};
 
 /// Settings by key; one that is not set keeps its default.
 ///
@@ -90,6 +95,15 @@ impl Settings {
             propagation = propagation.with_payload_target(path);
         }
         propagation
+    }
+
+    /// Makes these the settings of the process: of [`Propagation::of_process`], and of the process's
+    /// [`Recorder`].
+    pub fn use_in_process(&self) {
+        Arc::new(self.propagation()).set_for_process();
+        if let Some(rate) = self.sample_rate {
+            Recorder::global().set_sample_rate(rate);
+        }
     }
 
     fn legacy_names(&self) -> LegacyNames {

@@ -9,6 +9,7 @@ mod inject;
 mod legacy;
 mod names;
 mod payload;
+mod process;
 mod trust;
 
 pub use baton::{Baton, Extracted, Format, Place, Refusal, Source, UnknownFormat};
