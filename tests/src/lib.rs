@@ -6,3 +6,8 @@ mod relay;
 
 pub use kafka::{Message, read_topic};
 pub use relay::{Answer, Relay, event};
+
+/// The README's examples in Rust, which the documentation tests run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

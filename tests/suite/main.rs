@@ -6,5 +6,6 @@ mod demo;
 mod everywhere;
 mod expected;
 mod parts;
+mod readme;
 mod refusals;
 mod stories;
