@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::{
     ingest,
     model::Id,
-    query::{diagnose, id, trace},
+    query::{diagnose, id, logs, trace},
     store::{Error, Store},
 };
 
@@ -25,7 +25,7 @@ pub(crate) fn router(store: Shared) -> Router {
     Router::new()
         .route("/health", get(|| async { Json(serde_json::json!({ "status": "ok" })) }))
         .route("/api/v1/traces/{id}", get(spans))
-        .route("/api/v1/traces/{id}/logs", get(logs))
+        .route("/api/v1/traces/{id}/logs", get(log_lines))
         .route("/api/v1/traces/{id}/diagnosis", get(diagnosis))
         .merge(ingest::http::routes())
         .with_state(store)
@@ -35,8 +35,8 @@ async fn spans(State(store): State<Shared>, Path(text): Path<String>) -> Respons
     by_id(store, text, |store, id| trace::read(store, id)).await
 }
 
-async fn logs(State(store): State<Shared>, Path(text): Path<String>) -> Response {
-    by_id(store, text, |store, id| store.logs(id)).await
+async fn log_lines(State(store): State<Shared>, Path(text): Path<String>) -> Response {
+    by_id(store, text, |store, id| logs::read(store, id)).await
 }
 
 async fn diagnosis(State(store): State<Shared>, Path(text): Path<String>) -> Response {

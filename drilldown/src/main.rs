@@ -14,9 +14,8 @@ use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use client::Source;
-use query::{absent, diagnose, trace};
+use query::{absent, diagnose, logs, trace};
 use serde::Serialize;
-use store::Store;
 
 #[derive(Parser)]
 #[command(name = "tracebaton", version, about)]
@@ -44,7 +43,7 @@ enum Command {
     },
     /// Draws the waterfall of a trace
     Trace(Question),
-    /// Prints the log lines of a trace, of all services
+    /// Prints the log lines of a trace and the events of its spans, of all services, by time
     Logs(Question),
     /// Says what became of a trace's records. Exit code: 0 as intended, 10 lost or refused, 11 in
     /// the dead letters, 12 in part or twice, 13 on its way, 14 unknown, 15 not enough evidence
@@ -124,7 +123,7 @@ async fn answer(question: Question, ask: Ask) -> anyhow::Result<ExitCode> {
         }
         Ask::Logs => {
             let lines = match &store {
-                Some(store) => store.logs(resolved()?).map_err(wrong)?,
+                Some(store) => logs::read(store, resolved()?).map_err(wrong)?,
                 None => source.ask(&id, "/logs").await?,
             };
             print(json, &lines, show::logs(&lines))?;

@@ -24,8 +24,24 @@ pub(crate) struct Span {
     pub(crate) is_error: bool,
     pub(crate) status_message: String,
     pub(crate) attributes: Attributes,
-    /// Trace id and span id of each linked span.
-    pub(crate) links: Vec<(String, String)>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) links: Vec<Link>,
+}
+
+/// Something that happened during a span, for instance an exception.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Event {
+    /// Nanoseconds since 1970.
+    pub(crate) time: i64,
+    pub(crate) name: String,
+    pub(crate) attributes: Attributes,
+}
+
+/// A span that another one points to, as a batch does to the records in it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Link {
+    pub(crate) trace_id: String,
+    pub(crate) span_id: String,
 }
 
 /// A log line of an application.

@@ -4,13 +4,17 @@ use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, KeyValue, any_value::Value},
     logs::v1::LogRecord,
     resource::v1::Resource,
-    trace::v1::{Span as WireSpan, span::SpanKind, status::StatusCode},
+    trace::v1::{
+        Span as WireSpan,
+        span::{Event as WireEvent, SpanKind},
+        status::StatusCode,
+    },
 };
 use prost::{DecodeError, Message};
 use serde_json::Value as Json;
 
 use super::fields::{Fields, Value as Field};
-use crate::model::{Attributes, HopEvent, Id, LogLine, Span};
+use crate::model::{Attributes, Event, HopEvent, Id, Link, LogLine, Span};
 
 /// A chunk is a message of these: a resource and a scope hold for the records after them.
 pub(super) const RESOURCE: u8 = 1;
@@ -58,10 +62,10 @@ fn span(span: WireSpan, service: &str) -> Span {
         SpanKind::Consumer => "consumer",
     };
     let status = span.status.unwrap_or_default();
-    let links = span
-        .links
-        .iter()
-        .filter(|link| id::<16>(&link.trace_id).is_some() && id::<8>(&link.span_id).is_some());
+    let links = span.links.iter().filter_map(|link| {
+        let (trace_id, span_id) = (id::<16>(&link.trace_id)?, id::<8>(&link.span_id)?);
+        Some(Link { trace_id: trace_id.to_string(), span_id: span_id.to_string() })
+    });
     Span {
         trace_id: hex(&span.trace_id),
         span_id: hex(&span.span_id),
@@ -74,7 +78,16 @@ fn span(span: WireSpan, service: &str) -> Span {
         is_error: status.code() == StatusCode::Error,
         status_message: status.message,
         attributes: attributes(span.attributes),
-        links: links.map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
+        events: span.events.into_iter().map(event).collect(),
+        links: links.collect(),
+    }
+}
+
+fn event(event: WireEvent) -> Event {
+    Event {
+        time: time(event.time_unix_nano, 0),
+        name: event.name,
+        attributes: attributes(event.attributes),
     }
 }
 

@@ -105,7 +105,7 @@ fn damaged(mut bytes: Vec<u8>, damage: &[(usize, u8)], cut_at: usize) -> Vec<u8>
             *place = *byte;
         }
     }
-    bytes.truncate(if cut_at % 3 == 0 { cut_at % (length + 1) } else { length });
+    bytes.truncate(if cut_at.is_multiple_of(3) { cut_at % (length + 1) } else { length });
     bytes
 }
 
@@ -129,7 +129,7 @@ proptest! {
             for span in read::spans(&chunk.body).unwrap() {
                 prop_assert_eq!(&span.trace_id, &own);
                 prop_assert!(span.is_error && span.status_message == "no");
-                mentions.extend(span.links.iter().filter_map(|(linked, _)| Id::parse(linked)));
+                mentions.extend(span.links.iter().filter_map(|link| Id::parse(&link.trace_id)));
                 found.push((span.trace_id, span.span_id, span.name, span.service));
             }
             mentions.remove(&chunk.trace_id.unwrap());

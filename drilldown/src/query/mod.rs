@@ -6,6 +6,7 @@ pub(crate) mod diagnose;
 pub(crate) mod id;
 mod inputs;
 pub(crate) mod ledger;
+pub(crate) mod logs;
 mod order;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
-    model::{Id, Span},
+    model::{Id, Link, Span},
     store::{Error, Store},
 };
 
@@ -33,9 +33,9 @@ pub(crate) fn read(store: &dyn Store, trace_id: Id) -> Result<Vec<Node>, Error> 
 /// (OpenTelemetry SDK, `LinkCountLimit`), a batch may have more records. The ledger lists them all.
 fn stitch(store: &dyn Store, trace_id: Id, spans: &mut Vec<Span>) -> Result<(), Error> {
     let own = trace_id.to_string();
+    let mut known: BTreeSet<String> = spans.iter().map(|span| span.span_id.clone()).collect();
     for event in store.hops(trace_id)? {
-        let is_known = spans.iter().any(|span| span.span_id == event.span_id);
-        if event.trace_id == own || is_known {
+        if event.trace_id == own || !known.insert(event.span_id.clone()) {
             continue;
         }
         let Some(batch) = Id::parse(&event.trace_id) else { continue };
@@ -49,7 +49,7 @@ fn stitch(store: &dyn Store, trace_id: Id, spans: &mut Vec<Span>) -> Result<(), 
         };
         let sent = spans.iter().filter(goes_there).max_by_key(|span| span.end);
         if let Some(sent) = sent.or(spans.first()) {
-            batch.links.push((own.clone(), sent.span_id.clone()));
+            batch.links.push(Link { trace_id: own.clone(), span_id: sent.span_id.clone() });
             spans.push(batch);
         }
     }
@@ -69,8 +69,8 @@ fn arrange(trace_id: &str, spans: Vec<Span>) -> Vec<Node> {
         let above = if span.trace_id == trace_id {
             span.parent_span_id.clone()
         } else {
-            let links = span.links.iter().filter(|(linked, _)| linked == trace_id);
-            links.map(|(_, span_id)| span_id.clone()).find(|span_id| own.contains_key(span_id))
+            let links = span.links.iter().filter(|link| link.trace_id == trace_id);
+            links.map(|link| link.span_id.clone()).find(|span_id| own.contains_key(span_id))
         };
         let above = above.filter(|above| own.contains_key(above) && *above != span.span_id);
         children.entry(above).or_default().push(span);
@@ -98,7 +98,8 @@ fn arrange(trace_id: &str, spans: Vec<Span>) -> Vec<Node> {
 
 fn node(trace_id: &str, span: Span, depth: usize, own: &BTreeMap<String, (i64, String)>) -> Node {
     let is_linked = span.trace_id != trace_id;
-    let linked = span.links.iter().find(|(linked, _)| linked == trace_id).map(|(_, id)| id);
+    let linked = span.links.iter().find(|link| link.trace_id == trace_id);
+    let linked = linked.map(|link| &link.span_id);
     let above = if is_linked { linked } else { span.parent_span_id.as_ref() };
     // A consumer below a producer waited from the end of the send to its own start.
     let sent = above.and_then(|above| own.get(above)).filter(|(_, kind)| kind == "producer");
@@ -141,7 +142,7 @@ mod tests {
     #[test]
     fn a_batch_stands_below_what_it_links_to() {
         let mut batch = span("other", "batch", None, 10);
-        batch.links = vec![("t".into(), "send".into())];
+        batch.links = vec![Link { trace_id: "t".into(), span_id: "send".into() }];
         let nodes = arrange("t", vec![batch, span("t", "send", None, 1)]);
         assert_eq!(shape(&nodes), [("send", 0), ("batch", 1)]);
         assert_eq!(nodes[1].queued, Some(8));

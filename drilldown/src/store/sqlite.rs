@@ -145,7 +145,7 @@ impl Store for Sqlite {
         let own = trace_id.to_string();
         let mut spans = self.chunks(trace_id, Kind::Span, read::spans)?;
         spans.retain(|span| {
-            span.trace_id == own || span.links.iter().any(|(linked, _)| *linked == own)
+            span.trace_id == own || span.links.iter().any(|link| link.trace_id == own)
         });
         let mut known = BTreeSet::new();
         spans.retain(|span| known.insert((span.trace_id.clone(), span.span_id.clone())));

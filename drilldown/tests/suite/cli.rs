@@ -2,7 +2,11 @@
 
 use std::net::TcpListener;
 
-use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::{
+    common::v1::{KeyValue, any_value::Value},
+    logs::v1::LogRecord,
+    trace::v1::span::Event,
+};
 
 use crate::support::*;
 
@@ -129,6 +133,34 @@ fn an_id_is_found_by_the_text_that_came_in() {
     let uuid = format!("{}-{}-{}-{}-{}", "abababab", "abab", "abab", "0000", "000000000001");
     server.send_logs(vec![log(1, "found by its UUID")]);
     assert!(server.cli(&["logs", &uuid]).stdout.contains("found by its UUID"));
+}
+
+#[test]
+fn events_of_spans_stand_among_the_log_lines() {
+    let server = Server::start();
+    let mut span = span(1, 1);
+    let event = |nanos: u64, name: &str, attributes: Vec<KeyValue>| Event {
+        time_unix_nano: 1_767_960_000_123_000_000 + nanos,
+        name: name.into(),
+        attributes,
+        ..Event::default()
+    };
+    let thrown = vec![word("exception.type", "KeyError"), word("exception.message", "user_id")];
+    span.events = vec![event(1_000_000, "exception", thrown), event(0, "cache miss", Vec::new())];
+    server.send_spans(vec![span]);
+    server
+        .send_logs(vec![log(1, "first"), LogRecord { time_unix_nano: u64::MAX, ..log(1, "last") }]);
+    let lines = server.cli(&["logs", &hex(&trace_id(1))]).stdout;
+    let lines: Vec<&str> = lines.lines().map(|line| line.split_once(' ').unwrap().1).collect();
+    assert_eq!(
+        lines,
+        [
+            "INFO  shop  first",
+            "INFO  shop  cache miss",
+            "ERROR shop  KeyError: user_id",
+            "INFO  shop  last"
+        ]
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@
 
 mod answers;
 mod cli;
+mod docs;
 mod durability;
 mod exporters;
 mod support;

@@ -30,6 +30,8 @@ pub(crate) struct Server {
     pub(crate) grpc: String,
     pub(crate) http: String,
     pub(crate) data: Arc<TempDir>,
+    /// The line by which it says that it is there.
+    pub(crate) ready: String,
 }
 
 impl Server {
@@ -49,10 +51,10 @@ impl Server {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.next().expect("the server has to say where it listens").unwrap();
         thread::spawn(move || lines.count());
-        let ready: Json = serde_json::from_str(&ready).unwrap();
-        assert_eq!(ready["message"], "ready");
-        let place = |key: &str| ready[key].as_str().unwrap().to_owned();
-        Self { child, grpc: place("grpc"), http: place("http"), data }
+        let line: Json = serde_json::from_str(&ready).unwrap();
+        assert_eq!(line["message"], "ready");
+        let place = |key: &str| line[key].as_str().unwrap().to_owned();
+        Self { child, grpc: place("grpc"), http: place("http"), data, ready }
     }
 
     pub(crate) fn url(&self) -> String {
