@@ -3,6 +3,7 @@
 mod apart;
 mod crashes;
 mod demo;
+mod differential;
 mod everywhere;
 mod expected;
 mod parts;
