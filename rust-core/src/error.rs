@@ -20,11 +20,23 @@ pub enum ErrorKind {
     Conflict,
     /// There are more members than the format allows.
     TooMany,
-    /// The text is not UTF-8, or the header has no value.
+    /// It is not text: not UTF-8, a header without a value, or a number in a payload.
     NotText,
 }
 
 impl ErrorKind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::BadLength,
+        Self::BadByte,
+        Self::BadVersion,
+        Self::ZeroId,
+        Self::Duplicate,
+        Self::Conflict,
+        Self::TooMany,
+        Self::NotText,
+    ];
+
     /// Returns the name that logs, bindings and vectors use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

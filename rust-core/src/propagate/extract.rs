@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{
     Propagation, Trust,
     baton::{Baton, Extracted, Format},
+    count::count,
     field::{found, place, refuse, value, values},
     foreign::read_foreign,
     legacy,
@@ -82,8 +83,9 @@ impl Propagation {
         best
     }
 
-    /// Applies the trust policy to what was read.
+    /// Applies the trust policy to what was read, and counts what was not taken.
     pub(super) fn judge(&self, mut extracted: Extracted) -> Extracted {
+        count(&extracted.refused);
         let is_trusted = self.trust == Trust::Continue;
         if let Some(source) = &mut extracted.source {
             source.is_trusted = is_trusted;

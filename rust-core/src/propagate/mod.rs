@@ -2,6 +2,7 @@
 
 mod baton;
 mod carried;
+mod count;
 mod extract;
 mod field;
 mod foreign;
@@ -14,6 +15,7 @@ mod trust;
 
 pub use baton::{Baton, Extracted, Format, Place, Refusal, Source, UnknownFormat};
 pub use carried::{ActiveSpan, Carried};
+pub use count::refusals;
 pub use extract::Places;
 pub use names::LegacyNames;
 pub use payload::{DEFAULT_PATHS, DEFAULT_PAYLOAD_BYTES, DEFAULT_TARGET, PayloadError};
