@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 mod asked;
 mod baton;
+mod borrowed;
 mod current;
 mod errors;
 #[cfg(unix)]
@@ -20,6 +21,7 @@ mod output;
 mod propagation;
 mod sample;
 mod settings;
+mod stdout;
 mod value;
 
 /// The compiled half of `tracebaton`.
@@ -38,7 +40,7 @@ mod _native {
     #[pymodule_export]
     use crate::logger::{FastMethod, Logger, log};
     #[pymodule_export]
-    use crate::otel::{Carried, HopContext, otel_baton, otel_extract, otel_fields, otel_inject};
+    use crate::otel::{Carried, LazyContext, otel_baton, otel_extract, otel_fields, otel_inject};
     #[pymodule_export]
     use crate::output::Output;
     #[pymodule_export]

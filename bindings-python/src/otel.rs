@@ -7,7 +7,7 @@ use pyo3::{
     types::{PyIterator, PyList},
 };
 use tracebaton::{
-    carrier::{List, Medium},
+    carrier::{Carrier, List, Medium},
     propagate::{self, ActiveSpan, Baton as CoreBaton},
     wire::{Baggage, Flags, SpanId, TraceId},
 };
@@ -15,7 +15,7 @@ use tracebaton::{
 use crate::{
     asked::{self, Asked},
     baton::Baton,
-    headers,
+    borrowed, headers,
     hop::Hop,
     propagation::{Propagation, of_process},
     value,
@@ -30,9 +30,7 @@ pub(crate) struct Carried(propagate::Carried);
 impl Carried {
     #[new]
     fn new(baton: &Bound<'_, Baton>) -> Self {
-        let baton = baton.get().0.clone();
-        let given = baton.tracestate.to_level_1();
-        Self(propagate::Carried::new(baton, given))
+        Self(beside(baton.get().0.clone()))
     }
 
     #[getter]
@@ -83,35 +81,64 @@ impl Carried {
     }
 }
 
-/// OpenTelemetry's context while a hop is the current one, made only if somebody asks.
+/// A context of OpenTelemetry with a baton in it, made only if somebody looks into it.
 #[pyclass(module = "tracebaton", frozen, mapping)]
-pub(crate) struct HopContext {
-    pub(crate) hop: Py<Hop>,
-    outer: Py<PyAny>,
+pub(crate) struct LazyContext {
+    source: Source,
+    outer: Option<Py<PyAny>>,
     made: PyOnceLock<Py<PyAny>>,
 }
 
-impl HopContext {
+enum Source {
+    Hop(Py<Hop>),
+    Carried(propagate::Carried),
+}
+
+impl LazyContext {
     /// Creates the context of a hop that began in `outer`.
-    pub(crate) fn new(hop: Py<Hop>, outer: Py<PyAny>) -> Self {
-        Self { hop, outer, made: PyOnceLock::new() }
+    pub(crate) fn of_hop(hop: Py<Hop>, outer: Py<PyAny>) -> Self {
+        Self { source: Source::Hop(hop), outer: Some(outer), made: PyOnceLock::new() }
+    }
+
+    /// Returns the baton in it.
+    pub(crate) fn baton(&self) -> &CoreBaton {
+        match &self.source {
+            Source::Hop(hop) => hop.get().core().baton(),
+            Source::Carried(carried) => carried.baton(),
+        }
     }
 
     fn made<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
         let made = self.made.get_or_try_init(py, || {
-            let baton = self.hop.get().core().baton().clone();
-            let given = baton.tracestate.to_level_1();
-            let carried = Carried(propagate::Carried::new(baton, given));
+            let (carried, is_remote) = match &self.source {
+                Source::Hop(hop) => (beside(hop.get().core().baton().clone()), false),
+                Source::Carried(carried) => (carried.clone(), true),
+            };
             let otel = py.import(intern!(py, "tracebaton.otel"))?;
-            let arguments = (carried, self.outer.bind(py), false);
+            let arguments = (Carried(carried), self.outer.as_ref(), is_remote);
             otel.call_method1(intern!(py, "_context"), arguments).map(Bound::unbind)
         });
         made.map(|made| made.bind(py))
     }
 }
 
+fn beside(baton: CoreBaton) -> propagate::Carried {
+    let given = baton.tracestate.to_level_1();
+    propagate::Carried::new(baton, given)
+}
+
 #[pymethods]
-impl HopContext {
+impl LazyContext {
+    /// Hosts that ask whether this is a `Context` of theirs are told that it is one.
+    #[getter]
+    fn __class__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.import(intern!(py, "opentelemetry.context.context"))?.getattr(intern!(py, "Context"))
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.made(py)?.eq(other)
+    }
+
     fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         self.made(py)?.getattr(name)
     }
@@ -158,26 +185,33 @@ fn medium_of(carrier: &Bound<'_, PyAny>) -> Medium {
 
 /// Reads a carrier by one of OpenTelemetry's getters; nothing where no baton is found.
 #[pyfunction]
-#[pyo3(signature = (carrier, getter, propagation=None))]
+#[pyo3(signature = (carrier, context, getter, propagation=None))]
 pub(crate) fn otel_extract(
     carrier: &Bound<'_, PyAny>,
+    context: Option<Py<PyAny>>,
     getter: Option<&Bound<'_, PyAny>>,
     propagation: Option<&Bound<'_, Propagation>>,
-) -> PyResult<Option<Carried>> {
+) -> PyResult<Option<LazyContext>> {
     let rules = rules(propagation);
-    let baton = match (asked::known(carrier, getter.is_none()), getter) {
-        (Some(list), _) => rules.extract(&list).baton,
-        (None, None) => rules.extract(&headers::read(carrier, Medium::Http)?).baton,
-        (None, Some(getter)) => {
-            let asked = Asked::new(carrier, getter);
-            let baton = rules.extract(&asked).baton;
-            asked.finish()?;
-            baton
-        }
+    let extract = |carrier: &dyn Carrier| rules.extract(carrier).baton;
+    let baton = match borrowed::with(carrier, Medium::Kafka, extract) {
+        Ok(baton) => baton,
+        Err(extract) => match (asked::known(carrier, getter.is_none()), getter) {
+            (Some(list), _) => extract(&list),
+            (None, None) => headers::with(carrier, Medium::Http, extract)?,
+            (None, Some(getter)) => {
+                let asked = Asked::new(carrier, getter);
+                let baton = extract(&asked);
+                asked.finish()?;
+                baton
+            }
+        },
     };
     let is_empty = baton.context.is_none() && baton.baggage.is_empty();
-    let given = baton.tracestate.to_level_1();
-    Ok((!is_empty).then(|| Carried(propagate::Carried::new(baton, given))))
+    Ok((!is_empty).then(|| {
+        let source = Source::Carried(beside(baton));
+        LazyContext { source, outer: context, made: PyOnceLock::new() }
+    }))
 }
 
 type Span = (u128, u64, u8, String);

@@ -9,12 +9,15 @@ impl<'a> Writer<'a> {
         Self(buffer)
     }
 
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
+    #[inline]
+    fn varint(&mut self, value: u64) {
+        if value < 0x80 {
+            self.0.push(value as u8);
+            return;
         }
-        self.0.push(value as u8);
+        let mut bytes = [0; 10];
+        let count = varint_bytes(value, &mut bytes);
+        self.0.extend_from_slice(bytes.get(..count).unwrap_or_default());
     }
 
     fn tag(&mut self, field: u32, wire_type: u32) {
@@ -72,10 +75,31 @@ impl<'a> Writer<'a> {
             *byte = short;
             return;
         }
-        let mut long = Vec::with_capacity(5);
-        Writer(&mut long).varint(length as u64);
-        self.0.splice(at..=at, long);
+        // Room for the length's other bytes is made behind, and the body moved up by them.
+        let mut size = [0; 10];
+        let more = varint_bytes(length as u64, &mut size) - 1;
+        let end = self.0.len();
+        self.0.resize(end + more, 0);
+        self.0.copy_within(at + 1..end, at + 1 + more);
+        for (to, from) in self.0.iter_mut().skip(at).zip(size).take(more + 1) {
+            *to = from;
+        }
     }
+}
+
+/// Writes a number seven bits a byte, and returns how many bytes it has.
+fn varint_bytes(mut value: u64, out: &mut [u8; 10]) -> usize {
+    let mut count = 0;
+    for byte in out {
+        count += 1;
+        if value < 0x80 {
+            *byte = value as u8;
+            break;
+        }
+        *byte = value as u8 | 0x80;
+        value >>= 7;
+    }
+    count
 }
 
 #[cfg(test)]
@@ -99,6 +123,7 @@ mod tests {
         let bytes = written(|w| w.message(3, |inner| inner.bytes(1, &text)));
         assert_eq!(bytes[..6], [0x1a, 0xcb, 0x01, 0x0a, 0xc8, 0x01]);
         assert_eq!(bytes.len(), 6 + 200);
+        assert!(bytes[6..].iter().all(|byte| *byte == b'x'));
     }
 
     #[test]
