@@ -9,7 +9,7 @@ use pyo3::{
 use tracebaton::{
     carrier::{Carrier, List, Medium},
     propagate::{self, ActiveSpan, Baton as CoreBaton},
-    wire::{Baggage, Flags, SpanId, TraceContext, TraceId, TraceState},
+    wire::{Baggage, Flags, SpanId, TraceId},
 };
 
 use crate::{
@@ -310,18 +310,5 @@ fn forget(list: &Bound<'_, PyList>, written: &[(String, String)]) -> PyResult<()
 #[pyfunction]
 #[pyo3(signature = (propagation=None))]
 pub(crate) fn otel_fields(propagation: Option<&Bound<'_, Propagation>>) -> Vec<String> {
-    let mut baton = CoreBaton {
-        context: Some(TraceContext {
-            trace_id: TraceId::generate(),
-            span_id: Some(SpanId::generate()),
-            flags: Flags::SAMPLED,
-        }),
-        tracestate: TraceState::parse("a=1").unwrap_or_default(),
-        ..CoreBaton::default()
-    };
-    let _ = baton.baggage.set("a", "1");
-    let mut list = List::new::<Vec<u8>, Vec<u8>>(Medium::Http, []);
-    rules(propagation).inject(&baton, &mut list);
-    let names = list.into_entries().into_iter();
-    names.filter_map(|(name, _)| String::from_utf8(name.to_ascii_lowercase()).ok()).collect()
+    rules(propagation).fields()
 }

@@ -71,15 +71,19 @@ fn of_requests(ledger: &Ledger) -> Vec<Finding> {
     for event in &ledger.received {
         let status = event.http_status.map_or(String::new(), |code| format!("HTTP {code}, "));
         let reason = event.reason.as_deref().unwrap_or("no reason given");
-        let verdict = match (event.passed, event.failed) {
-            (_, 0) => continue,
-            (0, _) => Verdict::RejectedHttp,
-            _ => Verdict::PartialProduce,
+        let mut found = |records: i64, verdict, what: &str| {
+            if records > 0 {
+                let all = event.records_in;
+                let evidence = format!("{status}{records} of {all} records {what}: {reason}");
+                let hop = format!("{} {}", event.service, event.name);
+                findings.push(Finding { verdict, hop, evidence });
+            }
         };
-        let evidence =
-            format!("{status}{} of {} records refused: {reason}", event.failed, event.records_in);
-        let hop = format!("{} {}", event.service, event.name);
-        findings.push(Finding { verdict, hop, evidence });
+        let is_all = event.failed == event.records_in;
+        let refused = if is_all { Verdict::RejectedHttp } else { Verdict::PartialProduce };
+        found(event.failed, refused, "refused");
+        found(event.dead_lettered, Verdict::TransformFailedDlq, "sent to the dead letters");
+        found(event.filtered, Verdict::Filtered, "left out on purpose");
     }
     for undelivered in &ledger.undelivered {
         let evidence =
@@ -92,12 +96,10 @@ fn of_requests(ledger: &Ledger) -> Vec<Finding> {
 
 /// Names a hop: the group, what it does, and where it reads.
 fn name(branch: &Branch) -> String {
-    match (branch.group.as_str(), branch.kind.as_str()) {
-        ("", "") => branch.topic.clone(),
-        ("", kind) => format!("{} ({kind} {})", branch.service, branch.topic),
-        (group, "") => format!("{group} ({})", branch.topic),
-        (group, kind) => format!("{group} ({kind} {})", branch.topic),
-    }
+    let who = if branch.group.is_empty() { &branch.service } else { &branch.group };
+    let parts = [branch.kind.as_str(), branch.topic.as_str()];
+    let what: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    if who.is_empty() { what.join(" ") } else { format!("{who} ({})", what.join(" ")) }
 }
 
 fn of_branch(
