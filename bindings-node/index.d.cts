@@ -36,29 +36,61 @@ export interface Extracted {
   readonly extractionTime: Date;
 }
 
+/** Settings by the keys of the configuration file; one that is not given keeps its default. */
+export interface Settings {
+  readonly enabled?: boolean;
+  readonly read?: readonly Format[];
+  readonly write?: readonly Format[];
+  readonly trust?: "continue" | "restart" | "ignore";
+  readonly baggage_keys?: readonly string[];
+  readonly sample_rate?: number;
+  readonly [key: `${"extraction" | "header_extraction" | "injection"}.${string}`]: string | number | readonly string[];
+}
+/** What a baton can be written to, and what comes back. */
+export interface Inject {
+  (
+    baton: Baton | null,
+    headers?: Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>,
+    options?: { readonly medium?: Medium },
+  ): Record<string, HeaderValue>;
+  <V extends HeaderValue>(
+    baton: Baton | null,
+    headers: ReadonlyMap<string, V>,
+    options?: { readonly medium?: Medium },
+  ): Map<string, V | string>;
+  <V extends HeaderValue>(
+    baton: Baton | null,
+    headers: readonly (readonly [string, V])[],
+    options?: { readonly medium?: Medium },
+  ): [string, V | string][];
+}
+
+/** How batons are read and written. */
+export class Propagation {
+  /** Throws a `TracebatonError` for a key or a value that there is none of. */
+  constructor(settings?: Settings);
+  /** Reads the file that TRACEBATON_CONFIG names, and TRACEBATON_TRACING_*. */
+  static fromEnv(): Propagation;
+  /** Reads a configuration file. */
+  static fromYaml(path: string): Propagation;
+  /** Reads a baton from headers. What is not taken is listed in `refused`. */
+  extract(headers: Headers | null | undefined, options?: { readonly medium?: Medium }): Extracted;
+  /** Reads a baton from a JSON payload. */
+  extractPayload(payload: Buffer | string): Extracted;
+  /** Returns a copy of headers, in the shape they came in, with the baton in them. */
+  readonly inject: Inject;
+  /** Returns a copy of a JSON object with the baton in it. */
+  injectPayload(baton: Baton | null, payload: Buffer | string): Buffer;
+}
+
 /** Reads a baton from headers. What is not taken is listed in `refused`. */
-export function extract(
-  headers: Headers | null | undefined,
-  options?: { readonly medium?: Medium; readonly formats?: readonly Format[] },
-): Extracted;
+export function extract(headers: Headers | null | undefined, options?: { readonly medium?: Medium }): Extracted;
 /** Reads a baton from a JSON payload. */
 export function extractPayload(payload: Buffer | string): Extracted;
 /** Returns a copy of headers, in the shape they came in, with the baton in them. */
-export function inject(
-  baton: Baton | null,
-  headers?: Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>,
-  options?: { readonly medium?: Medium },
-): Record<string, HeaderValue>;
-export function inject<V extends HeaderValue>(
-  baton: Baton | null,
-  headers: ReadonlyMap<string, V>,
-  options?: { readonly medium?: Medium },
-): Map<string, V | string>;
-export function inject<V extends HeaderValue>(
-  baton: Baton | null,
-  headers: readonly (readonly [string, V])[],
-  options?: { readonly medium?: Medium },
-): [string, V | string][];
+export const inject: Inject;
+/** Returns a copy of a JSON object with the baton in it. */
+export function injectPayload(baton: Baton | null, payload: Buffer | string): Buffer;
 
 /** The shapes of headers that can be written. */
 export type HeaderShape =

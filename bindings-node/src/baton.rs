@@ -1,15 +1,15 @@
 //! Batons and what is known of how they were come by.
 
-use std::{sync::Arc, time::UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use napi::{Error, Status};
 use napi_derive::napi;
 use tracebaton::{
     carrier::List,
-    propagate::{self, Format, Propagation},
+    propagate::{self, Propagation},
 };
 
-use crate::headers::{self, Rewritten, Value};
+use crate::headers;
 
 /// Makes the error for a value that a programmer got wrong.
 pub(crate) fn wrong(message: &str) -> Error {
@@ -125,7 +125,7 @@ pub struct Refusal {
 
 /// What was found in headers, a payload or metadata.
 #[napi]
-pub struct Extracted(propagate::Extracted);
+pub struct Extracted(pub(crate) propagate::Extracted);
 
 #[napi]
 impl Extracted {
@@ -164,43 +164,6 @@ impl Extracted {
     }
 }
 
-/// Reads a baton from headers; `formats` are read instead of the default ones where given.
-///
-/// # Errors
-///
-/// Throws for a medium or a format that there is none of.
-#[napi]
-pub fn extract(
-    names: Vec<String>,
-    values: Vec<Value>,
-    medium: String,
-    formats: Option<Vec<String>>,
-) -> napi::Result<Extracted> {
-    let list = headers::read(names, values, headers::medium(&medium)?);
-    Ok(Extracted(propagation(formats)?.extract(&list)))
-}
-
-/// Reads a baton from a JSON payload.
-#[napi]
-pub fn extract_payload(payload: Value) -> Extracted {
-    let list =
-        headers::read(vec![String::new()], vec![payload], tracebaton::carrier::Medium::Kafka);
-    let payload = list.entries().first().and_then(|(_, value)| value.as_deref());
-    Extracted(Propagation::of_process().extract_payload(payload.unwrap_or_default()))
-}
-
-/// Writes the baton to headers of these names, and tells what stays and what comes.
-///
-/// # Errors
-///
-/// Throws for a medium that there is none of.
-#[napi]
-pub fn inject(baton: &Baton, names: Vec<String>, medium: String) -> napi::Result<Rewritten> {
-    let medium = headers::medium(&medium)?;
-    let propagation = Propagation::of_process();
-    Ok(headers::rewrite(names, medium, |list| propagation.inject(&baton.0, list)))
-}
-
 /// Returns what a fresh carrier gets of the baton, as name, value, name, value …
 ///
 /// # Errors
@@ -211,12 +174,4 @@ pub fn headers(baton: &Baton, medium: String) -> napi::Result<Vec<String>> {
     let mut list = List::new(headers::medium(&medium)?, Vec::<(String, Option<String>)>::new());
     Propagation::of_process().inject(&baton.0, &mut list);
     Ok(headers::write(list))
-}
-
-fn propagation(formats: Option<Vec<String>>) -> napi::Result<Arc<Propagation>> {
-    let process = Propagation::of_process();
-    let Some(names) = formats else { return Ok(process) };
-    let read = |name: String| name.parse::<Format>().map_err(|error| wrong(&error.to_string()));
-    let formats = names.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    Ok(Arc::new(Propagation::clone(&process).with_read(formats)))
 }

@@ -14,6 +14,7 @@ mod hop;
 mod lifecycle;
 mod log;
 mod otel;
+mod propagation;
 
 /// The version this was built from; the JavaScript beside it must be of the same.
 #[napi]

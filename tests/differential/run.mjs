@@ -1,14 +1,14 @@
 // Reads header sets, one a line, and says what the Node binding makes of each.
 import { createInterface } from "node:readline";
 
-import { extract, inject } from "../../bindings-node/index.mjs";
+import { Propagation } from "../../bindings-node/index.mjs";
 
-const formats = process.argv[2].split(",");
+const propagation = new Propagation({ read: process.argv[2].split(",") });
 
 function outcome({ headers, medium }) {
   // Every character stands for one byte.
   const pairs = headers.map(([name, value]) => [name, value === null ? null : Buffer.from(value, "latin1")]);
-  const { baton, source, refused } = extract(pairs, { medium, formats });
+  const { baton, source, refused } = propagation.extract(pairs, { medium });
   return {
     trace_id: baton.traceId,
     span_id: baton.spanId,
@@ -20,7 +20,7 @@ function outcome({ headers, medium }) {
     is_deferred: baton.isDeferred,
     source: source && [source.place, source.format, source.name, source.isTrusted],
     refused: refused.map(({ name, kind }) => [name, kind]),
-    written: inject(baton, [], { medium }),
+    written: propagation.inject(baton, [], { medium }),
   };
 }
 

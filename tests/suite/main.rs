@@ -6,6 +6,7 @@ mod demo;
 mod differential;
 mod everywhere;
 mod expected;
+mod names;
 mod parts;
 mod readme;
 mod refusals;
