@@ -1,6 +1,9 @@
 //! A log line that carries the ids: as OTLP, as JSON and as text, the same in every language.
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    str,
+};
 
 use super::{
     proto::Writer,
@@ -64,7 +67,7 @@ impl Log<'_> {
     /// Appends this as field `log_records` of a `ScopeLogs` (opentelemetry-proto, `logs.proto`).
     pub(crate) fn encode(&self, baton: Option<&Baton>, buffer: &mut Vec<u8>) {
         let time = span::now();
-        Writer::new(buffer).message(2, |log| {
+        Writer::new(buffer).long_message(2, |log| {
             log.fixed64(1, time);
             log.uint(2, self.level.number());
             log.text(3, self.level.as_str());
@@ -93,7 +96,7 @@ impl Log<'_> {
     /// trailing underscore.
     pub fn write_json(&self, service: &str, baton: Option<&Baton>, out: &mut String) {
         out.push_str("{\"timestamp\":\"");
-        let _ = write!(out, "{}", Timestamp(span::now()));
+        out.push_str(Timestamp(span::now()).to_text().as_str());
         out.push_str("\",\"level\":\"");
         out.push_str(self.level.as_str());
         out.push_str("\",\"service\":");
@@ -101,10 +104,13 @@ impl Log<'_> {
         out.push_str(",\"message\":");
         json_text(self.message, out);
         if let Some(context) = baton.and_then(|baton| baton.context) {
-            let _ = write!(out, ",\"trace_id\":\"{}\"", context.trace_id);
+            out.push_str(",\"trace_id\":\"");
+            out.push_str(str::from_utf8(&context.trace_id.to_hex()).unwrap_or_default());
             if let Some(span_id) = context.span_id {
-                let _ = write!(out, ",\"span_id\":\"{span_id}\"");
+                out.push_str("\",\"span_id\":\"");
+                out.push_str(str::from_utf8(&span_id.to_hex()).unwrap_or_default());
             }
+            out.push('"');
         }
         if let Some(legacy) = baton.and_then(Baton::legacy_text) {
             out.push_str(",\"legacy_id\":");
@@ -176,19 +182,32 @@ fn json_text(text: &str, out: &mut String) {
 
 /// Escapes what RFC 8259 section 7 demands, and C1 and DEL too: log lines end up in terminals.
 fn json_escape(text: &str, out: &mut String) {
-    for char in text.chars() {
-        match char {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            control if control.is_control() => {
+    let mut rest = text;
+    // Most texts need nothing: they are copied as a whole.
+    while let Some(at) = rest.bytes().position(may_need_escape) {
+        let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        out.push_str(plain);
+        let mut chars = special.chars();
+        match chars.next() {
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some(control) if control.is_control() => {
                 let _ = write!(out, "\\u{:04x}", control as u32);
             }
-            char => out.push(char),
+            Some(char) => out.push(char),
+            None => {}
         }
+        rest = chars.as_str();
     }
+    out.push_str(rest);
+}
+
+/// Tells whether a character that starts with this byte may need an escape; C1 starts with `C2`.
+fn may_need_escape(byte: u8) -> bool {
+    matches!(byte, 0..0x20 | b'"' | b'\\' | 0x7f | 0xc2)
 }
 
 /// A text on one line: control characters are written as their escapes.
@@ -207,11 +226,20 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
-/// Nanoseconds since 1970 as RFC 3339 in UTC, to the microsecond.
+/// Nanoseconds since 1970.
 struct Timestamp(u64);
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// A moment as RFC 3339 in UTC, to the microsecond.
+struct TimestampText([u8; 27]);
+
+impl TimestampText {
+    fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Timestamp {
+    fn to_text(&self) -> TimestampText {
         let seconds = self.0 / 1_000_000_000;
         let micros = self.0 % 1_000_000_000 / 1_000;
         // Days to a civil date: the year starts in March, so that the leap day comes last.
@@ -225,7 +253,23 @@ impl fmt::Display for Timestamp {
         let month = if month < 10 { month + 3 } else { month - 9 };
         let year = year_of_era + era * 400 + u64::from(month <= 2);
         let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let places = [
+            (0..4, year),
+            (5..7, month),
+            (8..10, day),
+            (11..13, hour),
+            (14..16, minute),
+            (17..19, second),
+            (20..26, micros),
+        ];
+        for (place, mut number) in places {
+            for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
+                *digit = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        }
+        TimestampText(text)
     }
 }
 
@@ -235,10 +279,13 @@ mod tests {
 
     #[test]
     fn timestamps_are_rfc_3339() {
-        assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(Timestamp(0).to_text().as_str(), "1970-01-01T00:00:00.000000Z");
         let leap_day = 1_709_210_096_123_456_789;
-        assert_eq!(Timestamp(leap_day).to_string(), "2024-02-29T12:34:56.123456Z");
-        assert_eq!(Timestamp(4_102_444_799_000_000_000).to_string(), "2099-12-31T23:59:59.000000Z");
+        assert_eq!(Timestamp(leap_day).to_text().as_str(), "2024-02-29T12:34:56.123456Z");
+        assert_eq!(
+            Timestamp(4_102_444_799_000_000_000).to_text().as_str(),
+            "2099-12-31T23:59:59.000000Z"
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ impl<'a> Writer<'a> {
         Self(buffer)
     }
 
+    #[inline]
     fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -17,6 +18,7 @@ impl<'a> Writer<'a> {
         self.0.push(value as u8);
     }
 
+    #[inline]
     fn tag(&mut self, field: u32, wire_type: u32) {
         self.varint(u64::from(field << 3 | wire_type));
     }
@@ -59,22 +61,67 @@ impl<'a> Writer<'a> {
         self.0.extend_from_slice(encoded);
     }
 
-    /// Writes an embedded message.
+    /// Writes what stands before an embedded message of that many bytes.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn start(&mut self, field: u32, length: usize) {
+        self.tag(field, 2);
+        self.varint(length as u64);
+    }
+
+    /// Writes an embedded message that is most likely short.
     ///
     /// One byte is kept for the length; where it needs more, the body moves up.
+    #[inline]
     pub(crate) fn message(&mut self, field: u32, body: impl FnOnce(&mut Writer<'_>)) {
+        self.embedded(field, 1, body);
+    }
+
+    /// Writes an embedded message that is most likely between 128 and 16,383 bytes long.
+    #[inline]
+    pub(crate) fn long_message(&mut self, field: u32, body: impl FnOnce(&mut Writer<'_>)) {
+        self.embedded(field, 2, body);
+    }
+
+    /// Writes an embedded message after `kept` bytes for its length; where the length takes another
+    /// number of bytes, the body moves.
+    #[inline]
+    fn embedded(&mut self, field: u32, kept: usize, body: impl FnOnce(&mut Writer<'_>)) {
         self.tag(field, 2);
         let at = self.0.len();
-        self.0.push(0);
+        self.0.resize(at + kept, 0);
         body(&mut Writer(self.0));
-        let length = self.0.len() - at - 1;
-        if let (Ok(short @ 0..0x80), Some(byte)) = (u8::try_from(length), self.0.get_mut(at)) {
-            *byte = short;
+        let length = self.0.len() - at - kept;
+        let bytes = [length as u8 & 0x7f | 0x80, (length >> 7) as u8];
+        match (kept, length, self.0.get_mut(at..at + kept)) {
+            (1, 0..0x80, Some([byte])) => *byte = length as u8,
+            (2, 0x80..0x4000, Some(place)) => place.copy_from_slice(&bytes),
+            _ => {
+                let mut right = Vec::with_capacity(5);
+                Writer(&mut right).varint(length as u64);
+                self.0.splice(at..at + kept, right);
+            }
+        }
+    }
+
+    /// Writes a `KeyValue` whose value is a text (opentelemetry-proto, `common.proto`): the commonest
+    /// of all messages, written in one go where it is short.
+    #[inline]
+    pub(crate) fn text_pair(&mut self, field: u32, key: &str, text: &str) {
+        let (key, text) = (key.as_bytes(), text.as_bytes());
+        let any = text.len() + 2;
+        let pair = key.len() + any + 4;
+        if field >= 16 || pair >= 0x80 {
+            self.message(field, |pair| {
+                pair.bytes(1, key);
+                pair.message(2, |any| any.bytes(1, text));
+            });
             return;
         }
-        let mut long = Vec::with_capacity(5);
-        Writer(&mut long).varint(length as u64);
-        self.0.splice(at..=at, long);
+        self.0.reserve(pair + 2);
+        self.0.extend_from_slice(&[(field << 3 | 2) as u8, pair as u8, 0x0a, key.len() as u8]);
+        self.0.extend_from_slice(key);
+        self.0.extend_from_slice(&[0x12, any as u8, 0x0a, text.len() as u8]);
+        self.0.extend_from_slice(text);
     }
 }
 
@@ -99,6 +146,31 @@ mod tests {
         let bytes = written(|w| w.message(3, |inner| inner.bytes(1, &text)));
         assert_eq!(bytes[..6], [0x1a, 0xcb, 0x01, 0x0a, 0xc8, 0x01]);
         assert_eq!(bytes.len(), 6 + 200);
+    }
+
+    #[test]
+    fn a_wrong_guess_of_the_length_is_mended() {
+        for length in [0, 5, 127, 128, 16_383, 16_384, 70_000] {
+            let text = vec![b'x'; length];
+            let short = written(|w| w.message(3, |inner| inner.raw(&text)));
+            let long = written(|w| w.long_message(3, |inner| inner.raw(&text)));
+            assert_eq!(short, long, "{length}");
+            assert!(short.ends_with(&text));
+        }
+    }
+
+    #[test]
+    fn pairs_of_texts_are_written_alike_short_and_long() {
+        for length in [0, 1, 100, 110, 120, 130, 300] {
+            let text = "x".repeat(length);
+            let by_parts = written(|w| {
+                w.message(6, |pair| {
+                    pair.bytes(1, b"some.key");
+                    pair.message(2, |any| any.bytes(1, text.as_bytes()));
+                });
+            });
+            assert_eq!(written(|w| w.text_pair(6, "some.key", &text)), by_parts, "{length}");
+        }
     }
 
     #[test]

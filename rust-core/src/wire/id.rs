@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::hex;
+use super::{hex, random::random_u64};
 use crate::error::{ErrorKind, ParseError};
 
 /// The 16 bytes that name a trace; never all zeros.
@@ -120,18 +120,6 @@ impl SpanId {
     pub fn generate() -> Self {
         Self(random_u64().max(1).to_be_bytes())
     }
-}
-
-/// Returns 64 bits of the operating system's generator.
-fn random_u64() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| {
-        // The system has no entropy source left. An id that is unlikely to repeat beats a panic in
-        // somebody's request: mix the clock with an address that differs between processes.
-        let nanos =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos());
-        let mixed = nanos as u64 ^ (&raw const nanos as u64).rotate_left(32);
-        mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    })
 }
 
 macro_rules! text {

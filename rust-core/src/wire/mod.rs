@@ -9,6 +9,7 @@ mod hex;
 mod id;
 pub mod jaeger;
 mod legacy;
+mod random;
 mod sighting;
 mod text;
 mod tracestate;
