@@ -7,7 +7,7 @@ use pyo3::{
 use tracebaton::carrier::{Carrier, Medium};
 
 /// More headers than these are read the slow way.
-const MAX: usize = 32;
+const MAX: usize = 16;
 
 type Entry<'a> = (&'a [u8], Option<&'a [u8]>);
 

@@ -67,7 +67,11 @@ pub(crate) fn verdict(diagnosis: &Diagnosis) -> String {
         let fates = [branch.passed, branch.filtered, branch.failed, branch.dead_lettered];
         let open = [branch.pending, branch.waiting, branch.unseen];
         let counts = [&[branch.records_in], &fates[..], &open].concat();
-        rows.push((plain(&format!("{group} ← {}", branch.topic)), counts));
+        let hop = match branch.topic.as_str() {
+            "" => format!("{group} ({})", branch.kind),
+            topic => format!("{group} ← {topic}"),
+        };
+        rows.push((plain(&hop), counts));
     }
     table(&mut out, &rows);
     // Where a topic is read by several groups, each of them has a verdict of its own.

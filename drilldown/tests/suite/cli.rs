@@ -1,6 +1,6 @@
 //! The command line: what it prints, and how it ends.
 
-use std::net::TcpListener;
+use std::{fs, net::TcpListener};
 
 use opentelemetry_proto::tonic::{
     common::v1::{KeyValue, any_value::Value},
@@ -208,6 +208,33 @@ fn a_folder_without_a_store_is_one_clear_line_and_stays_as_it_is() {
     let text = "there is none; `tracebaton serve --data` makes one";
     assert_eq!(line, format!("tracebaton: cannot read the store in {path}: {text}\n"));
     assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_that_is_no_store_is_one_clear_line_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let file = folder.path().join("telemetry.sqlite");
+    let content = "a file of somebody else's".repeat(100);
+    fs::write(&file, &content).unwrap();
+    let words = ["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", path];
+    let line = complaint(&words);
+    let what = "file is not a database";
+    assert_eq!(line, format!("tracebaton: cannot open the store in {path}: {what}\n"));
+    let line = complaint(&["trace", "order-1", "--data", path]);
+    assert_eq!(line, format!("tracebaton: cannot read the store in {path}: {what}\n"));
+    assert_eq!(fs::read_to_string(&file).unwrap(), content);
+}
+
+#[test]
+fn a_store_of_another_version_is_one_clear_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let connection = rusqlite::Connection::open(folder.path().join("telemetry.sqlite")).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    let line = complaint(&["trace", "order-1", "--data", path]);
+    let what = "another version of tracebaton made it; choose another folder by --data";
+    assert_eq!(line, format!("tracebaton: cannot read the store in {path}: {what}\n"));
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl Log<'_> {
     /// trailing underscore.
     pub fn write_json(&self, service: &str, baton: Option<&Baton>, out: &mut String) {
         out.push_str("{\"timestamp\":\"");
-        let _ = write!(out, "{}", Timestamp(span::now()));
+        Timestamp(span::now()).write(out);
         out.push_str("\",\"level\":\"");
         out.push_str(self.level.as_str());
         out.push_str("\",\"service\":");
@@ -101,10 +101,13 @@ impl Log<'_> {
         out.push_str(",\"message\":");
         json_text(self.message, out);
         if let Some(context) = baton.and_then(|baton| baton.context) {
-            let _ = write!(out, ",\"trace_id\":\"{}\"", context.trace_id);
+            out.push_str(",\"trace_id\":\"");
+            out.push_str(str::from_utf8(&context.trace_id.to_hex()).unwrap_or_default());
             if let Some(span_id) = context.span_id {
-                let _ = write!(out, ",\"span_id\":\"{span_id}\"");
+                out.push_str("\",\"span_id\":\"");
+                out.push_str(str::from_utf8(&span_id.to_hex()).unwrap_or_default());
             }
+            out.push('"');
         }
         if let Some(legacy) = baton.and_then(Baton::legacy_text) {
             out.push_str(",\"legacy_id\":");
@@ -176,19 +179,31 @@ fn json_text(text: &str, out: &mut String) {
 
 /// Escapes what RFC 8259 section 7 demands, and C1 and DEL too: log lines end up in terminals.
 fn json_escape(text: &str, out: &mut String) {
-    for char in text.chars() {
-        match char {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            control if control.is_control() => {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(may_need_escape) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let mut chars = special.chars();
+        match chars.next() {
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some(control) if control.is_control() => {
                 let _ = write!(out, "\\u{:04x}", control as u32);
             }
-            char => out.push(char),
+            other => out.extend(other),
         }
+        rest = chars.as_str();
     }
+    out.push_str(rest);
+}
+
+/// Tells whether a character that starts with this byte may need an escape; those of C1 start with
+/// `C2` in UTF-8.
+const fn may_need_escape(byte: u8) -> bool {
+    matches!(byte, 0..b' ' | b'"' | b'\\' | 0x7f | 0xc2)
 }
 
 /// A text on one line: control characters are written as their escapes.
@@ -210,8 +225,8 @@ impl fmt::Display for Plain<'_> {
 /// Nanoseconds since 1970 as RFC 3339 in UTC, to the microsecond.
 struct Timestamp(u64);
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Timestamp {
+    fn write(&self, out: &mut String) {
         let seconds = self.0 / 1_000_000_000;
         let micros = self.0 % 1_000_000_000 / 1_000;
         // Days to a civil date: the year starts in March, so that the leap day comes last.
@@ -225,7 +240,22 @@ impl fmt::Display for Timestamp {
         let month = if month < 10 { month + 3 } else { month - 9 };
         let year = year_of_era + era * 400 + u64::from(month <= 2);
         let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+        for (number, digits, after) in [
+            (year, 4, '-'),
+            (month, 2, '-'),
+            (day, 2, 'T'),
+            (hour, 2, ':'),
+            (minute, 2, ':'),
+            (second, 2, '.'),
+            (micros, 6, 'Z'),
+        ] {
+            let mut unit = 10_u64.pow(digits - 1);
+            while unit > 0 {
+                out.push(char::from(b'0' + (number / unit % 10) as u8));
+                unit /= 10;
+            }
+            out.push(after);
+        }
     }
 }
 
@@ -235,10 +265,26 @@ mod tests {
 
     #[test]
     fn timestamps_are_rfc_3339() {
-        assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000000Z");
-        let leap_day = 1_709_210_096_123_456_789;
-        assert_eq!(Timestamp(leap_day).to_string(), "2024-02-29T12:34:56.123456Z");
-        assert_eq!(Timestamp(4_102_444_799_000_000_000).to_string(), "2099-12-31T23:59:59.000000Z");
+        let text = |nanos| {
+            let mut out = String::new();
+            Timestamp(nanos).write(&mut out);
+            out
+        };
+        assert_eq!(text(0), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(text(1_709_210_096_123_456_789), "2024-02-29T12:34:56.123456Z");
+        assert_eq!(text(4_102_444_799_000_000_000), "2099-12-31T23:59:59.000000Z");
+    }
+
+    #[test]
+    fn texts_are_escaped_as_serde_does_it_and_c1_too() {
+        for text in ["", "a", "\"", "a\\\n\r\t\u{0}\u{1f}b", "gr\u{fc}\u{df}e \u{a9} \u{1f600}"] {
+            let mut out = String::new();
+            json_text(text, &mut out);
+            assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+        }
+        let mut out = String::new();
+        json_text("\u{7f}\u{80}\u{9f}\u{a0}", &mut out);
+        assert_eq!(out, "\"\\u007f\\u0080\\u009f\u{a0}\"");
     }
 
     #[test]

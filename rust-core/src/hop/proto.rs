@@ -57,6 +57,27 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends fields that are already encoded.
+    /// Writes a `KeyValue` whose value is a text: the attribute that is written most.
+    pub(crate) fn text_pair(&mut self, field: u32, key: &str, text: &str) {
+        let (key, text) = (key.as_bytes(), text.as_bytes());
+        // Where all lengths have one byte they are known before anything is written.
+        let lengths = (u8::try_from(key.len()), u8::try_from(text.len()), u8::try_from(field));
+        if let (Ok(key_len), Ok(text_len), Ok(field @ 0..16)) = lengths
+            && usize::from(key_len) + usize::from(text_len) + 6 < 0x80
+        {
+            let all = key_len + text_len + 6;
+            self.0.extend_from_slice(&[field << 3 | 2, all, 0x0a, key_len]);
+            self.0.extend_from_slice(key);
+            self.0.extend_from_slice(&[0x12, text_len + 2, 0x0a, text_len]);
+            self.0.extend_from_slice(text);
+            return;
+        }
+        self.message(field, |pair| {
+            pair.bytes(1, key);
+            pair.message(2, |any| any.bytes(1, text));
+        });
+    }
+
     #[cfg(feature = "otlp")]
     pub(crate) fn raw(&mut self, encoded: &[u8]) {
         self.0.extend_from_slice(encoded);
@@ -124,6 +145,20 @@ mod tests {
         assert_eq!(bytes[..6], [0x1a, 0xcb, 0x01, 0x0a, 0xc8, 0x01]);
         assert_eq!(bytes.len(), 6 + 200);
         assert!(bytes[6..].iter().all(|byte| *byte == b'x'));
+    }
+
+    #[test]
+    fn text_pairs_are_messages_in_messages() {
+        for length in [0, 1, 60, 115, 116, 117, 118, 200, 20_000] {
+            let text = "x".repeat(length);
+            let plain = written(|w| {
+                w.message(9, |pair| {
+                    pair.bytes(1, b"key.one");
+                    pair.message(2, |any| any.bytes(1, text.as_bytes()));
+                });
+            });
+            assert_eq!(written(|w| w.text_pair(9, "key.one", &text)), plain, "{length}");
+        }
     }
 
     #[test]

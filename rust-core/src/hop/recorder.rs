@@ -100,6 +100,8 @@ impl Signal {
 #[derive(Default)]
 struct Queue {
     chunks: VecDeque<(Vec<u8>, u64)>,
+    /// How long the chunk before was: the next may become as long, and is not to grow step by step.
+    before: usize,
 }
 
 impl Queue {
@@ -111,8 +113,11 @@ impl Queue {
                 *count += 1;
                 chunk.len() >= CHUNK
             }
-            _ => {
-                self.chunks.push_back((encoded.to_vec(), 1));
+            last => {
+                self.before = last.map_or(self.before, |(chunk, _)| chunk.len());
+                let mut chunk = Vec::with_capacity(encoded.len().max(self.before));
+                chunk.extend_from_slice(encoded);
+                self.chunks.push_back((chunk, 1));
                 encoded.len() >= CHUNK
             }
         }
@@ -189,6 +194,7 @@ impl State {
     fn take(&mut self, signal: Signal, out: &mut Vec<u8>, counts: &mut Counts) {
         if let Some((bytes, count)) = self.queue(signal).chunks.pop_front() {
             self.bytes = self.bytes.saturating_sub(bytes.len());
+            self.queue(signal).before = bytes.len();
             *signal.of(counts) += count;
             if out.is_empty() {
                 *out = bytes;

@@ -46,10 +46,13 @@ impl Value<'_> {
 
 /// Writes a `KeyValue` in field `field`.
 pub(crate) fn encode_pair(writer: &mut Writer<'_>, field: u32, key: &str, value: &Value<'_>) {
-    writer.message(field, |pair| {
-        pair.bytes(1, key.as_bytes());
-        value.encode(pair, 2);
-    });
+    match value {
+        Value::Text(text) => writer.text_pair(field, key, text),
+        value => writer.message(field, |pair| {
+            pair.bytes(1, key.as_bytes());
+            value.encode(pair, 2);
+        }),
+    }
 }
 
 impl<'a> From<&'a str> for Value<'a> {
