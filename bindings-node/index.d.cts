@@ -25,6 +25,9 @@ export interface Baton {
 
 /** What was found in headers or a payload. */
 export interface Extracted {
+  readonly traceId: string | null;
+  readonly spanId: string | null;
+  readonly legacyId: string | null;
   readonly baton: Baton | null;
   readonly source: {
     readonly place: "headers" | "payload" | "metadata";
@@ -186,6 +189,8 @@ export interface ShutdownReport {
 }
 /** Starts the export, as the `OTEL_*` variables say. */
 export function init(options?: { readonly serviceName?: string }): void;
+/** Sends everything recorded so far; tells whether the endpoint has it within the deadline. */
+export function flush(timeoutMs?: number): Promise<boolean>;
 /** Sends what is left within the deadline, and tells what came of it all. */
 export function shutdown(timeoutMs?: number): Promise<ShutdownReport>;
 

@@ -14,6 +14,7 @@ export const {
   eachMessage,
   extract,
   extractPayload,
+  flush,
   init,
   inject,
   instrumentConsole,

@@ -3,6 +3,7 @@
 
 const { isMainThread } = require("node:worker_threads");
 
+const { forgetRoles } = require("./usual.cjs");
 const { native } = require("./native.cjs");
 const { TracebatonError, checkText, checkWhole } = require("./errors.cjs");
 
@@ -16,6 +17,7 @@ function init({ serviceName } = {}) {
   if (native === null) return;
   try {
     native.init(serviceName, !hasJoined);
+    forgetRoles();
   } catch (error) {
     throw new TracebatonError("TRACEBATON_CONFIG", error.message);
   }
@@ -25,6 +27,12 @@ function init({ serviceName } = {}) {
   hasJoined = true;
 }
 
+/** Sends everything recorded so far; tells whether the endpoint has it within the deadline. */
+async function flush(timeoutMs = 5000) {
+  checkWhole("timeoutMs", timeoutMs);
+  return native === null || native.flush(timeoutMs);
+}
+
 /** Sends what is left within the deadline, and tells what came of it all. */
 async function shutdown(timeoutMs = 5000) {
   checkWhole("timeoutMs", timeoutMs);
@@ -32,4 +40,4 @@ async function shutdown(timeoutMs = 5000) {
   return native.shutdown(timeoutMs);
 }
 
-module.exports = { init, shutdown };
+module.exports = { flush, init, shutdown };

@@ -3,23 +3,72 @@
 
 const { native } = require("./native.cjs");
 const { called, checkText, wrongType } = require("./errors.cjs");
+const { findUsual, usual } = require("./usual.cjs");
 const { rewrite, toLists, toObject } = require("./headers.cjs");
 
-const nothing = Object.freeze({
-  baton: null,
-  source: null,
-  refused: Object.freeze([]),
-  extractionTime: new Date(0),
-});
+const NOTHING_REFUSED = Object.freeze([]);
+const FROM_TRACEPARENT = Object.freeze({ place: "headers", format: "tracecontext", name: "traceparent", isTrusted: true });
+
+/** What was found where `traceparent` is all there is to say: nothing is made of it before somebody asks. */
+class Usual {
+  constructor(traceparent) {
+    this._traceparent = traceparent;
+    this._time = Date.now();
+    this._baton = null;
+  }
+
+  get traceId() {
+    return this._traceparent.slice(3, 35);
+  }
+
+  get spanId() {
+    return this._traceparent.slice(36, 52);
+  }
+
+  get legacyId() {
+    return null;
+  }
+
+  get baton() {
+    return (this._baton ??= native.batonFrom(this._traceparent));
+  }
+
+  get source() {
+    return FROM_TRACEPARENT;
+  }
+
+  get refused() {
+    return NOTHING_REFUSED;
+  }
+
+  get extractionTime() {
+    return new Date(this._time);
+  }
+}
 
 function describe(extracted) {
+  const { baton } = extracted;
   return Object.freeze({
-    baton: extracted.baton,
+    traceId: baton.traceId,
+    spanId: baton.spanId,
+    legacyId: baton.legacyId,
+    baton,
     source: extracted.source ?? null,
     refused: extracted.refused,
     extractionTime: new Date(extracted.extractionTimeMs),
   });
 }
+
+/** What is found where there is no native half. */
+const nothing = Object.freeze({
+  traceId: null,
+  spanId: null,
+  legacyId: null,
+  baton: null,
+  source: null,
+  refused: NOTHING_REFUSED,
+  extractionTime: new Date(0),
+});
 
 function checkFormats(formats) {
   if (!Array.isArray(formats)) throw wrongType("formats", "an array of names", formats);
@@ -28,6 +77,10 @@ function checkFormats(formats) {
 
 /** Reads a baton from headers. What is not taken is listed in `refused`. */
 function extract(headers, { medium = "kafka", formats } = {}) {
+  if (formats === undefined && medium === "kafka" && native !== null && findUsual(headers)) {
+    const traceparent = native.fastExtract(usual.traceparent, usual.traceId);
+    if (traceparent !== undefined) return new Usual(traceparent);
+  }
   checkText("medium", medium);
   if (formats !== undefined) checkFormats(formats);
   const { names, values } = toLists(headers);

@@ -9,6 +9,7 @@
 use napi_derive::napi;
 
 mod baton;
+mod fast;
 mod headers;
 mod hop;
 mod lifecycle;

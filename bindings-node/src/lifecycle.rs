@@ -13,7 +13,7 @@ use tracebaton::{
     otlp::{Exporter, Options, ShutdownReport as Core},
 };
 
-use crate::baton::wrong;
+use crate::{baton::wrong, fast::forget_rules};
 
 /// The export of the process, and the threads that run JavaScript and have asked for it.
 struct Shared {
@@ -43,6 +43,7 @@ pub fn init(env: &Env, service_name: Option<String>, joins: bool) -> napi::Resul
     if shared.exporter.is_none() {
         let settings = Settings::from_env().map_err(|error| wrong(&error.to_string()))?;
         settings.use_in_process();
+        forget_rules();
         let mut options = Options::from_env().map_err(|error| wrong(&error.to_string()))?;
         options.service_name = options.service_name.or(service_name);
         options.language = "nodejs";
@@ -121,6 +122,28 @@ impl Task for Stop {
     fn resolve(&mut self, _: Env, report: Core) -> napi::Result<ShutdownReport> {
         Ok(report.into())
     }
+}
+
+/// A flush on a thread of its own.
+pub struct Flush(Duration);
+
+impl Task for Flush {
+    type Output = bool;
+    type JsValue = bool;
+
+    fn compute(&mut self) -> napi::Result<bool> {
+        Ok(shared().exporter.as_ref().is_none_or(|exporter| exporter.flush(self.0)))
+    }
+
+    fn resolve(&mut self, _: Env, is_done: bool) -> napi::Result<bool> {
+        Ok(is_done)
+    }
+}
+
+/// Sends everything recorded so far; tells whether the endpoint has it within the deadline.
+#[napi(ts_return_type = "Promise<boolean>")]
+pub fn flush(timeout_ms: u32) -> AsyncTask<Flush> {
+    AsyncTask::new(Flush(Duration::from_millis(u64::from(timeout_ms))))
 }
 
 fn stop(within: Duration) -> Core {

@@ -5,7 +5,7 @@ import * as winston from "winston";
 import { propagation, context, type ContextManager, type TextMapPropagator } from "@opentelemetry/api";
 import { BasicTracerProvider, type IdGenerator, type Sampler } from "@opentelemetry/sdk-trace-base";
 import {
-  BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, init, inject, instrumentConsole,
+  BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, flush, init, inject, instrumentConsole,
   logIds, pinoOptions, process, shutdown, transform, winstonFormat,
   type Baton, type Batch, type BatchPayload, type ConsumeOptions, type Counts, type Extracted, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Medium,
   type MessagePayload, type OtelContext, type OtelTraceState, type LogIds, type Output, type PlacedMessage, type Results, type ShutdownReport,
@@ -27,6 +27,7 @@ for (const headers of shapes) {
   const kinds: string[] = refused.map(({ name, kind }) => `${name}: ${kind}`);
   const place: "headers" | "payload" | "metadata" | undefined = source?.place;
   const trusted: boolean = source?.isTrusted ?? false;
+  void [extracted.traceId, extracted.spanId, extracted.legacyId];
   void [when, kinds, place, trusted, source?.format, source?.name];
   if (baton !== null) {
     const known: Baton = baton;
@@ -130,6 +131,8 @@ async function main(): Promise<void> {
   } catch (error) {
     if (error instanceof TracebatonError) log.error(error.message, { code: error.code });
   }
+  const isDone: boolean = await flush(1000);
+  void isDone;
   const report: ShutdownReport = await shutdown(5000);
   const counts: Counts = report.exported;
   void [counts.spans + counts.logs + counts.ledger, report.dropped, report.lost];
