@@ -29,7 +29,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from pythonjsonlogger.json import JsonFormatter
 from tracebaton.otel import BatonPropagator
 
-COUNT = 2_000
+COUNT = 5_000
 GETTER, SETTER = KafkaContextGetter(), KafkaContextSetter()
 SERVERS = {"bootstrap_servers": ["127.0.0.1:9092"]}
 RECORDS = records(COUNT, SHORT)
