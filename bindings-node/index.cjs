@@ -5,7 +5,7 @@ const { eachBatch } = require("./lib/batch.cjs");
 const { consume, transform } = require("./lib/consume.cjs");
 const { currentHop } = require("./lib/current.cjs");
 const { TracebatonError } = require("./lib/errors.cjs");
-const { init, shutdown } = require("./lib/lifecycle.cjs");
+const { flush, init, shutdown } = require("./lib/lifecycle.cjs");
 const { instrumentConsole, logIds, pinoOptions, winstonFormat } = require("./lib/log/hooks.cjs");
 const { Logger } = require("./lib/log/logger.cjs");
 const { BatonIdGenerator } = require("./lib/otel/ids.cjs");
@@ -13,7 +13,7 @@ const { BatonContextManager } = require("./lib/otel/manager.cjs");
 const { BatonPropagator } = require("./lib/otel/propagator.cjs");
 const { BatonSampler } = require("./lib/otel/sampler.cjs");
 const { eachMessage, process } = require("./lib/process.cjs");
-const { extract, extractPayload, inject } = require("./lib/propagation.cjs");
+const { extract, extractPayload, inject, injectPayload } = require("./lib/propagation.cjs");
 
 module.exports = {
   BatonContextManager,
@@ -28,8 +28,10 @@ module.exports = {
   eachMessage,
   extract,
   extractPayload,
+  flush,
   init,
   inject,
+  injectPayload,
   instrumentConsole,
   logIds,
   pinoOptions,

@@ -2,7 +2,7 @@
 
 use napi_derive::napi;
 use tracebaton::{
-    propagate::{self, ActiveSpan, Carried},
+    propagate::{self, ActiveSpan, Carried, Propagation},
     sample::Sampler,
     wire::{Baggage, Flags, SpanId, TraceContext, TraceId, TraceState},
 };
@@ -52,8 +52,8 @@ fn to_field(entry: &BaggageEntry) -> String {
 
 /// The names that are written, in lower case.
 #[napi]
-pub fn fields() -> Vec<&'static str> {
-    vec!["traceparent", "tracestate", "baggage", "x-trace-id"]
+pub fn fields() -> Vec<String> {
+    Propagation::of_process().fields()
 }
 
 /// Returns a `tracestate` with this member first; one that breaks the grammar changes nothing.

@@ -32,12 +32,17 @@ extern "C" fn let_go() {
     drop(HELD.take());
 }
 
+extern "C" fn let_go_in_child() {
+    tracebaton::wire::forked();
+    let_go();
+}
+
 /// Registers what is to happen around forks.
 pub(crate) fn add_hooks(module: &Bound<'_, PyModule>) -> PyResult<()> {
     #[expect(unsafe_code, reason = "the C library's call; there is no safe form of it")]
     // SAFETY: the handlers take no arguments, do not unwind, and live as long as this library,
     // which Python never unloads.
-    let failure = unsafe { libc::pthread_atfork(Some(hold), Some(let_go), Some(let_go)) };
+    let failure = unsafe { libc::pthread_atfork(Some(hold), Some(let_go), Some(let_go_in_child)) };
     if failure != 0 {
         return Err(PyOSError::new_err("cannot register what is to happen at a fork"));
     }

@@ -6,7 +6,9 @@ use pyo3::{
     prelude::*,
     types::{PyByteArray, PyBytes, PyDict, PyList, PyMapping, PyMemoryView, PyString, PyTuple},
 };
-use tracebaton::carrier::{List, Medium};
+use tracebaton::carrier::{Carrier, CarrierMut, List, Medium};
+
+use crate::borrowed;
 
 type Entry = (Vec<u8>, Option<Vec<u8>>);
 
@@ -23,6 +25,22 @@ pub(crate) fn medium(name: &str) -> PyResult<Medium> {
         _ => Err(PyValueError::new_err(format!(
             "medium is neither 'http' nor 'kafka' nor 'metadata': {name:?}"
         ))),
+    }
+}
+
+/// Calls `read` with headers of any shape that [`read`] takes.
+///
+/// # Errors
+///
+/// Raises `TypeError` as [`read`] does.
+pub(crate) fn with<T>(
+    headers: &Bound<'_, PyAny>,
+    medium: Medium,
+    with: impl FnOnce(&dyn Carrier) -> T,
+) -> PyResult<T> {
+    match borrowed::with(headers, medium, with) {
+        Ok(done) => Ok(done),
+        Err(with) => read(headers, medium).map(|list| with(&list)),
     }
 }
 
@@ -163,6 +181,26 @@ pub(crate) fn bytes(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
 
 fn encode(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
     text.call_method1(intern!(text.py(), "encode"), ("utf-8", "surrogatepass"))?.extract()
+}
+
+/// New headers of a Kafka message, made as Python has them.
+pub(crate) struct Made<'py> {
+    pub(crate) py: Python<'py>,
+    pub(crate) pairs: Vec<(Bound<'py, PyString>, Bound<'py, PyBytes>)>,
+}
+
+impl CarrierMut for Made<'_> {
+    fn medium(&self) -> Medium {
+        Medium::Kafka
+    }
+
+    /// Each name is written once: there is nothing to replace.
+    fn set(&mut self, name: &str, value: &str) {
+        let pair = (PyString::intern(self.py, name), PyBytes::new(self.py, value.as_bytes()));
+        self.pairs.push(pair);
+    }
+
+    fn remove(&mut self, _: &str) {}
 }
 
 /// Gives headers back: a mapping as a `dict`, anything else as a list of pairs; values are text in

@@ -2,12 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pyo3::{prelude::*, types::PyList};
+use pyo3::{intern, prelude::*, types::PyList};
 use tracebaton::{
     carrier::{CarrierMut, Medium},
-    error::ErrorKind,
     hop::{self, Recorder},
-    propagate::{self, Propagation, Refusal},
+    propagate::{self, Propagation},
 };
 
 use crate::{
@@ -53,11 +52,18 @@ impl Hop {
         topic: &str,
         existing: Option<Bound<'py, PyAny>>,
     ) -> PyResult<(hop::Output, Bound<'py, PyAny>)> {
+        let is_dead_letter = self.state().is_dead_letter;
+        if existing.is_none() && !is_dead_letter {
+            let output = self.hop.output(topic);
+            let mut made = headers::Made { py, pairs: Vec::with_capacity(4) };
+            self.propagation.inject(output.baton(), &mut made);
+            return Ok((output, PyList::new(py, made.pairs)?.into_any()));
+        }
         let none = PyList::empty(py).into_any();
         let mut list = headers::read(existing.as_ref().unwrap_or(&none), Medium::Kafka)?;
         let output = self.hop.output(topic);
         self.propagation.inject(output.baton(), &mut list);
-        if self.state().is_dead_letter {
+        if is_dead_letter {
             for (name, text) in self.hop.error_headers() {
                 list.set(name, &text);
             }
@@ -129,7 +135,7 @@ impl Hop {
     /// A report does not tell which of several messages to one topic it is for: they are taken in
     /// order. Use `output` where each message's span is to name its own offset.
     fn on_delivery(&self, err: &Bound<'_, PyAny>, msg: &Bound<'_, PyAny>) -> PyResult<()> {
-        let topic: String = message::field(msg, "topic")?.extract()?;
+        let topic: String = message::field(msg, intern!(msg.py(), "topic"))?.extract()?;
         let mut state = self.state();
         let at = state.waiting.iter().position(|output| output.topic() == topic);
         let output = at.map(|at| state.waiting.remove(at));
@@ -247,7 +253,7 @@ pub(crate) fn process(
                 propagate::Extracted { baton: baton_of(baton)?, ..propagate::Extracted::default() }
             }
         },
-        None => extract(&propagation, message)?,
+        None => message::extract(&propagation, message)?,
     };
     let hop = hop::Hop::process(Recorder::global(), &input, &extracted.baton);
     if let Some(linked) = extracted.linked {
@@ -255,17 +261,4 @@ pub(crate) fn process(
     }
     hop.set_attempt(attempt);
     Ok(Hop { hop, extracted, propagation, state: Mutex::default() })
-}
-
-fn extract(
-    propagation: &Propagation,
-    message: &Bound<'_, PyAny>,
-) -> PyResult<propagate::Extracted> {
-    let (list, is_damaged) = message::headers(message)?;
-    let mut extracted = propagation.extract(&list);
-    if is_damaged {
-        let refusal = Refusal { name: "headers".into(), kind: ErrorKind::NotText };
-        extracted.refused.push(refusal);
-    }
-    Ok(extracted)
 }

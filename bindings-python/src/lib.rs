@@ -6,12 +6,14 @@ use pyo3::prelude::*;
 
 mod asked;
 mod baton;
+mod borrowed;
 mod current;
 mod errors;
 #[cfg(unix)]
 mod fork;
 mod headers;
 mod hop;
+mod lazy;
 mod lifecycle;
 mod logger;
 mod message;
@@ -20,6 +22,7 @@ mod output;
 mod propagation;
 mod sample;
 mod settings;
+mod stdout;
 mod value;
 
 /// The compiled half of `tracebaton`.
@@ -34,11 +37,13 @@ mod _native {
     #[pymodule_export]
     use crate::hop::{Active, Hop, process};
     #[pymodule_export]
+    use crate::lazy::LazyContext;
+    #[pymodule_export]
     use crate::lifecycle::{Counts, ShutdownReport, flush, init, shutdown};
     #[pymodule_export]
     use crate::logger::{FastMethod, Logger, log};
     #[pymodule_export]
-    use crate::otel::{Carried, HopContext, otel_baton, otel_extract, otel_fields, otel_inject};
+    use crate::otel::{Carried, otel_baton, otel_extract, otel_fields, otel_inject};
     #[pymodule_export]
     use crate::output::Output;
     #[pymodule_export]

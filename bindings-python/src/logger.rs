@@ -3,14 +3,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use pyo3::{
-    exceptions::PyUnicodeEncodeError,
     intern,
     prelude::*,
     types::{PyDict, PyString, PyTuple},
 };
 use tracebaton::hop::{Level, Log, Recorder, Value};
 
-use crate::{current::with_current, value};
+use crate::{current::with_current, stdout, value};
 
 static IS_TEXT: AtomicBool = AtomicBool::new(false);
 static LEAST: AtomicU8 = AtomicU8::new(Level::Info as u8);
@@ -80,7 +79,7 @@ impl Logger {
         if (level as u8) < LEAST.load(Ordering::Relaxed) {
             return Ok(());
         }
-        emit(message.py(), level, self.action.as_deref(), &text, &value::fields(fields))
+        emit(message.py(), level, self.action.as_deref(), &text, fields)
     }
 }
 
@@ -94,7 +93,7 @@ pub(crate) fn log(
     action: Option<&str>,
 ) -> PyResult<()> {
     let text = value::text("message", message)?;
-    emit(message.py(), of_stdlib(level), action, &text, &value::fields(fields))
+    emit(message.py(), of_stdlib(level), action, &text, fields)
 }
 
 /// One method of a logger of `logging`, past its handlers.
@@ -142,7 +141,7 @@ impl FastMethod {
             let arguments = PyTuple::new(py, arguments)?;
             return self.slow.bind(py).call(arguments, kwargs).map(drop);
         };
-        emit(py, self.level, Some(&self.name), &text, &value::fields(extra.as_ref()))
+        emit(py, self.level, Some(&self.name), &text, extra.as_ref())
     }
 }
 
@@ -174,14 +173,18 @@ fn emit(
     level: Level,
     action: Option<&str>,
     message: &str,
-    given: &[(String, Value<'static>)],
+    given: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<()> {
-    let named = action.map(|action| ("action", Value::from(action)));
-    let given = given.iter().map(|(key, value)| (key.as_str(), value.clone()));
-    let fields: Vec<(&str, Value<'_>)> = named.into_iter().chain(given).collect();
+    // Keys and texts are borrowed from what is held here.
+    let given: Vec<_> = given.into_iter().flatten().collect();
+    let keys: Vec<_> = given.iter().map(|(key, _)| value::plain(key)).collect();
+    let mut fields: Vec<(&str, Value<'_>)> = Vec::with_capacity(given.len() + 1);
+    fields.extend(action.map(|action| ("action", Value::from(action))));
+    let pairs = keys.iter().zip(&given);
+    fields.extend(pairs.map(|(key, (_, value))| (&**key, value::borrowed(value))));
     let log = Log { level, message, fields: &fields };
     let recorder = Recorder::global();
-    let mut line = String::with_capacity(256);
+    let mut line = String::with_capacity(512);
     with_current(py, |baton| {
         recorder.log(&log, baton);
         if IS_TEXT.load(Ordering::Relaxed) {
@@ -192,25 +195,6 @@ fn emit(
         }
     })?;
     // A stdout that is gone is no reason for the application to fail.
-    let _ = print(py, &line);
-    Ok(())
-}
-
-/// Writes a whole line to `sys.stdout` as it is now, and flushes it: whoever reads a pipe is to see
-/// it at once.
-fn print(py: Python<'_>, line: &str) -> PyResult<()> {
-    let stdout = py.import(intern!(py, "sys"))?.getattr(intern!(py, "stdout"))?;
-    if stdout.is_none() {
-        return Ok(());
-    }
-    let text = PyString::new(py, line);
-    if let Err(error) = stdout.call_method1(intern!(py, "write"), (&text,)) {
-        if !error.is_instance_of::<PyUnicodeEncodeError>(py) {
-            return Err(error);
-        }
-        let escaped = text.call_method1("encode", ("ascii", "backslashreplace"))?;
-        stdout.call_method1("write", (escaped.call_method1("decode", ("ascii",))?,))?;
-    }
-    stdout.call_method0(intern!(py, "flush"))?;
+    let _ = stdout::print(py, &line);
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! Messages of confluent-kafka, aiokafka and kafka-python, recognised by their structure alone.
 
-use pyo3::{exceptions::PyTypeError, prelude::*};
+use pyo3::{exceptions::PyTypeError, intern, prelude::*, types::PyString};
 use tracebaton::{
-    carrier::{List, Medium},
+    carrier::{Carrier, Medium},
+    error::ErrorKind,
     hop::Coordinates,
+    propagate::{Extracted, Propagation, Refusal},
 };
 
-use crate::{headers, value::type_name};
+use crate::{borrowed, headers, value::type_name};
 
 /// Returns where a message was read.
 ///
@@ -17,15 +19,16 @@ pub(crate) fn coordinates(
     message: &Bound<'_, PyAny>,
     group: Option<String>,
 ) -> PyResult<Coordinates> {
+    let py = message.py();
     Ok(Coordinates {
-        topic: part(message, "topic")?,
-        partition: part(message, "partition")?,
-        offset: part(message, "offset")?,
+        topic: part(message, intern!(py, "topic"))?,
+        partition: part(message, intern!(py, "partition"))?,
+        offset: part(message, intern!(py, "offset"))?,
         group,
     })
 }
 
-/// Returns a message's headers, and whether the client could not read some of them.
+/// Reads the baton of a message's headers, and says so where the client could not read some of them.
 ///
 /// confluent-kafka raises once where a name is not UTF-8; from then on it returns a list whose
 /// pairs have holes, and code that unpacks those crashes the process. The message gets a list
@@ -34,28 +37,44 @@ pub(crate) fn coordinates(
 /// # Errors
 ///
 /// Raises `TypeError` where the headers are of a type that no client uses.
-pub(crate) fn headers(message: &Bound<'_, PyAny>) -> PyResult<(List, bool)> {
-    let (found, has_raised) = match field(message, "headers") {
+pub(crate) fn extract(
+    propagation: &Propagation,
+    message: &Bound<'_, PyAny>,
+) -> PyResult<Extracted> {
+    let name = intern!(message.py(), "headers");
+    let (found, has_raised) = match field(message, name) {
         Ok(found) => (found, false),
-        Err(_) => match field(message, "headers") {
+        Err(_) => match field(message, name) {
             Ok(found) => (found, true),
-            Err(_) => return Ok((List::new::<Vec<u8>, Vec<u8>>(Medium::Kafka, []), true)),
+            Err(_) => return Ok(damaged(Extracted::default())),
         },
     };
+    let extract = |carrier: &dyn Carrier| propagation.extract(carrier);
+    if !has_raised && let Ok(extracted) = borrowed::with(&found, Medium::Kafka, extract) {
+        return Ok(extracted);
+    }
     let (list, has_holes) = headers::read_with_holes(&found, Medium::Kafka)?;
+    let extracted = propagation.extract(&list);
     if has_holes {
-        let whole = headers::write(list.clone(), Medium::Kafka, &found)?;
+        let whole = headers::write(list, Medium::Kafka, &found)?;
         // Where a client has no such method, its list stays as it is.
         let _ = message.call_method1("set_headers", (whole,));
     }
-    Ok((list, has_raised || has_holes))
+    Ok(if has_raised || has_holes { damaged(extracted) } else { extracted })
+}
+
+fn damaged(mut extracted: Extracted) -> Extracted {
+    extracted.refused.push(Refusal { name: "headers".into(), kind: ErrorKind::NotText });
+    extracted
 }
 
 /// Reads partition and offset of a delivery report or of the metadata a producer returns; nothing
 /// where the broker was not asked for an acknowledgement.
 pub(crate) fn place(metadata: &Bound<'_, PyAny>) -> PyResult<Option<(i32, i64)>> {
-    let partition = field(metadata, "partition").map_err(|_| lacks(metadata, "partition"))?;
-    let offset = field(metadata, "offset").map_err(|_| lacks(metadata, "offset"))?;
+    let py = metadata.py();
+    let part = |name| field(metadata, name).map_err(|_| lacks(metadata, name));
+    let partition = part(intern!(py, "partition"))?;
+    let offset = part(intern!(py, "offset"))?;
     if partition.is_none() || offset.is_none() {
         return Ok(None);
     }
@@ -64,12 +83,15 @@ pub(crate) fn place(metadata: &Bound<'_, PyAny>) -> PyResult<Option<(i32, i64)>>
 }
 
 /// Reads a part that is an attribute in some clients and a method in others.
-pub(crate) fn field<'py>(message: &Bound<'py, PyAny>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn field<'py>(
+    message: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
     let found = message.getattr(name)?;
     if found.is_callable() { found.call0() } else { Ok(found) }
 }
 
-fn part<'py, T>(message: &Bound<'py, PyAny>, name: &str) -> PyResult<T>
+fn part<'py, T>(message: &Bound<'py, PyAny>, name: &Bound<'py, PyString>) -> PyResult<T>
 where
     T: for<'a> FromPyObject<'a, 'py>,
 {
@@ -79,7 +101,7 @@ where
     })
 }
 
-fn lacks(message: &Bound<'_, PyAny>, name: &str) -> PyErr {
+fn lacks(message: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyErr {
     let found = type_name(message);
     PyTypeError::new_err(format!("{found} is no Kafka message: it has no readable {name}"))
 }

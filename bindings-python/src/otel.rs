@@ -1,22 +1,17 @@
 //! What the OpenTelemetry propagator decides: `tracebaton/otel.py` only moves values.
 
-use pyo3::{
-    intern,
-    prelude::*,
-    sync::PyOnceLock,
-    types::{PyIterator, PyList},
-};
+use pyo3::{prelude::*, types::PyList};
 use tracebaton::{
-    carrier::{List, Medium},
+    carrier::{Carrier, List, Medium},
     propagate::{self, ActiveSpan, Baton as CoreBaton},
-    wire::{Baggage, Flags, SpanId, TraceContext, TraceId, TraceState},
+    wire::{Baggage, Flags, SpanId, TraceId},
 };
 
 use crate::{
     asked::{self, Asked},
     baton::Baton,
-    headers,
-    hop::Hop,
+    borrowed, headers,
+    lazy::LazyContext,
     propagation::{Propagation, of_process},
     value,
 };
@@ -24,15 +19,13 @@ use crate::{
 /// A baton beside OpenTelemetry's own values, from where it came in to where it goes out.
 #[pyclass(module = "tracebaton", frozen, eq)]
 #[derive(PartialEq)]
-pub(crate) struct Carried(propagate::Carried);
+pub(crate) struct Carried(pub(crate) propagate::Carried);
 
 #[pymethods]
 impl Carried {
     #[new]
     fn new(baton: &Bound<'_, Baton>) -> Self {
-        let baton = baton.get().0.clone();
-        let given = baton.tracestate.to_level_1();
-        Self(propagate::Carried::new(baton, given))
+        Self(beside(baton.get().0.clone()))
     }
 
     #[getter]
@@ -83,68 +76,10 @@ impl Carried {
     }
 }
 
-/// OpenTelemetry's context while a hop is the current one, made only if somebody asks.
-#[pyclass(module = "tracebaton", frozen, mapping)]
-pub(crate) struct HopContext {
-    pub(crate) hop: Py<Hop>,
-    outer: Py<PyAny>,
-    made: PyOnceLock<Py<PyAny>>,
-}
-
-impl HopContext {
-    /// Creates the context of a hop that began in `outer`.
-    pub(crate) fn new(hop: Py<Hop>, outer: Py<PyAny>) -> Self {
-        Self { hop, outer, made: PyOnceLock::new() }
-    }
-
-    fn made<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        let made = self.made.get_or_try_init(py, || {
-            let baton = self.hop.get().core().baton().clone();
-            let given = baton.tracestate.to_level_1();
-            let carried = Carried(propagate::Carried::new(baton, given));
-            let otel = py.import(intern!(py, "tracebaton.otel"))?;
-            let arguments = (carried, self.outer.bind(py), false);
-            otel.call_method1(intern!(py, "_context"), arguments).map(Bound::unbind)
-        });
-        made.map(|made| made.bind(py))
-    }
-}
-
-#[pymethods]
-impl HopContext {
-    fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        self.made(py)?.getattr(name)
-    }
-
-    #[pyo3(signature = (key, default=None, /))]
-    fn get<'py>(
-        &self,
-        py: Python<'py>,
-        key: &Bound<'py, PyAny>,
-        default: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.made(py)?.call_method1(intern!(py, "get"), (key, default))
-    }
-
-    fn __getitem__<'py>(
-        &self,
-        py: Python<'py>,
-        key: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.made(py)?.get_item(key)
-    }
-
-    fn __contains__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.made(py)?.contains(key)
-    }
-
-    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        self.made(py)?.try_iter()
-    }
-
-    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        self.made(py)?.len()
-    }
+/// Puts a baton beside the part of it that OpenTelemetry can take.
+pub(crate) fn beside(baton: CoreBaton) -> propagate::Carried {
+    let given = baton.tracestate.to_level_1();
+    propagate::Carried::new(baton, given)
 }
 
 fn rules(own: Option<&Bound<'_, Propagation>>) -> std::sync::Arc<propagate::Propagation> {
@@ -158,26 +93,30 @@ fn medium_of(carrier: &Bound<'_, PyAny>) -> Medium {
 
 /// Reads a carrier by one of OpenTelemetry's getters; nothing where no baton is found.
 #[pyfunction]
-#[pyo3(signature = (carrier, getter, propagation=None))]
+#[pyo3(signature = (carrier, context, getter, propagation=None))]
 pub(crate) fn otel_extract(
     carrier: &Bound<'_, PyAny>,
+    context: Option<Py<PyAny>>,
     getter: Option<&Bound<'_, PyAny>>,
     propagation: Option<&Bound<'_, Propagation>>,
-) -> PyResult<Option<Carried>> {
+) -> PyResult<Option<LazyContext>> {
     let rules = rules(propagation);
-    let baton = match (asked::known(carrier, getter.is_none()), getter) {
-        (Some(list), _) => rules.extract(&list).baton,
-        (None, None) => rules.extract(&headers::read(carrier, Medium::Http)?).baton,
-        (None, Some(getter)) => {
-            let asked = Asked::new(carrier, getter);
-            let baton = rules.extract(&asked).baton;
-            asked.finish()?;
-            baton
-        }
+    let extract = |carrier: &dyn Carrier| rules.extract(carrier).baton;
+    let baton = match borrowed::with(carrier, Medium::Kafka, extract) {
+        Ok(baton) => baton,
+        Err(extract) => match (asked::known(carrier, getter.is_none()), getter) {
+            (Some(list), _) => extract(&list),
+            (None, None) => headers::with(carrier, Medium::Http, extract)?,
+            (None, Some(getter)) => {
+                let asked = Asked::new(carrier, getter);
+                let baton = extract(&asked);
+                asked.finish()?;
+                baton
+            }
+        },
     };
     let is_empty = baton.context.is_none() && baton.baggage.is_empty();
-    let given = baton.tracestate.to_level_1();
-    Ok((!is_empty).then(|| Carried(propagate::Carried::new(baton, given))))
+    Ok((!is_empty).then(|| LazyContext::of_baton(beside(baton), context)))
 }
 
 type Span = (u128, u64, u8, String);
@@ -276,18 +215,5 @@ fn forget(list: &Bound<'_, PyList>, written: &[(String, String)]) -> PyResult<()
 #[pyfunction]
 #[pyo3(signature = (propagation=None))]
 pub(crate) fn otel_fields(propagation: Option<&Bound<'_, Propagation>>) -> Vec<String> {
-    let mut baton = CoreBaton {
-        context: Some(TraceContext {
-            trace_id: TraceId::generate(),
-            span_id: Some(SpanId::generate()),
-            flags: Flags::SAMPLED,
-        }),
-        tracestate: TraceState::parse("a=1").unwrap_or_default(),
-        ..CoreBaton::default()
-    };
-    let _ = baton.baggage.set("a", "1");
-    let mut list = List::new::<Vec<u8>, Vec<u8>>(Medium::Http, []);
-    rules(propagation).inject(&baton, &mut list);
-    let names = list.into_entries().into_iter();
-    names.filter_map(|(name, _)| String::from_utf8(name.to_ascii_lowercase()).ok()).collect()
+    rules(propagation).fields()
 }

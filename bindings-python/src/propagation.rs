@@ -57,8 +57,8 @@ impl Propagation {
 
     #[pyo3(signature = (headers, *, medium="kafka"))]
     fn extract(&self, headers: &Bound<'_, PyAny>, medium: &str) -> PyResult<Extracted> {
-        let list = headers::read(headers, headers::medium(medium)?)?;
-        Ok(Extracted(self.0.extract(&list)))
+        let medium = headers::medium(medium)?;
+        headers::with(headers, medium, |carrier| Extracted(self.0.extract(carrier)))
     }
 
     fn extract_payload(&self, payload: &Bound<'_, PyAny>) -> PyResult<Extracted> {

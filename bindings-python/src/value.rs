@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use pyo3::{
     prelude::*,
-    types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString},
+    types::{PyBool, PyBytes, PyFloat, PyInt, PyString},
 };
 use tracebaton::hop::Value;
 
@@ -50,10 +50,20 @@ pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
     )
 }
 
-/// Returns keyword arguments as fields, in their order.
-pub(crate) fn fields(arguments: Option<&Bound<'_, PyDict>>) -> Vec<(String, Value<'static>)> {
-    let items = arguments.into_iter().flatten();
-    items.map(|(key, value)| (shown(&key), attribute(&value))).collect()
+/// Returns a key as text.
+pub(crate) fn plain<'a>(key: &'a Bound<'_, PyAny>) -> Cow<'a, str> {
+    match key.cast::<PyString>() {
+        Ok(text) => text.to_string_lossy(),
+        Err(_) => shown(key).into(),
+    }
+}
+
+/// Returns a value as [`attribute`] does, without copying a text.
+pub(crate) fn borrowed<'a>(value: &'a Bound<'_, PyAny>) -> Value<'a> {
+    match value.cast::<PyString>() {
+        Ok(text) => Value::Text(text.to_string_lossy()),
+        Err(_) => attribute(value),
+    }
 }
 
 /// Returns the type and the message of an error, as OpenTelemetry names them ("exception.type",

@@ -117,4 +117,4 @@ def test_a_log_line_names_the_hosts_span(
 
 def test_a_hop_is_lazy_for_a_host_that_does_not_look() -> None:
     with tracebaton.process(Message(TRACED)):
-        assert "HopContext" in type(context.get_current()).__name__
+        assert "LazyContext" in type(context.get_current()).__name__

@@ -9,7 +9,8 @@ use tracebaton_embedded::{Part, Ports, Stack};
 async fn a_port_in_use_is_one_clear_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let cases: [(&str, fn(&mut Ports, u16)); 5] = [
+    type SetPort = fn(&mut Ports, u16);
+    let cases: [(&str, SetPort); 5] = [
         ("broker", |ports, port| ports.kafka = port),
         ("clickhouse", |ports, port| ports.clickhouse_http = port),
         ("drilldown", |ports, port| ports.otlp_http = port),

@@ -28,7 +28,7 @@ __all__ = [
     "Extracted",
     "FastMethod",
     "Hop",
-    "HopContext",
+    "LazyContext",
     "Logger",
     "Output",
     "PayloadError",
@@ -109,9 +109,10 @@ class Carried:
     def __eq__(self, other: object, /) -> bool: ...
 
 @final
-class HopContext:
-    """OpenTelemetry's context while a hop is the current one, made only if somebody asks."""
+class LazyContext:
+    """A context of OpenTelemetry with a baton in it, made only if somebody looks into it."""
 
+    def __eq__(self, other: object, /) -> bool: ...
     def get(self, key: object, default: object = None, /) -> Any: ...
     def __getitem__(self, key: object, /) -> Any: ...
     def __contains__(self, key: object, /) -> bool: ...
@@ -404,8 +405,8 @@ _Span: TypeAlias = tuple[int, int, int, str]
 _Baggage: TypeAlias = Sequence[tuple[str, object]]
 
 def otel_extract(
-    carrier: object, getter: object, propagation: Propagation | None = None
-) -> Carried | None: ...
+    carrier: object, context: object, getter: object, propagation: Propagation | None = None
+) -> Any: ...
 def otel_inject(
     carrier: object,
     carried: Carried | None,

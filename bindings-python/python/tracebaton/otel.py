@@ -40,11 +40,11 @@ class BatonPropagator(TextMapPropagator):
         context: Context | None = None,
         getter: Getter[CarrierT] = default_getter,
     ) -> Context:
-        if context is None:
-            context = Context()
         own = None if getter is default_getter else getter
-        carried = _native.otel_extract(carrier, own, self._propagation)
-        return context if carried is None else _context(carried, context)
+        found: Context | None = _native.otel_extract(carrier, context, own, self._propagation)
+        if found is not None:
+            return found
+        return Context() if context is None else context
 
     def inject(
         self,
@@ -66,7 +66,7 @@ def context_with(baton: Baton, context: Context | None = None) -> Context:
 
     A baton without a span, as a legacy id is one, makes the next span a root with its trace id.
     """
-    return _context(Carried(baton), Context() if context is None else context)
+    return _context(Carried(baton), context)
 
 
 def baton_of(context: Context | None = None) -> Baton | None:
@@ -99,9 +99,9 @@ def _plain(span: trace.SpanContext) -> _Span:
     return span.trace_id, span.span_id, span.trace_flags, span.trace_state.to_header()
 
 
-def _context(carried: Carried, context: Context, is_remote: bool = True) -> Context:
+def _context(carried: Carried, context: Context | None, is_remote: bool = True) -> Context:
     """Returns a context with a baton in it: baggage, and the parent of the next span."""
-    context = set_value(KEY, carried, context)
+    context = set_value(KEY, carried, Context() if context is None else context)
     for key, value in carried.baggage:
         context = baggage.set_baggage(key, value, context)
     if not carried.span_id:

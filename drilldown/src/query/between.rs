@@ -63,10 +63,25 @@ pub(super) fn missing(sent: &[&HopEvent], inputs: &Inputs<'_>, progress: &Progre
         claimed.extend(own);
         missing.add(absent.max(0), event.time, (partition, last), progress);
     }
+    // Where nobody told the place, on either side, only the numbers can be compared.
+    let unplaced = sent.iter().filter(|event| range(event).is_none());
+    let unplaced: i64 = unplaced.map(|event| event.emitted).sum();
+    let free = inputs.placed.keys().filter(|place| !claimed.contains(place)).count();
+    missing.waiting += (unplaced - free as i64).max(0);
+    missing.take_off(inputs.without_place());
     missing
 }
 
 impl Missing {
+    /// Takes off records that turned up without being known by their place.
+    fn take_off(&mut self, mut records: i64) {
+        for missing in [&mut self.unseen, &mut self.before, &mut self.waiting] {
+            let found = records.clamp(0, *missing);
+            *missing -= found;
+            records -= found;
+        }
+    }
+
     fn add(&mut self, records: i64, sent_at: i64, place: Place, progress: &Progress<'_>) {
         let (partition, offset) = place;
         let readers = &progress.readers;

@@ -74,6 +74,13 @@ impl<'e> Inputs<'e> {
         lumps.map(|input| input.records).sum()
     }
 
+    /// Returns how many records were read of which nobody told where.
+    pub(super) fn without_place(&self) -> i64 {
+        let is_without = |event: &HopEvent| event.partition.is_none() || event.first.is_none();
+        let inputs = self.unplaced.iter().filter(|input| is_without(input.event));
+        inputs.map(|input| input.records).sum()
+    }
+
     fn add(&mut self, trace_id: &str, event: &'e HopEvent, places: &Places<'_>) {
         let own = own_records(trace_id, event);
         let (Some(partition), Some(first), Own::Listed(indices)) =

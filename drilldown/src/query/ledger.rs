@@ -62,7 +62,7 @@ pub(crate) struct Reason {
     pub(crate) records: i64,
 }
 
-/// A record that no broker took.
+/// Records that no broker took.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Undelivered {
     pub(crate) topic: String,
@@ -79,7 +79,7 @@ pub(crate) struct Ledger {
     pub(crate) received: Vec<HopEvent>,
     /// Records sent by requests of whose delivery nobody told.
     pub(crate) unconfirmed: i64,
-    /// Records that a `send` could not deliver.
+    /// Records that a `send` could not deliver, by topic and reason.
     pub(crate) undelivered: Vec<Undelivered>,
     /// One for every topic and group, in the order of the relay.
     pub(crate) branches: Vec<Branch>,
@@ -148,6 +148,12 @@ pub(crate) fn read(store: &dyn Store, id: Id, now: i64) -> Result<Ledger, Error>
     }
     // What one attempt could not deliver, a later one did.
     ledger.undelivered.retain(|undelivered| !made_good.contains(&undelivered.span_id));
+    ledger.undelivered.sort_by(|a, b| (&a.topic, &a.reason).cmp(&(&b.topic, &b.reason)));
+    ledger.undelivered.dedup_by(|next, kept| {
+        let is_same = (&next.topic, &next.reason) == (&kept.topic, &kept.reason);
+        kept.records += if is_same { next.records } else { 0 };
+        is_same
+    });
     order::arrange(&mut ledger.branches, &events);
     drop_latecomers(&mut ledger.branches);
     Ok(ledger)

@@ -12,6 +12,26 @@ fn name(verdict: Verdict) -> String {
         .unwrap_or_default()
 }
 
+const COLUMNS: [&str; 8] =
+    ["in", "passed", "filtered", "failed", "dead", "pending", "waiting", "unseen"];
+
+/// Writes the hops with their counts; a request has no columns for what lies before it.
+fn table(out: &mut String, rows: &[(String, Vec<i64>)]) {
+    let width = rows.iter().map(|(hop, _)| hop.chars().count()).max().unwrap_or(0).max(30);
+    let _ = write!(out, "  {:width$}", "hop");
+    for column in COLUMNS {
+        let _ = write!(out, "  {column}");
+    }
+    out.push('\n');
+    for (hop, counts) in rows {
+        let _ = write!(out, "  {hop:width$}");
+        for (column, count) in COLUMNS.iter().zip(counts) {
+            let _ = write!(out, "  {count:>0$}", column.len());
+        }
+        out.push('\n');
+    }
+}
+
 /// Writes a diagnosis.
 pub(crate) fn verdict(diagnosis: &Diagnosis) -> String {
     let mut out = String::new();
@@ -32,23 +52,11 @@ pub(crate) fn verdict(diagnosis: &Diagnosis) -> String {
     if ledger.received.is_empty() && ledger.branches.is_empty() {
         return out;
     }
-    let _ = writeln!(
-        out,
-        "  {:34} {:>5} {:>6} {:>8} {:>6} {:>6} {:>7} {:>7} {:>6}",
-        "hop", "in", "passed", "filtered", "failed", "dead", "pending", "waiting", "unseen"
-    );
+    let mut rows: Vec<(String, Vec<i64>)> = Vec::new();
     for event in &ledger.received {
-        let _ = writeln!(
-            out,
-            "  {:34} {:>5} {:>6} {:>8} {:>6} {:>6} {:>7}",
-            plain(&format!("{} {}", event.service, event.name)),
-            event.records_in,
-            event.passed,
-            event.filtered,
-            event.failed,
-            event.dead_lettered,
-            event.pending()
-        );
+        let counts = [event.passed, event.filtered, event.failed, event.dead_lettered];
+        let counts = [&[event.records_in], &counts[..], &[event.pending()]].concat();
+        rows.push((plain(&format!("{} {}", event.service, event.name)), counts));
     }
     for branch in &ledger.branches {
         let group = match (branch.group.as_str(), branch.service.as_str()) {
@@ -56,20 +64,16 @@ pub(crate) fn verdict(diagnosis: &Diagnosis) -> String {
             ("", service) => service,
             (group, _) => group,
         };
-        let _ = writeln!(
-            out,
-            "  {:34} {:>5} {:>6} {:>8} {:>6} {:>6} {:>7} {:>7} {:>6}",
-            plain(&format!("{group} ← {}", branch.topic)),
-            branch.records_in,
-            branch.passed,
-            branch.filtered,
-            branch.failed,
-            branch.dead_lettered,
-            branch.pending,
-            branch.waiting,
-            branch.unseen
-        );
+        let fates = [branch.passed, branch.filtered, branch.failed, branch.dead_lettered];
+        let open = [branch.pending, branch.waiting, branch.unseen];
+        let counts = [&[branch.records_in], &fates[..], &open].concat();
+        let hop = match branch.topic.as_str() {
+            "" => format!("{group} ({})", branch.kind),
+            topic => format!("{group} ← {topic}"),
+        };
+        rows.push((plain(&hop), counts));
     }
+    table(&mut out, &rows);
     // Where a topic is read by several groups, each of them has a verdict of its own.
     let is_fork = |branch: &&Branch| {
         ledger.branches.iter().filter(|other| other.topic == branch.topic).count() > 1

@@ -15,8 +15,9 @@ pub(crate) fn waterfall(trace_id: &str, nodes: &[Node], width: usize) -> String 
     services.dedup();
     let _ = writeln!(
         out,
-        "trace {trace_id}   {} spans   {}   {}",
+        "trace {trace_id}   {} {}   {}   {}",
         nodes.len(),
+        if nodes.len() == 1 { "span" } else { "spans" },
         duration(end - start),
         plain(&services.join(", "))
     );

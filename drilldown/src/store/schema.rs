@@ -53,3 +53,18 @@ SELECT body FROM chunk WHERE id IN (
     UNION SELECT chunk FROM mention WHERE trace_id = ?1 AND kind = ?2
 ) ORDER BY id
 ";
+
+/// Finds who reads a topic.
+pub(super) const READERS: &str = "
+SELECT topic, consumer_group, part, first, last, since, time, service FROM reader WHERE topic = ?
+";
+
+/// Finds what was dropped since a moment.
+pub(super) const DROPPED: &str = "SELECT time, service, ledger FROM dropped WHERE time >= ?";
+
+/// Finds who was heard between two moments.
+pub(super) const HEARD: &str = "
+SELECT DISTINCT service FROM heard
+WHERE minute BETWEEN ?1 / 60000000000 AND ?2 / 60000000000 AND last >= ?1 AND first <= ?2
+ORDER BY 1
+";

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File, TryLockError},
     io::{Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,7 +14,7 @@ use rusqlite::{Connection, Row, params};
 use super::{
     Error, Store,
     commit::Commits,
-    schema::{CHUNKS, TABLES, VERSION},
+    schema::{CHUNKS, DROPPED, HEARD, READERS, TABLES, VERSION},
 };
 use crate::{
     model::{Delivery, Dropped, HopEvent, Id, Kind, LogLine, Reader, Span},
@@ -22,11 +22,15 @@ use crate::{
 };
 
 const FILE: &str = "telemetry.sqlite";
+const MAX_IDLE: usize = 8;
 
-/// One writer and one reader connection on a file with a write-ahead log.
+/// One connection that writes to a file with a write-ahead log, and as many that read as questions
+/// are asked at once.
 pub(crate) struct Sqlite {
-    writer: Commits,
-    reader: Mutex<Connection>,
+    writer: Option<Commits>,
+    file: PathBuf,
+    /// Connections that read and have nothing to do.
+    idle: Mutex<Vec<Connection>>,
     /// Held as long as the store is written to.
     _lock: Option<File>,
 }
@@ -47,8 +51,8 @@ impl Sqlite {
             writer.pragma_update(None, "user_version", VERSION)?;
         }
         check_version(&writer)?;
-        let reader = Mutex::new(connect(&file)?);
-        Ok(Self { writer: Commits::new(writer), reader, _lock: Some(lock) })
+        let writer = Some(Commits::new(writer));
+        Ok(Self { writer, file, idle: Mutex::default(), _lock: Some(lock) })
     }
 
     /// Opens the store in a folder for reading, beside whoever writes to it.
@@ -61,18 +65,32 @@ impl Sqlite {
         if !file.is_file() {
             return Err("there is none; `tracebaton serve --data` makes one".into());
         }
-        let open = || -> Result<Connection, rusqlite::Error> {
-            let connection = connect(&file)?;
-            connection.pragma_update(None, "query_only", true)?;
-            Ok(connection)
-        };
-        let reader = open()?;
-        check_version(&reader)?;
-        Ok(Self { writer: Commits::new(open()?), reader: Mutex::new(reader), _lock: None })
+        let store = Self { writer: None, file, idle: Mutex::default(), _lock: None };
+        store.read(check_version)?;
+        Ok(store)
     }
 
-    fn read(&self) -> MutexGuard<'_, Connection> {
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads on a connection of its own: a long answer holds up nobody.
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let idle = self.idle().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => {
+                let connection = connect(&self.file)?;
+                connection.pragma_update(None, "query_only", true)?;
+                connection
+            }
+        };
+        let answer = read(&connection);
+        let mut idle = self.idle();
+        if idle.len() < MAX_IDLE {
+            idle.push(connection);
+        }
+        answer
     }
 
     fn chunks<T>(
@@ -81,14 +99,15 @@ impl Sqlite {
         kind: Kind,
         read: fn(&[u8]) -> Result<Vec<T>, DecodeError>,
     ) -> Result<Vec<T>, Error> {
-        let connection = self.read();
-        let mut statement = connection.prepare_cached(CHUNKS)?;
-        let mut rows = statement.query(params![trace_id.0, kind as i64])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.extend(read(row.get_ref(0)?.as_blob()?)?);
-        }
-        Ok(found)
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(CHUNKS)?;
+            let mut rows = statement.query(params![trace_id.0, kind as i64])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.extend(read(row.get_ref(0)?.as_blob()?)?);
+            }
+            Ok(found)
+        })
     }
 }
 
@@ -138,7 +157,10 @@ fn lock(folder: &Path) -> Result<File, Error> {
 
 impl Store for Sqlite {
     fn keep(&self, delivery: Delivery) -> Result<(), Error> {
-        self.writer.keep(delivery)
+        match &self.writer {
+            Some(writer) => writer.keep(delivery),
+            None => Err("the store is open for reading only".into()),
+        }
     }
 
     fn spans(&self, trace_id: Id) -> Result<Vec<Span>, Error> {
@@ -170,11 +192,6 @@ impl Store for Sqlite {
     }
 
     fn readers(&self, topic: &str) -> Result<Vec<Reader>, Error> {
-        let connection = self.read();
-        let mut statement = connection.prepare_cached(
-            "SELECT topic, consumer_group, part, first, last, since, time, service FROM reader \
-             WHERE topic = ?",
-        )?;
         let read = |row: &Row<'_>| {
             Ok(Reader {
                 topic: row.get(0)?,
@@ -187,30 +204,32 @@ impl Store for Sqlite {
                 service: row.get(7)?,
             })
         };
-        Ok(statement.query_map([topic], read)?.collect::<Result<_, _>>()?)
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(READERS)?;
+            Ok(statement.query_map([topic], read)?.collect::<Result<_, _>>()?)
+        })
     }
 
     fn dropped(&self, since: i64) -> Result<Vec<Dropped>, Error> {
-        let connection = self.read();
-        let mut statement = connection
-            .prepare_cached("SELECT time, service, ledger FROM dropped WHERE time >= ?")?;
         let read = |row: &Row<'_>| {
             Ok(Dropped { time: row.get(0)?, service: row.get(1)?, ledger: row.get(2)? })
         };
-        Ok(statement.query_map([since], read)?.collect::<Result<_, _>>()?)
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(DROPPED)?;
+            Ok(statement.query_map([since], read)?.collect::<Result<_, _>>()?)
+        })
     }
 
     fn heard(&self, from: i64, to: i64) -> Result<Vec<String>, Error> {
-        let connection = self.read();
-        let mut statement = connection.prepare_cached(
-            "SELECT DISTINCT service FROM heard WHERE minute BETWEEN ?1 / 60000000000 \
-             AND ?2 / 60000000000 AND last >= ?1 AND first <= ?2 ORDER BY 1",
-        )?;
-        let services = statement.query_map([from, to], |row| row.get(0))?;
-        Ok(services.collect::<Result<_, _>>()?)
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(HEARD)?;
+            let services = statement.query_map([from, to], |row| row.get(0))?;
+            Ok(services.collect::<Result<_, _>>()?)
+        })
     }
 
     fn oldest(&self) -> Result<Option<i64>, Error> {
-        Ok(self.read().query_row("SELECT min(first) FROM heard", [], |row| row.get(0))?)
+        let oldest = "SELECT min(first) FROM heard";
+        self.read(|connection| Ok(connection.query_row(oldest, [], |row| row.get(0))?))
     }
 }

@@ -237,4 +237,20 @@ async fn grpc_takes_the_same_and_tells_the_same() {
     large.name = "x".repeat(65 << 20);
     let error = traces.clone().export(spans_of("shop", vec![large])).await.unwrap_err();
     assert_eq!(error.code(), Code::OutOfRange, "{error}");
+
+    // The bytes of a request for spans are none for log records.
+    let mut grpc = tonic::client::Grpc::new(channel(&server).await);
+    grpc.ready().await.unwrap();
+    let call = |path: &'static str| {
+        let codec = tonic_prost::ProstCodec::<_, ExportTraceServiceResponse>::default();
+        (tonic::Request::new(request()), path.parse().unwrap(), codec)
+    };
+    let (request, path, codec) = call("/opentelemetry.proto.collector.logs.v1.LogsService/Export");
+    let error = grpc.unary(request, path, codec).await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidArgument);
+    assert!(error.message().starts_with("this is not OTLP: "), "{error}");
+    let (request, path, codec) = call("/opentelemetry.proto.collector.logs.v1.LogsService/Import");
+    grpc.ready().await.unwrap();
+    let error = grpc.unary(request, path, codec).await.unwrap_err();
+    assert_eq!((error.code(), error.message()), (Code::Unimplemented, "the only method is Export"));
 }

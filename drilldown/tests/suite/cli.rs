@@ -1,11 +1,14 @@
 //! The command line: what it prints, and how it ends.
 
-use std::net::TcpListener;
+use std::{fs, net::TcpListener};
 
 use opentelemetry_proto::tonic::{
     common::v1::{KeyValue, any_value::Value},
     logs::v1::LogRecord,
-    trace::v1::span::Event,
+    trace::v1::{
+        Span,
+        span::{Event, Link},
+    },
 };
 
 use crate::support::*;
@@ -136,6 +139,24 @@ fn an_id_is_found_by_the_text_that_came_in() {
 }
 
 #[test]
+fn a_batch_of_another_trace_is_shown_where_it_links_to() {
+    let server = Server::start();
+    let linked = |trace, span: u64| Link {
+        trace_id: trace_id(trace),
+        span_id: span.to_be_bytes().to_vec(),
+        ..Link::default()
+    };
+    let batch = Span { links: vec![linked(1, 1), linked(2, 7)], ..span(3, 9) };
+    server.send_spans(vec![span(1, 1), batch, span(3, 10)]);
+    let nodes = server.cli(&["trace", &hex(&trace_id(1)), "--json"]).json();
+    assert_eq!(nodes.as_array().unwrap().len(), 2);
+    assert_eq!(nodes[1]["is_linked"], true);
+    assert_eq!(nodes[1]["span"]["links"][0][0], hex(&trace_id(1)));
+    let text = server.cli(&["trace", &hex(&trace_id(1))]).stdout;
+    assert!(text.lines().nth(2).unwrap().starts_with("  ⇢ span 9"), "{text}");
+}
+
+#[test]
 fn events_of_spans_stand_among_the_log_lines() {
     let server = Server::start();
     let mut span = span(1, 1);
@@ -208,6 +229,33 @@ fn a_folder_without_a_store_is_one_clear_line_and_stays_as_it_is() {
     let text = "there is none; `tracebaton serve --data` makes one";
     assert_eq!(line, format!("tracebaton: cannot read the store in {path}: {text}\n"));
     assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_that_is_no_store_is_one_clear_line_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let file = folder.path().join("telemetry.sqlite");
+    let content = "a file of somebody else's".repeat(100);
+    fs::write(&file, &content).unwrap();
+    let words = ["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", path];
+    let line = complaint(&words);
+    let what = "file is not a database";
+    assert_eq!(line, format!("tracebaton: cannot open the store in {path}: {what}\n"));
+    let line = complaint(&["trace", "order-1", "--data", path]);
+    assert_eq!(line, format!("tracebaton: cannot read the store in {path}: {what}\n"));
+    assert_eq!(fs::read_to_string(&file).unwrap(), content);
+}
+
+#[test]
+fn a_store_of_another_version_is_one_clear_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let connection = rusqlite::Connection::open(folder.path().join("telemetry.sqlite")).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    let line = complaint(&["trace", "order-1", "--data", path]);
+    let what = "another version of tracebaton made it; choose another folder by --data";
+    assert_eq!(line, format!("tracebaton: cannot read the store in {path}: {what}\n"));
 }
 
 #[test]

@@ -1,9 +1,6 @@
 //! A log line that carries the ids: as OTLP, as JSON and as text, the same in every language.
 
-use std::{
-    fmt::{self, Write},
-    str,
-};
+use std::fmt::{self, Write};
 
 use super::{
     proto::Writer,
@@ -96,7 +93,7 @@ impl Log<'_> {
     /// trailing underscore.
     pub fn write_json(&self, service: &str, baton: Option<&Baton>, out: &mut String) {
         out.push_str("{\"timestamp\":\"");
-        out.push_str(Timestamp(span::now()).to_text().as_str());
+        Timestamp(span::now()).write(out);
         out.push_str("\",\"level\":\"");
         out.push_str(self.level.as_str());
         out.push_str("\",\"service\":");
@@ -183,9 +180,8 @@ fn json_text(text: &str, out: &mut String) {
 /// Escapes what RFC 8259 section 7 demands, and C1 and DEL too: log lines end up in terminals.
 fn json_escape(text: &str, out: &mut String) {
     let mut rest = text;
-    // Most texts need nothing: they are copied as a whole.
     while let Some(at) = rest.bytes().position(may_need_escape) {
-        let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        let (plain, special) = rest.split_at(at);
         out.push_str(plain);
         let mut chars = special.chars();
         match chars.next() {
@@ -197,17 +193,17 @@ fn json_escape(text: &str, out: &mut String) {
             Some(control) if control.is_control() => {
                 let _ = write!(out, "\\u{:04x}", control as u32);
             }
-            Some(char) => out.push(char),
-            None => {}
+            other => out.extend(other),
         }
         rest = chars.as_str();
     }
     out.push_str(rest);
 }
 
-/// Tells whether a character that starts with this byte may need an escape; C1 starts with `C2`.
-fn may_need_escape(byte: u8) -> bool {
-    matches!(byte, 0..0x20 | b'"' | b'\\' | 0x7f | 0xc2)
+/// Tells whether a character that starts with this byte may need an escape; those of C1 start with
+/// `C2` in UTF-8.
+const fn may_need_escape(byte: u8) -> bool {
+    matches!(byte, 0..b' ' | b'"' | b'\\' | 0x7f | 0xc2)
 }
 
 /// A text on one line: control characters are written as their escapes.
@@ -226,20 +222,11 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
-/// Nanoseconds since 1970.
+/// Nanoseconds since 1970 as RFC 3339 in UTC, to the microsecond.
 struct Timestamp(u64);
 
-/// A moment as RFC 3339 in UTC, to the microsecond.
-struct TimestampText([u8; 27]);
-
-impl TimestampText {
-    fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
 impl Timestamp {
-    fn to_text(&self) -> TimestampText {
+    fn write(&self, out: &mut String) {
         let seconds = self.0 / 1_000_000_000;
         let micros = self.0 % 1_000_000_000 / 1_000;
         // Days to a civil date: the year starts in March, so that the leap day comes last.
@@ -253,23 +240,22 @@ impl Timestamp {
         let month = if month < 10 { month + 3 } else { month - 9 };
         let year = year_of_era + era * 400 + u64::from(month <= 2);
         let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-        let mut text = *b"0000-00-00T00:00:00.000000Z";
-        let places = [
-            (0..4, year),
-            (5..7, month),
-            (8..10, day),
-            (11..13, hour),
-            (14..16, minute),
-            (17..19, second),
-            (20..26, micros),
-        ];
-        for (place, mut number) in places {
-            for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
-                *digit = b'0' + (number % 10) as u8;
-                number /= 10;
+        for (number, digits, after) in [
+            (year, 4, '-'),
+            (month, 2, '-'),
+            (day, 2, 'T'),
+            (hour, 2, ':'),
+            (minute, 2, ':'),
+            (second, 2, '.'),
+            (micros, 6, 'Z'),
+        ] {
+            let mut unit = 10_u64.pow(digits - 1);
+            while unit > 0 {
+                out.push(char::from(b'0' + (number / unit % 10) as u8));
+                unit /= 10;
             }
+            out.push(after);
         }
-        TimestampText(text)
     }
 }
 
@@ -279,13 +265,26 @@ mod tests {
 
     #[test]
     fn timestamps_are_rfc_3339() {
-        assert_eq!(Timestamp(0).to_text().as_str(), "1970-01-01T00:00:00.000000Z");
-        let leap_day = 1_709_210_096_123_456_789;
-        assert_eq!(Timestamp(leap_day).to_text().as_str(), "2024-02-29T12:34:56.123456Z");
-        assert_eq!(
-            Timestamp(4_102_444_799_000_000_000).to_text().as_str(),
-            "2099-12-31T23:59:59.000000Z"
-        );
+        let text = |nanos| {
+            let mut out = String::new();
+            Timestamp(nanos).write(&mut out);
+            out
+        };
+        assert_eq!(text(0), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(text(1_709_210_096_123_456_789), "2024-02-29T12:34:56.123456Z");
+        assert_eq!(text(4_102_444_799_000_000_000), "2099-12-31T23:59:59.000000Z");
+    }
+
+    #[test]
+    fn texts_are_escaped_as_serde_does_it_and_c1_too() {
+        for text in ["", "a", "\"", "a\\\n\r\t\u{0}\u{1f}b", "gr\u{fc}\u{df}e \u{a9} \u{1f600}"] {
+            let mut out = String::new();
+            json_text(text, &mut out);
+            assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+        }
+        let mut out = String::new();
+        json_text("\u{7f}\u{80}\u{9f}\u{a0}", &mut out);
+        assert_eq!(out, "\"\\u007f\\u0080\\u009f\u{a0}\"");
     }
 
     #[test]

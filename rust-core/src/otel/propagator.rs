@@ -1,7 +1,5 @@
 //! The `TextMapPropagator`.
 
-use std::sync::LazyLock;
-
 use opentelemetry::{
     Context,
     propagation::{Extractor, Injector, TextMapPropagator, text_map_propagator::FieldIter},
@@ -32,16 +30,23 @@ use crate::{
 /// propagator.inject_context(&cx, &mut outgoing);
 /// assert_eq!(outgoing["traceparent"], text);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct BatonPropagator {
     propagation: Propagation,
+    fields: Vec<String>,
+}
+
+impl Default for BatonPropagator {
+    fn default() -> Self {
+        Self::new(Propagation::default())
+    }
 }
 
 impl BatonPropagator {
     /// Creates a propagator that reads and writes as `propagation` says.
     #[must_use]
     pub fn new(propagation: Propagation) -> Self {
-        Self { propagation }
+        Self { fields: propagation.fields(), propagation }
     }
 }
 
@@ -59,10 +64,7 @@ impl TextMapPropagator for BatonPropagator {
     }
 
     fn fields(&self) -> FieldIter<'_> {
-        static FIELDS: LazyLock<Vec<String>> = LazyLock::new(|| {
-            ["traceparent", "tracestate", "baggage", "x-trace-id"].map(str::to_owned).to_vec()
-        });
-        FieldIter::new(&FIELDS)
+        FieldIter::new(&self.fields)
     }
 }
 

@@ -41,6 +41,21 @@ pub(super) fn format_of(name: &str) -> Option<Format> {
     }
 }
 
+/// Returns the names under which a format is written.
+pub(super) fn names_of(format: Format) -> &'static [&'static str] {
+    match format {
+        Format::B3 => &[B3],
+        Format::B3Multi => &[B3_TRACE, B3_SPAN, B3_SAMPLED, B3_FLAGS],
+        Format::Jaeger => &[JAEGER],
+        Format::XRay => &[XRAY],
+        Format::Gcp => &[GCP],
+        Format::Datadog => &[DATADOG_TRACE, DATADOG_PARENT, DATADOG_TAGS, DATADOG_PRIORITY],
+        Format::TraceContext => &[TRACEPARENT, "tracestate"],
+        Format::Baggage => &["baggage"],
+        Format::Legacy => &[],
+    }
+}
+
 /// Reads one format, unless a trace is known already.
 pub(super) fn read_foreign(format: Format, carrier: &dyn Carrier, extracted: &mut Extracted) {
     if format == Format::Jaeger {

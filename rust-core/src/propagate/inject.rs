@@ -3,11 +3,31 @@
 use super::{
     Propagation,
     baton::{Baton, Format},
-    foreign::write_foreign,
+    foreign::{names_of, write_foreign},
 };
-use crate::{carrier::CarrierMut, wire::trim};
+use crate::{
+    carrier::{CarrierMut, Medium},
+    wire::trim,
+};
 
 impl Propagation {
+    /// Returns the names of the HTTP headers that [`Propagation::inject`] may set, in lower case; of
+    /// baggage that has a header for each pair the names are not known before.
+    #[must_use]
+    pub fn fields(&self) -> Vec<String> {
+        let mut fields: Vec<String> = Vec::new();
+        for format in &self.write {
+            fields.extend(names_of(*format).iter().map(|name| (*name).to_owned()));
+            if *format == Format::Legacy {
+                fields.push(self.legacy_names.written(Medium::Http).to_ascii_lowercase());
+                if !self.write.contains(&Format::TraceContext) {
+                    fields.push(self.legacy_names.span_id().clone().into_owned());
+                }
+            }
+        }
+        fields
+    }
+
     /// Writes a baton, in place of whatever stood under the same names.
     ///
     /// `tracestate` and `baggage` are written when they are not empty; what an earlier hop left
@@ -65,5 +85,35 @@ fn put(carrier: &mut dyn CarrierMut, name: &str, value: &str) {
         carrier.remove(name);
     } else {
         carrier.set(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{carrier::List, wire::Baggage};
+
+    #[test]
+    fn the_fields_are_those_that_are_set() {
+        let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let baton = Baton {
+            context: Some(text.parse().unwrap()),
+            tracestate: "a=1".parse().unwrap(),
+            baggage: Baggage::parse("a=1"),
+            ..Baton::default()
+        };
+        for formats in [&Format::ALL[..], &Format::ALL[..3], &[Format::TraceContext, Format::XRay]]
+        {
+            let propagation = Propagation::default().with_write(formats);
+            let mut list = List::new::<&str, &str>(Medium::Http, []);
+            propagation.inject(&baton, &mut list);
+            let fields = propagation.fields();
+            for (name, _) in list.entries() {
+                let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+                assert!(fields.contains(&name) || name.starts_with("uberctx-"), "{name}");
+            }
+        }
+        let fields = Propagation::default().fields();
+        assert_eq!(fields, ["traceparent", "tracestate", "baggage", "x-trace-id"]);
     }
 }

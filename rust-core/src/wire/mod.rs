@@ -19,6 +19,7 @@ pub use baggage::{Baggage, BaggageEntry};
 pub use context::{Flags, TraceContext};
 pub use id::{SpanId, TraceId};
 pub use legacy::{LegacyId, LegacyKind};
+pub use random::forked;
 pub use sighting::Sighting;
 pub use tracestate::TraceState;
 

@@ -1,116 +1,86 @@
-//! Random bits from the system, fetched in bulk: asking for every id costs more than the id.
+//! Random bits for ids, fetched from the operating system by the block: a call for each id would
+//! cost more than the rest of a hop.
 
 use std::{
     cell::RefCell,
+    sync::atomic::{AtomicU64, Ordering},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// How many bytes are fetched at once.
-const BLOCK: usize = 512;
+const WORDS: usize = 64;
+
+static FORKS: AtomicU64 = AtomicU64::new(0);
 
 struct Block {
-    bytes: [u8; BLOCK],
-    /// How many of the bytes are left; the rest was handed out and is zero.
+    words: [u64; WORDS],
     left: usize,
-    /// The life of the process that they were fetched in.
-    life: usize,
+    forks: u64,
 }
 
 thread_local! {
-    static RANDOM: RefCell<Block> =
-        const { RefCell::new(Block { bytes: [0; BLOCK], left: 0, life: 0 }) };
+    static BLOCK: RefCell<Block> =
+        const { RefCell::new(Block { words: [0; WORDS], left: 0, forks: 0 }) };
 }
 
-/// Returns 64 random bits that nobody else gets, a forked child included.
+/// Throws away what was fetched: a child of a fork must call this, or it makes its parent's ids.
+pub fn forked() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Returns 64 random bits.
 pub(super) fn random_u64() -> u64 {
-    // A thread that is about to end has no block any more.
-    let drawn = RANDOM.try_with(|block| block.try_borrow_mut().ok()?.take());
-    drawn.ok().flatten().unwrap_or_else(|| getrandom::u64().unwrap_or_else(|_| mixed()))
+    // A thread that is ending has no block any more.
+    let found = BLOCK.try_with(|block| block.try_borrow_mut().ok()?.next());
+    found.ok().flatten().or_else(|| getrandom::u64().ok()).unwrap_or_else(mixed)
 }
 
 impl Block {
-    fn take(&mut self) -> Option<u64> {
-        let life = life::current();
-        if self.left < 8 || self.life != life {
-            getrandom::fill(&mut self.bytes).ok()?;
-            (self.left, self.life) = (BLOCK, life);
+    fn next(&mut self) -> Option<u64> {
+        let forks = FORKS.load(Ordering::Relaxed);
+        if self.left == 0 || self.forks != forks {
+            let mut bytes = [0; WORDS * 8];
+            getrandom::fill(&mut bytes).ok()?;
+            let (chunks, _) = bytes.as_chunks::<8>();
+            for (word, chunk) in self.words.iter_mut().zip(chunks) {
+                *word = u64::from_le_bytes(*chunk);
+            }
+            self.left = WORDS;
+            self.forks = forks;
         }
-        let bytes = self.bytes.get_mut(..self.left)?.last_chunk_mut::<8>()?;
-        self.left -= 8;
-        Some(u64::from_ne_bytes(std::mem::take(bytes)))
+        self.left -= 1;
+        // A word is used once.
+        self.words.get_mut(self.left).map(std::mem::take)
     }
 }
 
-/// The system has no entropy left. An id that is unlikely to repeat beats a panic in somebody's
-/// request: mix the clock with an address that differs between processes.
+/// The system has no entropy source left. An id that is unlikely to repeat beats a panic in
+/// somebody's request: mix the clock with an address that differs between processes.
 fn mixed() -> u64 {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos());
     let mixed = nanos as u64 ^ (&raw const nanos as u64).rotate_left(32);
     mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Which life of the process this is: a forked child begins a new one, so that it does not hand out
-/// what its parent does.
-#[cfg(unix)]
-mod life {
-    use std::{
-        ffi::c_int,
-        sync::{
-            Once,
-            atomic::{AtomicUsize, Ordering},
-        },
-    };
-
-    static LIFE: AtomicUsize = AtomicUsize::new(1);
-
-    #[expect(unsafe_code, reason = "the C library's call; there is no safe form of it")]
-    unsafe extern "C" {
-        fn pthread_atfork(
-            prepare: Option<extern "C" fn()>,
-            parent: Option<extern "C" fn()>,
-            child: Option<extern "C" fn()>,
-        ) -> c_int;
-    }
-
-    extern "C" fn begin() {
-        LIFE.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn current() -> usize {
-        static REGISTERED: Once = Once::new();
-        REGISTERED.call_once(|| {
-            #[expect(unsafe_code, reason = "the C library's call; there is no safe form of it")]
-            // SAFETY: the handler takes no argument, does not unwind, and only adds to a number.
-            let _ = unsafe { pthread_atfork(None, None, Some(begin)) };
-        });
-        LIFE.load(Ordering::Relaxed)
-    }
-}
-
-/// Elsewhere no process forks.
-#[cfg(not(unix))]
-mod life {
-    pub(super) fn current() -> usize {
-        1
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
-    fn no_bits_are_handed_out_twice() {
-        let draw = || (0..1_000).map(|_| random_u64()).collect::<Vec<_>>();
-        let other = std::thread::spawn(draw).join().unwrap();
-        let all: std::collections::BTreeSet<_> = draw().into_iter().chain(other).collect();
-        assert_eq!(all.len(), 2_000);
+    fn words_do_not_repeat_in_any_thread() {
+        let make = || (0..1_000).map(|_| random_u64()).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(make)).collect();
+        let words: HashSet<u64> = threads.into_iter().flat_map(|t| t.join().unwrap()).collect();
+        assert_eq!(words.len(), 4_000);
     }
 
-    #[cfg(unix)]
     #[test]
-    fn a_new_life_throws_away_what_was_fetched() {
-        let mut block = Block { bytes: [7; BLOCK], left: BLOCK, life: life::current() + 1 };
-        assert_ne!(block.take(), Some(u64::from_ne_bytes([7; 8])));
+    fn a_fork_throws_the_block_away() {
+        random_u64();
+        let left = || BLOCK.with_borrow(|block| block.left);
+        forked();
+        random_u64();
+        assert_eq!(left(), WORDS - 1);
     }
 }

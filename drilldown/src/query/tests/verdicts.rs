@@ -289,6 +289,56 @@ fn what_the_broker_did_not_take_is_a_partial_produce() {
 }
 
 #[test]
+fn refusals_of_the_same_kind_are_one_finding() {
+    let mut events = relay(1);
+    for at in 0..3 {
+        let span = format!("request-{at}");
+        let refused = HopEvent { failed: 1, passed: 0, emitted: 0, ..sent(&span, "raw", 9, 9) };
+        events.push(HopEvent { reason: Some("message too large".into()), ..refused });
+    }
+    let diagnosis = diagnosis_of(events);
+    assert_eq!(diagnosis.findings.len(), 2);
+    assert_eq!(diagnosis.summary, "send raw: 3 not taken by the broker: message too large");
+}
+
+#[test]
+fn what_a_request_left_out_on_purpose_is_filtered() {
+    let left_out = HopEvent {
+        filtered: 1,
+        passed: 0,
+        emitted: 0,
+        reason: Some("a health check".into()),
+        ..request(1)
+    };
+    assert_eq!(found(&diagnosis_of(vec![left_out])), [(Filtered, "ingest /ingest/{topic}")]);
+}
+
+#[test]
+fn readers_and_senders_that_tell_no_place_are_compared_by_number() {
+    let nowhere = |event: HopEvent| HopEvent { partition: None, first: None, last: None, ..event };
+    let mut events = relay(3);
+    for event in &mut events {
+        if event.span_id.starts_with("transform") {
+            *event = nowhere(event.clone());
+        }
+    }
+    let diagnosis = diagnosis_of(events.clone());
+    assert_eq!(found(&diagnosis), [(Inserted, "sync (insert users)")]);
+    events.retain(|event| event.span_id != "transform-1" || event.kind == "send");
+    let transform = &diagnosis_of(events).ledger.branches[0];
+    assert_eq!((transform.records_in, transform.waiting), (2, 1));
+}
+
+#[test]
+fn an_input_at_another_place_does_not_stand_in_for_one_that_is_lost() {
+    let mut events = relay(3);
+    events.retain(|event| !event.span_id.ends_with("-1"));
+    events.push(read("elsewhere", "raw", "transform", 9, Fate::Filtered));
+    let diagnosis = diagnosis_of(events);
+    assert_eq!(branch(&diagnosis, "transform").unseen, 1);
+}
+
+#[test]
 fn a_batch_that_was_given_up_is_dropped_at_mapping() {
     let mut events = relay(1);
     events.pop();
