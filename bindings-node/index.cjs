@@ -5,7 +5,7 @@ const { eachBatch } = require("./lib/batch.cjs");
 const { consume, transform } = require("./lib/consume.cjs");
 const { currentHop } = require("./lib/current.cjs");
 const { TracebatonError } = require("./lib/errors.cjs");
-const { init, shutdown } = require("./lib/lifecycle.cjs");
+const { flush, init, shutdown } = require("./lib/lifecycle.cjs");
 const { instrumentConsole, logIds, pinoOptions, winstonFormat } = require("./lib/log/hooks.cjs");
 const { Logger } = require("./lib/log/logger.cjs");
 const { BatonIdGenerator } = require("./lib/otel/ids.cjs");
@@ -29,6 +29,7 @@ module.exports = {
   eachMessage,
   extract,
   extractPayload,
+  flush,
   init,
   inject,
   injectPayload,

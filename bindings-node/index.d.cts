@@ -25,6 +25,9 @@ export interface Baton {
 
 /** What was found in headers or a payload. */
 export interface Extracted {
+  readonly traceId: string | null;
+  readonly spanId: string | null;
+  readonly legacyId: string | null;
   readonly baton: Baton | null;
   readonly source: {
     readonly place: "headers" | "payload" | "metadata";
@@ -36,17 +39,7 @@ export interface Extracted {
   readonly extractionTime: Date;
 }
 
-/** Settings by the keys of the configuration file; one that is not given keeps its default. */
-export interface Settings {
-  readonly enabled?: boolean;
-  readonly read?: readonly Format[];
-  readonly write?: readonly Format[];
-  readonly trust?: "continue" | "restart" | "ignore";
-  readonly baggage_keys?: readonly string[];
-  readonly sample_rate?: number;
-  readonly [key: `${"extraction" | "header_extraction" | "injection"}.${string}`]: string | number | readonly string[];
-}
-/** What a baton can be written to, and what comes back. */
+/** Writes a baton: returns a copy of headers, in the shape they came in, with the baton in them. */
 export interface Inject {
   (
     baton: Baton | null,
@@ -65,9 +58,9 @@ export interface Inject {
   ): [string, V | string][];
 }
 
-/** How batons are read and written. */
+/** How batons are read and written: rules of one's own. The functions below go by the process's. */
 export class Propagation {
-  /** Throws a `TracebatonError` for a key or a value that there is none of. */
+  /** Throws a `TracebatonError` for a key that there is none of, or a value that it cannot have. */
   constructor(settings?: Settings);
   /** Reads the file that TRACEBATON_CONFIG names, and TRACEBATON_TRACING_*. */
   static fromEnv(): Propagation;
@@ -79,18 +72,18 @@ export class Propagation {
   extractPayload(payload: Buffer | string): Extracted;
   /** Returns a copy of headers, in the shape they came in, with the baton in them. */
   readonly inject: Inject;
-  /** Returns a copy of a JSON object with the baton in it. */
-  injectPayload(baton: Baton | null, payload: Buffer | string): Buffer;
+  /** Returns a copy of a JSON payload, in the type it came in, with the baton in it. */
+  injectPayload<P extends Buffer | string>(baton: Baton | null, payload: P): P extends string ? string : Buffer;
 }
 
 /** Reads a baton from headers. What is not taken is listed in `refused`. */
 export function extract(headers: Headers | null | undefined, options?: { readonly medium?: Medium }): Extracted;
 /** Reads a baton from a JSON payload. */
 export function extractPayload(payload: Buffer | string): Extracted;
+/** Returns a copy of a JSON payload, in the type it came in, with the baton in it. */
+export function injectPayload<P extends Buffer | string>(baton: Baton | null, payload: P): P extends string ? string : Buffer;
 /** Returns a copy of headers, in the shape they came in, with the baton in them. */
 export const inject: Inject;
-/** Returns a copy of a JSON object with the baton in it. */
-export function injectPayload(baton: Baton | null, payload: Buffer | string): Buffer;
 
 /** The shapes of headers that can be written. */
 export type HeaderShape =
@@ -216,15 +209,33 @@ export interface ShutdownReport {
   readonly dropped: Counts;
   readonly lost: Counts;
 }
-/** Starts the export, as the `OTEL_*` variables say. */
-export function init(options?: { readonly serviceName?: string }): void;
+/** The settings of `docs/configuration.md`, in code. */
+export interface Settings {
+  readonly enabled?: boolean;
+  readonly read?: readonly Format[];
+  readonly write?: readonly Format[];
+  readonly trust?: "continue" | "restart" | "ignore";
+  readonly baggage_keys?: readonly string[];
+  readonly sample_rate?: number;
+  readonly "extraction.headers"?: readonly string[];
+  readonly "extraction.payload_fields"?: readonly string[];
+  readonly "extraction.payload_bytes"?: number;
+  readonly "header_extraction.trace_id_header"?: string;
+  readonly "header_extraction.span_id_header"?: string;
+  readonly "header_extraction.baggage_prefix"?: string;
+  readonly "injection.payload_path"?: string;
+}
+/** Starts the export, as the `OTEL_*` and `TRACEBATON_*` variables say, and these settings over them. */
+export function init(options?: { readonly serviceName?: string; readonly settings?: Settings }): void;
+/** Sends everything recorded so far; tells whether the endpoint has it within the deadline. */
+export function flush(timeoutMs?: number): Promise<boolean>;
 /** Sends what is left within the deadline, and tells what came of it all. */
 export function shutdown(timeoutMs?: number): Promise<ShutdownReport>;
 
 /** Something that cannot be used, for instance a setting; a wrong argument is a `TypeError` with such a code. */
 export class TracebatonError extends Error {
   private constructor();
-  readonly code: "TRACEBATON_CONFIG";
+  readonly code: "TRACEBATON_CONFIG" | "TRACEBATON_PAYLOAD";
 }
 
 export type Fields = Readonly<Record<string, unknown>>;

@@ -15,6 +15,7 @@ export const {
   eachMessage,
   extract,
   extractPayload,
+  flush,
   init,
   inject,
   injectPayload,

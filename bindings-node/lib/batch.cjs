@@ -39,9 +39,10 @@ class Batch {
       const sent = outputs.filter((output) => output.topic === topic);
       // What went to one partition stands there in the order it was sent. Of several, the client does not tell which went where.
       const [{ partition, baseOffset } = {}] = places.length === 1 ? places : [];
+      const first = BigInt(baseOffset ?? 0);
       sent.forEach((output, at) => {
         if (baseOffset === undefined) output.release();
-        else output.delivered({ partition, offset: BigInt(baseOffset) + BigInt(at) });
+        else output.deliveredAt(partition, first + BigInt(at));
       });
     }
   }

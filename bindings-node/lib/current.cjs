@@ -18,10 +18,10 @@ function activeContext() {
 }
 
 /** Runs `fn` with `hop` as the current one. */
-function withHop(hop, fn) {
+function withHop(hop, fn, first, second) {
   const manager = hostManager();
-  if (manager === undefined) return storage.run(new HopContext(hop, storage.getStore()), fn);
-  return manager.with(new HopContext(hop, manager.active()), fn);
+  if (manager === undefined) return storage.run(new HopContext(hop, storage.getStore()), fn, first, second);
+  return manager.with(new HopContext(hop, manager.active()), fn, undefined, first, second);
 }
 
 /** Makes `context` the active one for the code that goes on after the caller, until something else is entered. */
@@ -37,10 +37,17 @@ function currentHop() {
   return activeContext().getValue(HOP) ?? storage.getStore()?.getValue(HOP) ?? null;
 }
 
+/** Returns the number of the hop whose span is the active one, 0 where nothing is, null where it takes a closer look. */
+function currentNumber() {
+  const context = activeContext();
+  if (context instanceof HopContext) return context.hop?.number ?? null;
+  return context === ROOT && storage.getStore() === undefined ? 0 : null;
+}
+
 /** Returns the baton of the span that this code runs in, ours or the host's; or null. */
 function currentBaton() {
   const hop = currentHop();
   return batonOf(activeContext()) ?? hop?.baton ?? null;
 }
 
-module.exports = { activeContext, currentBaton, currentHop, enter, storage, withHop };
+module.exports = { activeContext, currentBaton, currentHop, currentNumber, enter, storage, withHop };

@@ -1,50 +1,53 @@
-// A hop and its outputs, as JavaScript handles them.
+// A hop and its outputs, as JavaScript handles them: numbers of the native half's. They are made for every message: fields are
+// plain and set in the constructor, because private ones cost several times as much to make.
 "use strict";
 
 const { checkObject, checkText, checkWhole } = require("./errors.cjs");
 const { rewrite } = require("./headers.cjs");
+const { native, reply } = require("./native.cjs");
 const { describeError, toText } = require("./text.cjs");
-
-/** Finds the one place in what a producer returned for one message; null where it does not tell. */
-function placeIn(metadata) {
-  // kafkajs returns a list, empty where no acknowledgement is waited for; @platformatic/kafka an object with a list.
-  const list = Array.isArray(metadata) ? metadata : metadata?.offsets;
-  const place = list === undefined ? checkObject("metadata", metadata) : list[0];
-  const offset = place?.baseOffset ?? place?.offset;
-  if (offset === undefined || place.partition === undefined) return null;
-  return { partition: Number(checkWhole("partition", place.partition)), offset: checkWhole("offset", offset) };
-}
+const { topicNumber } = require("./topics.cjs");
 
 class Output {
-  #native;
-  #headers;
-  #topic;
-
-  constructor(output, topic, headers) {
-    this.#native = output;
-    this.#topic = topic;
-    this.#headers = Object.freeze(rewrite(headers, output === undefined ? null : (names) => output.rewrite(names)));
+  /** `traceparent` is given where that and the trace id are all there is to write. */
+  constructor(hop, number, topic, traceparent, headers) {
+    this._hop = hop;
+    this._number = number;
+    this._topic = topic;
+    this._traceparent = traceparent;
+    this._headers = headers;
   }
 
   get topic() {
-    return this.#topic;
+    return this._topic;
   }
 
   /** The headers of the message: the context, and for a dead letter what went wrong. */
   get headers() {
-    return this.#headers;
+    const traceparent = this._traceparent;
+    return (this._headers ??= { traceparent, trace_id: traceparent.slice(3, 35) });
   }
 
   /** Says where the broker put it: what `producer.send` returned for it. */
   delivered(metadata) {
-    const place = placeIn(metadata);
-    if (place === null) this.#native?.release();
-    else this.#native?.delivered(place.partition, place.offset);
+    // kafkajs returns a list, empty where no acknowledgement is waited for; @platformatic/kafka an object with a list.
+    const list = Array.isArray(metadata) ? metadata : metadata?.offsets;
+    const place = list === undefined ? checkObject("metadata", metadata) : list[0];
+    const offset = place?.baseOffset ?? place?.offset;
+    if (offset === undefined || place.partition === undefined) this.release();
+    else this.deliveredAt(place.partition, offset);
+  }
+
+  /** @internal */
+  deliveredAt(partition, offset) {
+    if (native === null) return;
+    const isTaken = Number.isInteger(partition) && native.fastDelivered(this._hop, this._number, partition, offset) !== undefined;
+    if (!isTaken) native.delivered(this._hop, this._number, Number(checkWhole("partition", partition)), checkWhole("offset", offset));
   }
 
   /** Says that the broker or the client refused it. */
   undelivered(error) {
-    this.#native?.undelivered(...describeError(error));
+    native?.undelivered(this._hop, this._number, ...describeError(error));
   }
 
   /** The callback for clients that report deliveries: `(error, report)`. */
@@ -57,100 +60,116 @@ class Output {
 
   /** @internal */
   release() {
-    this.#native?.release();
+    native?.release(this._hop, this._number);
   }
 }
 
 class Hop {
-  #native;
-  #baton;
-  #outputs = [];
-  #isStopped = false;
-  #hasFate = false;
+  /** `number` is 0 where nothing is traced. */
+  constructor(number, traceparent, isPlain) {
+    this._number = number;
+    this._traceparent = traceparent;
+    this._isPlain = isPlain;
+    this._legacyId = null;
+    this._baton = null;
+    this._outputs = 0;
+    this._isStopped = false;
+    this._hasFate = false;
+    if (!isPlain) this._legacyId = this.baton?.legacyId ?? null;
+  }
 
-  constructor(hop) {
-    this.#native = hop;
+  /** @internal */
+  get number() {
+    return this._number;
   }
 
   get traceId() {
-    return this.#native?.traceId ?? null;
+    return this._traceparent?.slice(3, 35) ?? null;
   }
 
   get spanId() {
-    return this.#native?.spanId ?? null;
+    return this._traceparent?.slice(36, 52) ?? null;
   }
 
   get legacyId() {
-    return this.#native?.legacyId ?? null;
+    return this._legacyId;
   }
 
   get baton() {
-    return (this.#baton ??= this.#native?.baton ?? null);
+    if (this._baton === null && this._traceparent !== null) {
+      this._baton = native.hopBaton(this._number) ?? native.batonFrom(this._traceparent, this._legacyId ?? undefined);
+    }
+    return this._baton;
   }
 
   /** Starts a message on its way to `topic`; `headers` are copied to it. */
-  output(topic, headers = {}) {
+  output(topic, headers) {
     checkText("topic", topic);
-    return this.#keep(new Output(this.#native?.output(topic), topic, headers));
+    if (headers === undefined && this._isPlain) {
+      const traceparent = native.fastEmit(this._number, topicNumber(topic));
+      if (traceparent !== undefined) {
+        this._outputs += 1;
+        return new Output(this._number, reply[0], topic, traceparent, undefined);
+      }
+    }
+    return this._emit(topic, headers, false);
   }
 
   /** Says that the record could not be handled, and starts the dead letter for `topic`. */
-  deadLetter(topic, error, headers = {}) {
+  deadLetter(topic, error, headers) {
     checkText("topic", topic);
-    this.#hasFate = true;
-    return this.#keep(new Output(this.#native?.deadLetter(topic, ...describeError(error)), topic, headers));
+    this._hasFate = true;
+    native?.deadLettered(this._number, ...describeError(error));
+    return this._emit(topic, headers, true);
   }
 
-  #keep(output) {
-    this.#outputs.push(output);
-    return output;
+  _emit(topic, headers, isDeadLetter) {
+    const number = native?.emit(this._number, topic) ?? null;
+    const change = number === null ? null : (names) => native.outputHeaders(this._number, number, names, isDeadLetter);
+    this._outputs += 1;
+    return new Output(this._number, number ?? 0, topic, undefined, rewrite(headers ?? {}, change));
   }
 
   /** Sets an attribute of the span: a text, a number or a boolean. */
   set(key, value) {
     const isPlain = typeof value === "string" || typeof value === "number" || typeof value === "boolean";
-    this.#native?.set(String(key), isPlain ? value : toText(value));
+    native?.setAttribute(this._number, String(key), isPlain ? value : toText(value));
   }
 
   /** Says that the record was left out on purpose. */
   filtered(reason) {
-    this.#hasFate = true;
-    this.#native?.filtered(toText(reason));
+    this._hasFate = true;
+    native?.filtered(this._number, toText(reason));
   }
 
   /** Says that the record could not be handled and nothing else took it. */
   failed(error) {
-    this.#hasFate = true;
-    this.#native?.failed(...describeError(error));
+    this._hasFate = true;
+    native?.failed(this._number, ...describeError(error));
   }
 
   /** @internal Says that nothing came of the record, unless something did. */
   madeNothing() {
-    if (!this.#hasFate && this.#outputs.length === 0) this.filtered("nothing was made of it");
+    if (!this._hasFate && this._outputs === 0) this.filtered("nothing was made of it");
   }
 
-  /** Ends the hop now; without a word before, the record has passed. */
+  /** Ends the hop now; without a word before, the record has passed. Outputs of which nobody has heard are unconfirmed. */
   end() {
-    this.stop();
-    this.release();
+    this._isStopped = true;
+    native?.fastClose(this._number);
   }
 
   /** @internal The work is done; outputs may still be on their way. */
   stop() {
-    this.#isStopped = true;
-    this.#native?.end();
+    this._isStopped = true;
+    native?.fastStop(this._number);
   }
 
   /** @internal Ends it because of an error outside: what was not done or sent by then has failed. */
   abandon(error) {
-    if (!this.#isStopped && !this.#hasFate) this.failed(error);
-    for (const output of this.#outputs) output.undelivered(error);
+    if (!this._isStopped && !this._hasFate) this.failed(error);
+    for (let output = 0; output < this._outputs; output += 1) native?.undelivered(this._number, output, ...describeError(error));
     this.end();
-  }
-
-  /** @internal Nobody will say any more what became of the outputs. */
-  release() {
-    for (const output of this.#outputs) output.release();
   }
 }
 

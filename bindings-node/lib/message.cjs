@@ -1,10 +1,12 @@
 // Messages as the Kafka clients hand them over, told apart by their structure.
 "use strict";
 
-const { checkObject, checkText, checkWhole } = require("./errors.cjs");
+const { called, checkObject, checkText, checkWhole } = require("./errors.cjs");
 const { toLists } = require("./headers.cjs");
 const { Hop } = require("./hop.cjs");
-const { native } = require("./native.cjs");
+const { native, reply } = require("./native.cjs");
+const { topicNumber } = require("./topics.cjs");
+const { findUsual, usual } = require("./usual.cjs");
 
 /**
  * Starts the hop of one message: `{ topic, partition, message }` as kafkajs hands it to `eachMessage`, or a message that knows its
@@ -19,11 +21,24 @@ function startHop(payload, group) {
 
 /** Starts the hop of a message that stood in this topic and partition. */
 function startAt(topic, partition, message, group) {
+  const { headers, offset } = message;
+  if (native !== null && typeof topic === "string" && Number.isInteger(partition) && findUsual(headers)) {
+    if (group !== undefined) checkText("group", group);
+    const traceparent = native.fastBegin(usual.traceparent, usual.traceId, topicNumber(topic, group), partition, offset);
+    if (traceparent !== undefined) return new Hop(reply[0], traceparent, reply[1] === 1);
+  }
+  return startSlowly(topic, partition, offset, headers, group);
+}
+
+/** The same for whatever headers, with everything checked. */
+function startSlowly(topic, partition, offset, headers, group) {
   checkText("topic", topic);
   if (group !== undefined) checkText("group", group);
-  const [number, offset] = [Number(checkWhole("partition", partition)), checkWhole("offset", message.offset)];
-  const { names, values } = toLists(message.headers);
-  return new Hop(native === null ? null : native.startProcess(topic, number, offset, group, names, values));
+  const place = [Number(checkWhole("partition", partition)), checkWhole("offset", offset)];
+  const { names, values } = toLists(headers);
+  if (native === null) return new Hop(0, null, false);
+  const { number, traceparent, isPlain } = called(() => native.begin(topicNumber(topic, group), ...place, names, values));
+  return new Hop(number, traceparent, isPlain);
 }
 
 module.exports = { startAt, startHop };

@@ -2,67 +2,130 @@
 "use strict";
 
 const { native } = require("./native.cjs");
-const { TracebatonError, called, checkObject, checkText, wrongType } = require("./errors.cjs");
+const { TracebatonError, called, checkText, wrongType } = require("./errors.cjs");
+const { findUsual, usual } = require("./usual.cjs");
 const { rewrite, toLists, toObject } = require("./headers.cjs");
+const { configured, toSettings } = require("./settings.cjs");
 
-const nothing = Object.freeze({
-  baton: null,
-  source: null,
-  refused: Object.freeze([]),
-  extractionTime: new Date(0),
-});
+const NOTHING_REFUSED = Object.freeze([]);
+const FROM_TRACEPARENT = Object.freeze({ place: "headers", format: "tracecontext", name: "traceparent", isTrusted: true });
+
+/** What was found where `traceparent` is all there is to say: nothing is made of it before somebody asks. */
+class Usual {
+  constructor(traceparent) {
+    this._traceparent = traceparent;
+    this._time = Date.now();
+    this._baton = null;
+  }
+
+  get traceId() {
+    return this._traceparent.slice(3, 35);
+  }
+
+  get spanId() {
+    return this._traceparent.slice(36, 52);
+  }
+
+  get legacyId() {
+    return null;
+  }
+
+  get baton() {
+    return (this._baton ??= native.batonFrom(this._traceparent));
+  }
+
+  get source() {
+    return FROM_TRACEPARENT;
+  }
+
+  get refused() {
+    return NOTHING_REFUSED;
+  }
+
+  get extractionTime() {
+    return new Date(this._time);
+  }
+}
 
 function describe(extracted) {
+  const { baton } = extracted;
   return Object.freeze({
-    baton: extracted.baton,
+    traceId: baton.traceId,
+    spanId: baton.spanId,
+    legacyId: baton.legacyId,
+    baton,
     source: extracted.source ?? null,
     refused: extracted.refused,
     extractionTime: new Date(extracted.extractionTimeMs),
   });
 }
 
-/** Calls what reads settings: one that cannot be used is no mistake of a type. */
-function configured(run) {
-  try {
-    return run();
-  } catch (error) {
-    throw new TracebatonError("TRACEBATON_CONFIG", error.message);
-  }
+/** What is found where there is no native half. */
+const nothing = Object.freeze({
+  traceId: null,
+  spanId: null,
+  legacyId: null,
+  baton: null,
+  source: null,
+  refused: NOTHING_REFUSED,
+  extractionTime: new Date(0),
+});
+
+function checkBaton(baton) {
+  if (!(baton instanceof native.Baton)) throw wrongType("baton", "a baton or null", baton);
 }
 
 function checkPayload(payload) {
-  if (typeof payload !== "string" && !Buffer.isBuffer(payload)) {
-    throw wrongType("payload", "a Buffer or a string", payload);
-  }
-  return payload;
+  if (typeof payload === "string" || Buffer.isBuffer(payload)) return;
+  throw wrongType("payload", "a Buffer or a string", payload);
 }
 
-function checkSetting(key, value) {
-  const isList = Array.isArray(value) && value.every((one) => typeof one === "string");
-  if (!isList && !["boolean", "number", "string"].includes(typeof value)) {
-    throw wrongType(key, "a boolean, a number, a string or an array of strings", value);
+// What follows takes the rules it goes by: the native half itself, which has the process's, or a `native.Propagation`.
+
+function extractBy(rules, headers, { medium = "kafka" } = {}) {
+  checkText("medium", medium);
+  const { names, values } = toLists(headers);
+  return native === null ? nothing : describe(called(() => rules.extract(names, values, medium)));
+}
+
+function extractPayloadBy(rules, payload) {
+  checkPayload(payload);
+  return native === null ? nothing : describe(rules.extractPayload(payload));
+}
+
+function injectBy(rules, baton, headers = {}, { medium = "kafka" } = {}) {
+  checkText("medium", medium);
+  if (native === null || baton === null) return rewrite(headers, null);
+  checkBaton(baton);
+  return rewrite(headers, (names) => called(() => rules.inject(baton, names, medium)));
+}
+
+function injectPayloadBy(rules, baton, payload) {
+  checkPayload(payload);
+  if (native === null || baton === null) return Buffer.isBuffer(payload) ? Buffer.from(payload) : payload;
+  checkBaton(baton);
+  let written;
+  try {
+    written = rules.injectPayload(baton, payload);
+  } catch (error) {
+    throw new TracebatonError("TRACEBATON_PAYLOAD", error.message);
   }
+  return Buffer.isBuffer(payload) ? written : written.toString();
 }
 
 /** How batons are read and written. Settings have the keys of the configuration file, as `"extraction.headers"`. */
 class Propagation {
-  #native;
+  #rules = null;
 
   constructor(settings = {}) {
-    checkObject("settings", settings);
-    if (native !== null && settings instanceof native.Propagation) {
-      this.#native = settings;
-      return;
-    }
-    const entries = Object.entries(settings).filter(([, value]) => value !== undefined);
-    for (const [key, value] of entries) checkSetting(key, value);
-    if (native === null) return;
-    const [keys, values] = [entries.map(([key]) => key), entries.map(([, value]) => value)];
-    this.#native = configured(() => native.Propagation.of(keys, values));
+    const given = toSettings(settings);
+    if (native !== null) this.#rules = configured(() => native.Propagation.of(given.keys, given.values));
   }
 
   static #of(make) {
-    return native === null ? new Propagation() : new Propagation(configured(make));
+    const propagation = new Propagation();
+    if (native !== null) propagation.#rules = configured(make);
+    return propagation;
   }
 
   /** Reads the file that TRACEBATON_CONFIG names, and TRACEBATON_TRACING_*. */
@@ -76,59 +139,45 @@ class Propagation {
     return Propagation.#of(() => native.Propagation.ofYaml(path));
   }
 
-  /** Takes what the process uses. @internal */
-  static ofProcess() {
-    return Propagation.#of(() => native.Propagation.ofProcess());
-  }
-
-  extract(headers, { medium = "kafka" } = {}) {
-    checkText("medium", medium);
-    const { names, values } = toLists(headers);
-    return native === null ? nothing : describe(called(() => this.#native.extract(names, values, medium)));
+  extract(headers, options) {
+    return extractBy(this.#rules, headers, options);
   }
 
   extractPayload(payload) {
-    checkPayload(payload);
-    return native === null ? nothing : describe(this.#native.extractPayload(payload));
+    return extractPayloadBy(this.#rules, payload);
   }
 
-  inject(baton, headers = {}, { medium = "kafka" } = {}) {
-    checkText("medium", medium);
-    const isNothing = native === null || baton === null;
-    if (!isNothing && !(baton instanceof native.Baton)) throw wrongType("baton", "a baton or null", baton);
-    return rewrite(headers, isNothing ? null : (names) => called(() => this.#native.inject(baton, names, medium)));
+  inject(baton, headers, options) {
+    return injectBy(this.#rules, baton, headers, options);
   }
 
   injectPayload(baton, payload) {
-    checkPayload(payload);
-    if (native === null || baton === null) return Buffer.from(payload);
-    if (!(baton instanceof native.Baton)) throw wrongType("baton", "a baton or null", baton);
-    try {
-      return this.#native.injectPayload(baton, payload);
-    } catch (error) {
-      throw new TracebatonError("TRACEBATON_PAYLOAD", error.message);
-    }
+    return injectPayloadBy(this.#rules, baton, payload);
   }
 }
 
 /** Reads a baton from headers. What is not taken is listed in `refused`. */
 function extract(headers, options) {
-  return Propagation.ofProcess().extract(headers, options);
+  if ((options?.medium ?? "kafka") === "kafka" && native !== null && findUsual(headers)) {
+    const traceparent = native.fastExtract(usual.traceparent, usual.traceId);
+    if (traceparent !== undefined) return new Usual(traceparent);
+  }
+  return extractBy(native, headers, options);
 }
 
 /** Reads a baton from a JSON payload. */
 function extractPayload(payload) {
-  return Propagation.ofProcess().extractPayload(payload);
+  return extractPayloadBy(native, payload);
 }
 
 /** Returns a copy of headers with the baton in them. */
 function inject(baton, headers, options) {
-  return Propagation.ofProcess().inject(baton, headers, options);
+  return injectBy(native, baton, headers, options);
 }
 
-/** Returns a copy of a JSON object with the baton in it. */
+/** Returns a copy of a JSON payload, in the type it came in, with the baton in it. */
 function injectPayload(baton, payload) {
-  return Propagation.ofProcess().injectPayload(baton, payload);
+  return injectPayloadBy(native, baton, payload);
 }
 
 /** Returns what a fresh carrier gets, as pairs. */

@@ -16,10 +16,19 @@ function replacer() {
   };
 }
 
+/** Tells whether all values are such that `JSON.stringify` writes them as they are. */
+function isFlat(fields) {
+  for (const key in fields) {
+    const value = fields[key];
+    if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") return false;
+  }
+  return true;
+}
+
 /** An object as JSON; a field whose own code throws is left out. */
 function toJson(fields) {
   try {
-    return JSON.stringify(fields, replacer());
+    return isFlat(fields) ? JSON.stringify(fields) : JSON.stringify(fields, replacer());
   } catch {
     const readable = Object.keys(fields).flatMap((key) => {
       try {

@@ -1,166 +1,174 @@
-//! Hops and their outputs.
+//! Hops and their outputs, by number: what not every message needs.
 
 use napi::bindgen_prelude::Either3;
 use napi_derive::napi;
 use tracebaton::{
     carrier::{CarrierMut, Medium},
-    hop::{self, Coordinates, Recorder, Value as Attribute},
-    propagate::Propagation,
+    hop::{Hop, Recorder, Value as Attribute},
+    propagate,
+    wire::{LegacyId, TraceContext},
 };
 
 use crate::{
     baton::{Baton, wrong},
+    fast::{self, MAX_SAFE},
     headers::{self, Rewritten, Value},
 };
 
-/// Whole numbers up to here are exact in JavaScript.
-const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
+/// A hop that was started.
+#[napi(object)]
+pub struct Started {
+    /// Its number.
+    pub number: u32,
+    /// Its `traceparent`.
+    pub traceparent: String,
+    /// Whether that and the trace id are all there is to its baton.
+    pub is_plain: bool,
+}
 
-/// One message at one hop.
+/// Gives a topic, with the group that reads it, a number; 0 where there are too many.
 #[napi]
-pub struct Hop(pub(crate) hop::Hop);
+pub fn topic_number(topic: String, group: Option<String>) -> u32 {
+    fast::topic(&topic, group.as_deref())
+}
 
-/// Starts the hop of one consumed message.
+/// What the header of a name is to a message: 0 nothing, 1 and 2 one of the usual two, 3 another that
+/// is read.
+#[napi]
+pub fn role_of(name: String) -> u32 {
+    fast::role_of(&name)
+}
+
+/// Starts the hop of one consumed message, whatever its headers are.
+///
+/// # Errors
+///
+/// Throws where the offset is not a whole number, or there are more topics than numbers.
+#[napi]
+pub fn begin(
+    topic: u32,
+    partition: i32,
+    offset: String,
+    names: Vec<String>,
+    values: Vec<Value>,
+) -> napi::Result<Started> {
+    let offset = offset.parse().map_err(|_| wrong("offset must be a whole number"))?;
+    let list = headers::read(names, values, Medium::Kafka);
+    let baton = fast::propagation().extract(&list).baton;
+    let start = |input: &_| Hop::process(Recorder::global(), input, &baton);
+    let hop = fast::with_input(topic, partition, offset, start)
+        .ok_or_else(|| wrong("there are too many topics"))?;
+    let traceparent = hop.baton().context.and_then(TraceContext::to_traceparent);
+    let is_plain = fast::is_plain(hop.baton());
+    Ok(Started { traceparent: traceparent.unwrap_or_default(), is_plain, number: fast::put(hop) })
+}
+
+/// Returns what an open hop hands on.
+#[napi]
+pub fn hop_baton(hop: u32) -> Option<Baton> {
+    fast::hop_of(hop).map(|hop| Baton(hop.baton().clone()))
+}
+
+/// Makes the baton of a hop that is closed out of what was kept of it.
+#[napi]
+pub fn baton_from(traceparent: String, legacy_id: Option<String>) -> Baton {
+    let legacy = legacy_id.and_then(|text| LegacyId::parse_bytes(text.as_bytes()).ok().flatten());
+    Baton(propagate::Baton {
+        context: TraceContext::parse(&traceparent).ok(),
+        legacy,
+        ..propagate::Baton::default()
+    })
+}
+
+/// Starts a message on its way out and returns its number in the hop.
+#[napi]
+pub fn emit(hop: u32, topic: String) -> Option<u32> {
+    let start = |hop: &Hop, _: &[_]| Some(hop.output(&topic));
+    fast::put_output(hop, start, |_| ()).map(|(number, ())| number)
+}
+
+/// Writes the context of an output to headers of these names, and tells what stays and what comes. A
+/// dead letter says besides what went wrong.
+#[napi]
+pub fn output_headers(
+    hop: u32,
+    output: u32,
+    names: Vec<String>,
+    is_dead_letter: bool,
+) -> Rewritten {
+    let errors = fast::hop_of(hop).filter(|_| is_dead_letter).map(|hop| hop.error_headers());
+    headers::rewrite(names, Medium::Kafka, |list| {
+        fast::with_output(hop, output, |output| fast::propagation().inject(output.baton(), list));
+        for (name, value) in errors.unwrap_or_default() {
+            list.set(name, &value);
+        }
+    })
+}
+
+/// Says where the broker put an output; the first word on a delivery counts.
 ///
 /// # Errors
 ///
 /// Throws where the offset is not a whole number.
 #[napi]
-pub fn start_process(
-    topic: String,
-    partition: i32,
-    offset: String,
-    group: Option<String>,
-    names: Vec<String>,
-    values: Vec<Value>,
-) -> napi::Result<Hop> {
-    let offset = offset.parse().map_err(|_| wrong("message.offset must be a whole number"))?;
-    let list = headers::read(names, values, Medium::Kafka);
-    let baton = Propagation::of_process().extract(&list).baton;
-    let input = Coordinates { topic, partition, offset, group };
-    Ok(Hop(hop::Hop::process(Recorder::global(), &input, &baton)))
+pub fn delivered(hop: u32, output: u32, partition: i32, offset: String) -> napi::Result<()> {
+    let offset = offset.parse().map_err(|_| wrong("offset must be a whole number"))?;
+    if let Some(output) = fast::take_output(hop, output) {
+        output.delivered(partition, offset);
+    }
+    Ok(())
 }
 
+/// Says that the broker or the client refused an output.
 #[napi]
-impl Hop {
-    /// The trace id.
-    #[napi(getter)]
-    pub fn trace_id(&self) -> String {
-        self.0.trace_id().to_string()
-    }
-
-    /// This hop's span id.
-    #[napi(getter)]
-    pub fn span_id(&self) -> String {
-        self.0.span_id().to_string()
-    }
-
-    /// The id as the client wrote it, where that is not just the trace id.
-    #[napi(getter)]
-    pub fn legacy_id(&self) -> Option<String> {
-        self.0.legacy_text().map(str::to_owned)
-    }
-
-    /// What this hop hands on.
-    #[napi(getter)]
-    pub fn baton(&self) -> Baton {
-        Baton(self.0.baton().clone())
-    }
-
-    /// Starts a message on its way out.
-    #[napi]
-    pub fn output(&self, topic: String) -> Output {
-        Output { output: Some(self.0.output(&topic)), error: Vec::new() }
-    }
-
-    /// Says that the record could not be handled, and starts the dead letter.
-    #[napi]
-    pub fn dead_letter(&self, topic: String, error_type: String, message: String) -> Output {
-        self.0.dead_lettered(&error_type, &message);
-        Output { output: Some(self.0.output(&topic)), error: self.0.error_headers() }
-    }
-
-    /// Sets an attribute of the span.
-    #[napi]
-    pub fn set(&self, key: String, value: Either3<String, f64, bool>) {
-        let value = match value {
-            Either3::A(text) => Attribute::from(text),
-            Either3::B(number) if number.fract() == 0.0 && number.abs() <= MAX_SAFE => {
-                Attribute::from(number as i64)
-            }
-            Either3::B(number) => Attribute::from(number),
-            Either3::C(flag) => Attribute::from(flag),
-        };
-        self.0.set(key, value);
-    }
-
-    /// Says that the record was left out on purpose.
-    #[napi]
-    pub fn filtered(&self, reason: String) {
-        self.0.filtered(&reason);
-    }
-
-    /// Says that the record could not be handled and nothing else took it.
-    #[napi]
-    pub fn failed(&self, error_type: String, message: String) {
-        self.0.failed(&error_type, &message);
-    }
-
-    /// Ends the hop. It settles once its outputs have.
-    #[napi]
-    pub fn end(&self) {
-        self.0.end();
+pub fn undelivered(hop: u32, output: u32, error_type: String, message: String) {
+    if let Some(output) = fast::take_output(hop, output) {
+        output.undelivered(&error_type, &message);
     }
 }
 
-/// A message on its way to a topic, and what a dead letter says besides.
+/// Gives an output up: nobody will tell what became of it.
 #[napi]
-pub struct Output {
-    output: Option<hop::Output>,
-    error: Vec<(&'static str, String)>,
+pub fn release(hop: u32, output: u32) {
+    drop(fast::take_output(hop, output));
 }
 
+/// Sets an attribute of the span.
 #[napi]
-impl Output {
-    /// Writes the context to headers of these names, and tells what stays and what comes; nothing
-    /// changes once the delivery is known.
-    #[napi]
-    pub fn rewrite(&self, names: Vec<String>) -> Rewritten {
-        headers::rewrite(names, Medium::Kafka, |list| {
-            if let Some(output) = &self.output {
-                Propagation::of_process().inject(output.baton(), list);
-                for (name, value) in &self.error {
-                    list.set(name, value);
-                }
-            }
-        })
-    }
-
-    /// Says where the broker put it; the first word on a delivery counts.
-    ///
-    /// # Errors
-    ///
-    /// Throws where the offset is not a whole number.
-    #[napi]
-    pub fn delivered(&mut self, partition: i32, offset: String) -> napi::Result<()> {
-        let offset = offset.parse().map_err(|_| wrong("offset must be a whole number"))?;
-        if let Some(output) = self.output.take() {
-            output.delivered(partition, offset);
+pub fn set_attribute(hop: u32, key: String, value: Either3<String, f64, bool>) {
+    let value = match value {
+        Either3::A(text) => Attribute::from(text),
+        Either3::B(number) if number.fract() == 0.0 && number.abs() <= MAX_SAFE => {
+            Attribute::from(number as i64)
         }
-        Ok(())
+        Either3::B(number) => Attribute::from(number),
+        Either3::C(flag) => Attribute::from(flag),
+    };
+    if let Some(hop) = fast::hop_of(hop) {
+        hop.set(key, value);
     }
+}
 
-    /// Says that the broker or the client refused it.
-    #[napi]
-    pub fn undelivered(&mut self, error_type: String, message: String) {
-        if let Some(output) = self.output.take() {
-            output.undelivered(&error_type, &message);
-        }
+/// Says that the record was left out on purpose.
+#[napi]
+pub fn filtered(hop: u32, reason: String) {
+    if let Some(hop) = fast::hop_of(hop) {
+        hop.filtered(&reason);
     }
+}
 
-    /// Gives it up: nobody will tell what became of it.
-    #[napi]
-    pub fn release(&mut self) {
-        self.output.take();
+/// Says that the record could not be handled and nothing else took it.
+#[napi]
+pub fn failed(hop: u32, error_type: String, message: String) {
+    if let Some(hop) = fast::hop_of(hop) {
+        hop.failed(&error_type, &message);
+    }
+}
+
+/// Says that the record could not be handled and goes to a dead-letter topic.
+#[napi]
+pub fn dead_lettered(hop: u32, error_type: String, message: String) {
+    if let Some(hop) = fast::hop_of(hop) {
+        hop.dead_lettered(&error_type, &message);
     }
 }

@@ -9,12 +9,14 @@
 use napi_derive::napi;
 
 mod baton;
+mod fast;
 mod headers;
 mod hop;
 mod lifecycle;
 mod log;
 mod otel;
 mod propagation;
+mod settings;
 
 /// The version this was built from; the JavaScript beside it must be of the same.
 #[napi]

@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Buffer, Either4};
+use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
-use tracebaton::{
-    carrier::Medium,
-    config::{Settings, Value as Setting},
-    propagate,
-};
+use tracebaton::{carrier::Medium, config::Settings, propagate};
 
 use crate::{
     baton::{Baton, Extracted, wrong},
     headers::{self, Rewritten, Value},
+    settings::{self, Given},
 };
 
 /// How batons are read and written.
@@ -27,20 +24,8 @@ impl Propagation {
     ///
     /// Throws for a key that there is none of, and for a value that a key cannot have.
     #[napi(factory)]
-    pub fn of(
-        keys: Vec<String>,
-        values: Vec<Either4<bool, f64, String, Vec<String>>>,
-    ) -> napi::Result<Self> {
-        let values = values.into_iter().map(|value| match value {
-            Either4::A(flag) => Setting::Bool(flag),
-            Either4::B(number) => Setting::Number(number),
-            Either4::C(text) => Setting::Text(text),
-            Either4::D(list) => Setting::List(list),
-        });
-        let settings = keys
-            .iter()
-            .zip(values)
-            .try_fold(Settings::default(), |settings, (key, value)| settings.with(key, value));
+    pub fn of(keys: Vec<String>, values: Vec<Given>) -> napi::Result<Self> {
+        let settings = settings::over(Settings::default(), keys, values);
         let settings = settings.map_err(|error| wrong(&error.to_string()))?;
         Ok(Self(Arc::new(settings.propagation())))
     }
@@ -65,12 +50,6 @@ impl Propagation {
     pub fn of_yaml(path: String) -> napi::Result<Self> {
         let read = propagate::Propagation::from_yaml(path);
         read.map(|rules| Self(Arc::new(rules))).map_err(|error| wrong(&error.to_string()))
-    }
-
-    /// Takes the settings of the process.
-    #[napi(factory)]
-    pub fn of_process() -> Self {
-        Self(propagate::Propagation::of_process())
     }
 
     /// Reads a baton from headers.

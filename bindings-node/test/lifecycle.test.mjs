@@ -9,7 +9,7 @@ import { listen } from "./support/otlp.mjs";
 
 const index = new URL("../index.mjs", import.meta.url).href;
 const prelude = `
-  import { Logger, init, process as traced, shutdown } from ${JSON.stringify(index)};
+  import { Logger, flush, init, process as traced, shutdown } from ${JSON.stringify(index)};
   const log = new Logger();
   const message = (n) => traced({ topic: "raw", partition: 0, group: "g", message: { offset: String(n) } }, async (hop) => {
     log.info("handled", { n });
@@ -121,6 +121,16 @@ test("a setting that cannot be used is an error that names it", () => {
   } finally {
     delete process.env.OTEL_EXPORTER_OTLP_PROTOCOL;
   }
+});
+
+test("a flush sends what is there, and the export goes on", async () => {
+  const { counts } = await arrived(`
+    init();
+    for (let n = 0; n < 10; n += 1) await message(n);
+    if (!(await flush(5000))) process.exit(1);
+    await message(10);
+    await shutdown();`);
+  assert.deepEqual(counts, [22, 11, 22]);
 });
 
 test("shutdown without init, and twice, reports nothing", async () => {

@@ -19,8 +19,8 @@ test("settings in code say what is read, written and trusted", () => {
 
 test("a payload takes a baton and gives it back", () => {
   const { baton } = extractPayload('{"trace_id":"order-1234"}');
-  const job = injectPayload(baton, '{"job": 1.0}');
-  assert.equal(job.toString(), '{"tracing":{"trace_id":"order-1234"},"job": 1.0}');
+  const job = injectPayload(baton, '{"job":1.0}');
+  assert.equal(job.toString(), '{"tracing":{"trace_id":"order-1234"},"job":1.0}');
   assert.equal(extractPayload(job).baton.legacyId, "order-1234");
   assert.throws(() => injectPayload(baton, "[]"), { code: "TRACEBATON_PAYLOAD" });
 });

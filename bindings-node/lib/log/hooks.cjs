@@ -6,7 +6,7 @@ const { format } = require("node:util");
 const { currentBaton } = require("../current.cjs");
 const { native } = require("../native.cjs");
 const { toJson, toText } = require("../text.cjs");
-const { Logger } = require("./logger.cjs");
+const { LEVELS, Logger } = require("./logger.cjs");
 
 /** Returns `trace_id`, `span_id` and `legacy_id` of the span that this code runs in, as far as there are any. */
 function logIds() {
@@ -22,7 +22,7 @@ function logIds() {
 
 /** Records a line for export; another logger prints it. */
 function recordLog(level, message, fields) {
-  native?.record(level, message, toJson(fields), currentBaton() ?? undefined);
+  native?.record(LEVELS[level], message, toJson(fields), currentBaton() ?? undefined);
 }
 
 /** The core's level for a number of pino's. */

@@ -9,20 +9,18 @@ const { RemoteSpan, toSpanContext } = require("./span.cjs");
 
 /** The hop's span: attributes that the host's code gives it become the hop's. */
 class HopSpan extends RemoteSpan {
-  #hop;
-
   constructor(hop) {
     super(toSpanContext(hop.baton, false));
-    this.#hop = hop;
+    this._hop = hop;
   }
 
   setAttribute(key, value) {
-    this.#hop.set(key, value);
+    this._hop.set(key, value);
     return this;
   }
 
   setAttributes(attributes) {
-    for (const [key, value] of Object.entries(attributes)) this.#hop.set(key, value);
+    for (const [key, value] of Object.entries(attributes)) this._hop.set(key, value);
     return this;
   }
 
@@ -33,18 +31,14 @@ class HopSpan extends RemoteSpan {
 
 /** A context with one value more, or one less, than another. */
 class Overlay {
-  #below;
-  #key;
-  #value;
-
   constructor(below, key, value) {
-    this.#below = below;
-    this.#key = key;
-    this.#value = value;
+    this._below = below;
+    this._key = key;
+    this._value = value;
   }
 
   getValue(key) {
-    return key === this.#key ? this.#value : this.#below.getValue(key);
+    return key === this._key ? this._value : this._below.getValue(key);
   }
 
   setValue(key, value) {
@@ -58,34 +52,36 @@ class Overlay {
 
 /** The context of a hop, over the one it was started in. */
 class HopContext {
-  #below;
-  #hop;
-  #span;
-  #carried;
-
   constructor(hop, below) {
-    this.#hop = hop;
-    this.#below = below;
+    this._hop = hop;
+    this._below = below;
+    this._span = undefined;
+    this._carried = undefined;
+  }
+
+  /** The hop; null until there is one. */
+  get hop() {
+    return this._hop;
   }
 
   /** Sets the hop of a context that was entered before there was one; nothing has been asked of it yet. */
   set hop(hop) {
-    this.#hop = hop;
+    this._hop = hop;
   }
 
   getValue(key) {
-    if (key === HOP) return this.#hop ?? this.#below?.getValue(key);
+    if (key === HOP) return this._hop ?? this._below?.getValue(key);
     // Without the native half there is a hop to be found, but nothing known of it.
-    if (this.#hop === null || this.#hop.baton === null) return this.#below?.getValue(key);
+    if (this._hop === null || this._hop.baton === null) return this._below?.getValue(key);
     switch (key) {
       case SPAN:
-        return (this.#span ??= new HopSpan(this.#hop));
+        return (this._span ??= new HopSpan(this._hop));
       case BATON:
-        return (this.#carried ??= new Carried(this.#hop.baton, toBaggage(this.#hop.baton)));
+        return (this._carried ??= new Carried(this._hop.baton, toBaggage(this._hop.baton)));
       case BAGGAGE:
         return this.getValue(BATON).baggage;
       default:
-        return this.#below?.getValue(key);
+        return this._below?.getValue(key);
     }
   }
 

@@ -5,7 +5,7 @@ import * as winston from "winston";
 import { propagation, context, type ContextManager, type TextMapPropagator } from "@opentelemetry/api";
 import { BasicTracerProvider, type IdGenerator, type Sampler } from "@opentelemetry/sdk-trace-base";
 import {
-  BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, Propagation, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, init, inject, injectPayload, instrumentConsole,
+  BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, Propagation, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, flush, init, inject, injectPayload, instrumentConsole,
   logIds, pinoOptions, process, shutdown, transform, winstonFormat,
   type Baton, type Batch, type BatchPayload, type ConsumeOptions, type Counts, type Extracted, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Medium,
   type MessagePayload, type OtelContext, type OtelTraceState, type LogIds, type Output, type PlacedMessage, type Inject, type Results, type Settings, type ShutdownReport,
@@ -29,6 +29,7 @@ for (const headers of shapes) {
   const kinds: string[] = refused.map(({ name, kind }) => `${name}: ${kind}`);
   const place: "headers" | "payload" | "metadata" | undefined = source?.place;
   const trusted: boolean = source?.isTrusted ?? false;
+  void [extracted.traceId, extracted.spanId, extracted.legacyId];
   void [when, kinds, place, trusted, source?.format, source?.name];
   if (baton !== null) {
     const known: Baton = baton;
@@ -43,6 +44,9 @@ for (const headers of shapes) {
   const list: [string, HeaderValue][] = inject(baton, [["keep", "1"]] as [string, HeaderValue][]);
   void [object, map, list];
 }
+const job: string = injectPayload(extract([]).baton, "{}");
+const bytes: Buffer = injectPayload(null, Buffer.from(job));
+void bytes;
 void [extractPayload("{}"), extractPayload(Buffer.from("{}"))];
 // @ts-expect-error a number is no header
 extract({ a: 7 });
@@ -128,18 +132,18 @@ void active;
 
 async function main(): Promise<void> {
   try {
-    init({ serviceName: "use" });
+    init({ serviceName: "use", settings: { trust: "restart", "extraction.headers": ["X-Request-Id"] } });
   } catch (error) {
     if (error instanceof TracebatonError) log.error(error.message, { code: error.code });
   }
+  const isDone: boolean = await flush(1000);
+  void isDone;
   const report: ShutdownReport = await shutdown(5000);
   const counts: Counts = report.exported;
   void [counts.spans + counts.logs + counts.ledger, report.dropped, report.lost];
 }
 void main;
 
-const settings: Settings = { trust: "restart", "header_extraction.span_id_header": "X-Span" };
-const propagations: Propagation[] = [new Propagation(settings), Propagation.fromEnv(), Propagation.fromYaml("baton.yaml")];
-const write: Inject = propagations[0]!.inject;
-const job: Buffer = injectPayload(null, "{}");
-void [write, job, propagations.map((one) => one.extractPayload("{}"))];
+const rules: Propagation[] = [new Propagation({ trust: "restart" }), Propagation.fromEnv(), Propagation.fromYaml("baton.yaml")];
+const write: Inject = inject;
+void [write, rules.map((one) => [one.extractPayload("{}"), one.injectPayload(null, "{}")])];

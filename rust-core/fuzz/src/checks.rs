@@ -1,7 +1,7 @@
 //! What must hold of every reader, whatever it is given. The fuzz targets and the property tests
 //! share these checks.
 
-use std::str;
+use std::{str, sync::LazyLock};
 
 #[cfg(feature = "config")]
 use tracebaton::config::Settings;
@@ -121,10 +121,12 @@ pub fn datadog(data: &[u8]) {
 
 /// A JSON payload: what is found is found again after it was written into the payload.
 pub fn payload(data: &[u8]) {
+    static RULES: LazyLock<[Propagation; 4]> = LazyLock::new(|| {
+        ["", "tracing", "a.b", "a"].map(|path| Propagation::default().with_payload_target(path))
+    });
     let (rules, data) = data.split_first().unwrap_or((&0, data));
     let most = usize::from(rules >> 2) * 16 + 1;
-    let plain = Propagation::default()
-        .with_payload_target(["", "tracing", "a.b", "a"][usize::from(rules & 3)]);
+    let plain = &RULES[usize::from(rules & 3)];
     let extracted = plain.clone().with_payload_bytes(most).extract_payload(data);
     is_clean(&extracted);
     let extracted = plain.extract_payload(data);

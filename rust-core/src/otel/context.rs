@@ -9,7 +9,7 @@ use opentelemetry::{
 
 use crate::{
     propagate::{ActiveSpan, Baton, Carried},
-    wire::{Flags, SpanId, TraceId},
+    wire::{Flags, SpanId, TraceContext, TraceId},
 };
 
 /// Returns the current context with `baton` in it: spans that are started in it are its children.
@@ -36,18 +36,21 @@ pub fn cx(baton: &Baton) -> Context {
 pub fn cx_in(parent: &Context, baton: &Baton) -> Context {
     // What OpenTelemetry's stricter grammar refuses is kept in the baton only.
     let given = TraceState::from_str(&baton.tracestate.to_level_1()).unwrap_or_default();
-    let spans = baton.context.and_then(|context| {
-        Some(SpanContext::new(
-            trace::TraceId::from(u128::from_be_bytes(context.trace_id.to_bytes())),
-            trace::SpanId::from(u64::from_be_bytes(context.span_id?.to_bytes())),
+    let parent_of = |context: TraceContext| {
+        // A root is nobody's child, whatever span is active here.
+        let Some(span_id) = context.span_id else { return SpanContext::empty_context() };
+        SpanContext::new(
+            trace::TraceId::from_bytes(context.trace_id.to_bytes()),
+            trace::SpanId::from_bytes(span_id.to_bytes()),
             TraceFlags::new(context.flags.bits()),
             true,
             given.clone(),
-        ))
-    });
+        )
+    };
+    let span = baton.context.map(parent_of);
     let cx = parent.with_value(Carried::new(baton.clone(), given.header()));
-    match spans {
-        Some(spans) => cx.with_remote_span_context(spans),
+    match span {
+        Some(span) => cx.with_remote_span_context(span),
         None => cx,
     }
 }

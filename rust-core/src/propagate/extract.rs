@@ -134,3 +134,57 @@ fn read_baggage(carrier: &dyn Carrier, extracted: &mut Extracted) {
     }
     extracted.baton.baggage = baggage;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        carrier::{List, Medium},
+        error::ErrorKind,
+        propagate::Place,
+    };
+
+    const TEXT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn extract(headers: &[(&str, &str)], payload: &str, metadata: &[(&str, &str)]) -> Extracted {
+        let list = |medium, pairs: &[(&str, &str)]| {
+            List::new(medium, pairs.iter().map(|(name, value)| (*name, Some(*value))))
+        };
+        let (headers, metadata) = (list(Medium::Kafka, headers), list(Medium::Metadata, metadata));
+        Propagation::default().extract_from(Places {
+            headers: Some(&headers),
+            payload: Some(payload.as_bytes()),
+            metadata: Some(&metadata),
+        })
+    }
+
+    fn found(extracted: &Extracted) -> (Place, &str) {
+        let source = extracted.source.as_ref().unwrap();
+        (source.place, &source.name)
+    }
+
+    #[test]
+    fn headers_go_before_the_payload_and_that_before_metadata() {
+        let payload = r#"{"trace_id":"of-payload"}"#;
+        let all = extract(&[("traceparent", TEXT)], payload, &[("trace_id", "of-metadata")]);
+        assert_eq!(found(&all), (Place::Headers, "traceparent"));
+        let two = extract(&[], payload, &[("trace_id", "of-metadata")]);
+        assert_eq!(found(&two), (Place::Payload, "trace_id"));
+        let one = extract(&[], "{}", &[("traceparent", TEXT)]);
+        assert_eq!(found(&one), (Place::Metadata, "traceparent"));
+        assert!(extract(&[], "", &[]).source.is_none());
+    }
+
+    #[test]
+    fn every_place_that_was_looked_at_tells_what_it_refused() {
+        let headers = [("traceparent", "00-zz"), ("baggage", "a=1")];
+        let extracted = extract(&headers, r#"{"trace_id":"a b"}"#, &[("trace_id", "order-1")]);
+        let refused: Vec<_> = extracted.refused.iter().map(|it| (&*it.name, it.kind)).collect();
+        assert_eq!(
+            refused,
+            [("traceparent", ErrorKind::BadLength), ("trace_id", ErrorKind::BadByte)]
+        );
+        assert_eq!(extracted.baton.legacy_text(), Some("order-1"));
+        assert_eq!(extracted.baton.baggage.get("a"), Some("1"), "it came with the headers");
+    }
+}

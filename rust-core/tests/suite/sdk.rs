@@ -214,6 +214,13 @@ fn a_legacy_id_is_the_trace_of_a_root_without_a_parent() {
     drop(guard);
     assert_given_root(&kept.take()[0]);
 
+    // While a span of another trace is active.
+    let guard =
+        Context::new().with_span(tracer.start_with_context("poll", &Context::new())).attach();
+    drop(tracer.start_with_context("root", &cx_of(&[("x-trace-id", "order-1234")])));
+    drop(guard);
+    assert_given_root(&kept.take()[0]);
+
     // A root of another context is of another trace.
     let guard = cx_of(&[("x-trace-id", "order-1234")]).attach();
     let other = tracer.start_with_context("other", &Context::new());
