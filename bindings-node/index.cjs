@@ -13,7 +13,7 @@ const { BatonContextManager } = require("./lib/otel/manager.cjs");
 const { BatonPropagator } = require("./lib/otel/propagator.cjs");
 const { BatonSampler } = require("./lib/otel/sampler.cjs");
 const { eachMessage, process } = require("./lib/process.cjs");
-const { extract, extractPayload, inject } = require("./lib/propagation.cjs");
+const { extract, extractPayload, inject, injectPayload } = require("./lib/propagation.cjs");
 
 module.exports = {
   BatonContextManager,
@@ -31,6 +31,7 @@ module.exports = {
   flush,
   init,
   inject,
+  injectPayload,
   instrumentConsole,
   logIds,
   pinoOptions,

@@ -46,6 +46,8 @@ export function extract(
 ): Extracted;
 /** Reads a baton from a JSON payload. */
 export function extractPayload(payload: Buffer | string): Extracted;
+/** Returns a copy of a JSON payload, in the type it came in, with the baton in it. */
+export function injectPayload<P extends Buffer | string>(baton: Baton | null, payload: P): P extends string ? string : Buffer;
 /** Returns a copy of headers, in the shape they came in, with the baton in them. */
 export function inject(
   baton: Baton | null,
@@ -187,8 +189,24 @@ export interface ShutdownReport {
   readonly dropped: Counts;
   readonly lost: Counts;
 }
-/** Starts the export, as the `OTEL_*` variables say. */
-export function init(options?: { readonly serviceName?: string }): void;
+/** The settings of `docs/configuration.md`, in code. */
+export interface Settings {
+  readonly enabled?: boolean;
+  readonly read?: readonly Format[];
+  readonly write?: readonly Format[];
+  readonly trust?: "continue" | "restart" | "ignore";
+  readonly baggage_keys?: readonly string[];
+  readonly sample_rate?: number;
+  readonly "extraction.headers"?: readonly string[];
+  readonly "extraction.payload_fields"?: readonly string[];
+  readonly "extraction.payload_bytes"?: number;
+  readonly "header_extraction.trace_id_header"?: string;
+  readonly "header_extraction.span_id_header"?: string;
+  readonly "header_extraction.baggage_prefix"?: string;
+  readonly "injection.payload_path"?: string;
+}
+/** Starts the export, as the `OTEL_*` and `TRACEBATON_*` variables say, and these settings over them. */
+export function init(options?: { readonly serviceName?: string; readonly settings?: Settings }): void;
 /** Sends everything recorded so far; tells whether the endpoint has it within the deadline. */
 export function flush(timeoutMs?: number): Promise<boolean>;
 /** Sends what is left within the deadline, and tells what came of it all. */
@@ -197,7 +215,7 @@ export function shutdown(timeoutMs?: number): Promise<ShutdownReport>;
 /** Something that cannot be used, for instance a setting; a wrong argument is a `TypeError` with such a code. */
 export class TracebatonError extends Error {
   private constructor();
-  readonly code: "TRACEBATON_CONFIG";
+  readonly code: "TRACEBATON_CONFIG" | "TRACEBATON_PAYLOAD";
 }
 
 export type Fields = Readonly<Record<string, unknown>>;

@@ -17,6 +17,7 @@ export const {
   flush,
   init,
   inject,
+  injectPayload,
   instrumentConsole,
   logIds,
   pinoOptions,

@@ -2,7 +2,7 @@
 "use strict";
 
 const { native } = require("./native.cjs");
-const { called, checkText, wrongType } = require("./errors.cjs");
+const { TracebatonError, called, checkText, wrongType } = require("./errors.cjs");
 const { findUsual, usual } = require("./usual.cjs");
 const { rewrite, toLists, toObject } = require("./headers.cjs");
 
@@ -87,11 +87,14 @@ function extract(headers, { medium = "kafka", formats } = {}) {
   return native === null ? nothing : describe(called(() => native.extract(names, values, medium, formats)));
 }
 
+function checkPayload(payload) {
+  if (typeof payload === "string" || Buffer.isBuffer(payload)) return;
+  throw wrongType("payload", "a Buffer or a string", payload);
+}
+
 /** Reads a baton from a JSON payload. */
 function extractPayload(payload) {
-  if (typeof payload !== "string" && !Buffer.isBuffer(payload)) {
-    throw wrongType("payload", "a Buffer or a string", payload);
-  }
+  checkPayload(payload);
   return native === null ? nothing : describe(native.extractPayload(payload));
 }
 
@@ -103,9 +106,23 @@ function inject(baton, headers = {}, { medium = "kafka" } = {}) {
   return rewrite(headers, isNothing ? null : (names) => called(() => native.inject(baton, names, medium)));
 }
 
+/** Returns a copy of a JSON payload, in the type it came in, with the baton in it. */
+function injectPayload(baton, payload) {
+  checkPayload(payload);
+  if (native === null || baton === null) return Buffer.isBuffer(payload) ? Buffer.from(payload) : payload;
+  if (!(baton instanceof native.Baton)) throw wrongType("baton", "a baton or null", baton);
+  let written;
+  try {
+    written = native.injectPayload(baton, payload);
+  } catch (error) {
+    throw new TracebatonError("TRACEBATON_PAYLOAD", error.message);
+  }
+  return Buffer.isBuffer(payload) ? written : written.toString();
+}
+
 /** Returns what a fresh carrier gets, as pairs. */
 function toFlat(baton, medium) {
   return Object.entries(toObject(called(() => native.headers(baton, medium))));
 }
 
-module.exports = { extract, extractPayload, inject, toFlat };
+module.exports = { extract, extractPayload, inject, injectPayload, toFlat };

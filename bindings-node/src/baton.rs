@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::UNIX_EPOCH};
 
-use napi::{Error, Status};
+use napi::{Error, Status, bindgen_prelude::Buffer};
 use napi_derive::napi;
 use tracebaton::{
     carrier::List,
@@ -187,6 +187,20 @@ pub fn extract_payload(payload: Value) -> Extracted {
         headers::read(vec![String::new()], vec![payload], tracebaton::carrier::Medium::Kafka);
     let payload = list.entries().first().and_then(|(_, value)| value.as_deref());
     Extracted(Propagation::of_process().extract_payload(payload.unwrap_or_default()))
+}
+
+/// Returns a copy of a JSON payload with the baton in it.
+///
+/// # Errors
+///
+/// Throws where the payload is not a JSON object, or cannot take a baton.
+#[napi]
+pub fn inject_payload(baton: &Baton, payload: Value) -> napi::Result<Buffer> {
+    let list =
+        headers::read(vec![String::new()], vec![payload], tracebaton::carrier::Medium::Kafka);
+    let payload = list.entries().first().and_then(|(_, value)| value.as_deref());
+    let written = Propagation::of_process().inject_payload(&baton.0, payload.unwrap_or_default());
+    written.map(Buffer::from).map_err(|error| wrong(&error.to_string()))
 }
 
 /// Writes the baton to headers of these names, and tells what stays and what comes.

@@ -8,12 +8,15 @@ use std::{
 use napi::{Env, Task, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 use tracebaton::{
-    config::Settings,
     hop::{Counts, Recorder},
     otlp::{Exporter, Options, ShutdownReport as Core},
 };
 
-use crate::{baton::wrong, fast::forget_rules};
+use crate::{
+    baton::wrong,
+    fast::forget_rules,
+    settings::{self, Given},
+};
 
 /// The export of the process, and the threads that run JavaScript and have asked for it.
 struct Shared {
@@ -30,19 +33,25 @@ fn shared() -> MutexGuard<'static, Shared> {
     SHARED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts the export, as the `OTEL_*` and `TRACEBATON_*` variables say; once it runs a further call changes nothing.
+/// Starts the export, as the `OTEL_*` and `TRACEBATON_*` variables say; once it runs a further call
+/// changes nothing. Settings that are given go over those of the variables.
 /// `joins` says that this thread calls it for the first time: when the last such thread ends, in
 /// whatever way, the export does.
 ///
 /// # Errors
 ///
-/// Throws where a variable's value cannot be used, and names the variable.
+/// Throws where a value cannot be used, and names its key, and its variable or file and line.
 #[napi]
-pub fn init(env: &Env, service_name: Option<String>, joins: bool) -> napi::Result<()> {
+pub fn init(
+    env: &Env,
+    service_name: Option<String>,
+    joins: bool,
+    keys: Vec<String>,
+    values: Vec<Given>,
+) -> napi::Result<()> {
     let mut shared = shared();
     if shared.exporter.is_none() {
-        let settings = Settings::from_env().map_err(|error| wrong(&error.to_string()))?;
-        settings.use_in_process();
+        settings::read(keys, values)?.use_in_process();
         forget_rules();
         let mut options = Options::from_env().map_err(|error| wrong(&error.to_string()))?;
         options.service_name = options.service_name.or(service_name);

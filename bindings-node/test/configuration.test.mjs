@@ -6,9 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
+import { extract, extractPayload, init, injectPayload } from "../index.mjs";
 
 const index = fileURLToPath(new URL("../index.cjs", import.meta.url));
-const code = `
+const byEnvironment = `
   const { extract, extractPayload, init } = require(${JSON.stringify(index)});
   init("t");
   const { baton, source } = extract({ "x-request-id": "order-1234" });
@@ -17,7 +18,7 @@ const code = `
   process.exit();
 `;
 
-const run = (variables) => spawnSync(process.execPath, ["-e", code], {
+const run = (variables, code = byEnvironment) => spawnSync(process.execPath, ["-e", code], {
   env: { ...process.env, OTEL_SDK_DISABLED: "true", ...variables },
   encoding: "utf8",
   timeout: 60_000,
@@ -45,4 +46,38 @@ test("a mistake is told with its place", () => {
   const ran = run({ TRACEBATON_TRACING_EXTRACTION_HEADER: "X-Request-Id" });
   assert.notEqual(ran.status, 0);
   assert.match(ran.stderr, /TRACEBATON_TRACING_EXTRACTION_HEADER: extraction_header: there is no such key/);
+});
+
+test("settings in code go over those of the environment", () => {
+  const ran = run({ TRACEBATON_TRACING_TRUST: "ignore" }, `
+    const { extract, init } = require(${JSON.stringify(index)});
+    try {
+      init({ settings: { "extraction.header": ["X"] } });
+    } catch (error) {
+      console.log(error.code, error.message.split(":")[0]);
+    }
+    init({ settings: { trust: "restart", "extraction.headers": ["X-Request-Id"], sample_rate: 0.5, enabled: true } });
+    console.log(extract({ "x-request-id": "order-1234" }).source?.isTrusted);
+    process.exit();
+  `);
+  assert.equal(ran.stdout, "TRACEBATON_CONFIG extraction.header\nfalse\n", ran.stderr);
+});
+
+test("a setting of a wrong type is a TypeError that names its key", () => {
+  for (const settings of [{ trust: null }, { read: [1] }, { "extraction.headers": {} }, { trust: 1n }]) {
+    assert.throws(() => init({ settings }), { name: "TypeError", message: /^settings\["(trust|read|extraction.headers)"\] must be / });
+  }
+  assert.throws(() => init({ settings: [] }), { name: "TypeError", message: "settings must be an object, not an array" });
+});
+
+test("a payload can carry a baton", () => {
+  const { baton } = extract({ traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" });
+  const job = injectPayload(baton, '{"n":1.50}');
+  assert.match(job, /^\{"tracing":\{"traceparent":"00-0af7.*\},"n":1\.50\}$/);
+  assert.equal(extractPayload(Buffer.from(job)).baton.traceparent, baton.traceparent);
+  assert.equal(injectPayload(baton, Buffer.from('{"n":1.50}')).toString(), job);
+  assert.equal(injectPayload(null, "{}"), "{}");
+  assert.throws(() => injectPayload(baton, "[1]"), { name: "TracebatonError", code: "TRACEBATON_PAYLOAD" });
+  assert.throws(() => injectPayload({}, "{}"), { name: "TypeError" });
+  assert.throws(() => injectPayload(baton, {}), { name: "TypeError" });
 });

@@ -5,7 +5,7 @@
 use pyo3::{ffi, intern, prelude::*, sync::PyOnceLock, types::PyDict};
 use tracebaton::propagate;
 
-use crate::{baton::Baton, hop::Hop, otel::LazyContext};
+use crate::{baton::Baton, hop::Hop, lazy::LazyContext};
 
 static VARIABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();

@@ -13,6 +13,7 @@ mod errors;
 mod fork;
 mod headers;
 mod hop;
+mod lazy;
 mod lifecycle;
 mod logger;
 mod message;
@@ -36,11 +37,13 @@ mod _native {
     #[pymodule_export]
     use crate::hop::{Active, Hop, process};
     #[pymodule_export]
+    use crate::lazy::LazyContext;
+    #[pymodule_export]
     use crate::lifecycle::{Counts, ShutdownReport, flush, init, shutdown};
     #[pymodule_export]
     use crate::logger::{FastMethod, Logger, log};
     #[pymodule_export]
-    use crate::otel::{Carried, LazyContext, otel_baton, otel_extract, otel_fields, otel_inject};
+    use crate::otel::{Carried, otel_baton, otel_extract, otel_fields, otel_inject};
     #[pymodule_export]
     use crate::output::Output;
     #[pymodule_export]

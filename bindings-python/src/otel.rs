@@ -1,11 +1,6 @@
 //! What the OpenTelemetry propagator decides: `tracebaton/otel.py` only moves values.
 
-use pyo3::{
-    intern,
-    prelude::*,
-    sync::PyOnceLock,
-    types::{PyIterator, PyList},
-};
+use pyo3::{prelude::*, types::PyList};
 use tracebaton::{
     carrier::{Carrier, List, Medium},
     propagate::{self, ActiveSpan, Baton as CoreBaton},
@@ -16,7 +11,7 @@ use crate::{
     asked::{self, Asked},
     baton::Baton,
     borrowed, headers,
-    hop::Hop,
+    lazy::LazyContext,
     propagation::{Propagation, of_process},
     value,
 };
@@ -24,7 +19,7 @@ use crate::{
 /// A baton beside OpenTelemetry's own values, from where it came in to where it goes out.
 #[pyclass(module = "tracebaton", frozen, eq)]
 #[derive(PartialEq)]
-pub(crate) struct Carried(propagate::Carried);
+pub(crate) struct Carried(pub(crate) propagate::Carried);
 
 #[pymethods]
 impl Carried {
@@ -81,97 +76,10 @@ impl Carried {
     }
 }
 
-/// A context of OpenTelemetry with a baton in it, made only if somebody looks into it.
-#[pyclass(module = "tracebaton", frozen, mapping)]
-pub(crate) struct LazyContext {
-    source: Source,
-    outer: Option<Py<PyAny>>,
-    made: PyOnceLock<Py<PyAny>>,
-}
-
-enum Source {
-    Hop(Py<Hop>),
-    Carried(propagate::Carried),
-}
-
-impl LazyContext {
-    /// Creates the context of a hop that began in `outer`.
-    pub(crate) fn of_hop(hop: Py<Hop>, outer: Py<PyAny>) -> Self {
-        Self { source: Source::Hop(hop), outer: Some(outer), made: PyOnceLock::new() }
-    }
-
-    /// Returns the baton in it.
-    pub(crate) fn baton(&self) -> &CoreBaton {
-        match &self.source {
-            Source::Hop(hop) => hop.get().core().baton(),
-            Source::Carried(carried) => carried.baton(),
-        }
-    }
-
-    fn made<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        let made = self.made.get_or_try_init(py, || {
-            let (carried, is_remote) = match &self.source {
-                Source::Hop(hop) => (beside(hop.get().core().baton().clone()), false),
-                Source::Carried(carried) => (carried.clone(), true),
-            };
-            let otel = py.import(intern!(py, "tracebaton.otel"))?;
-            let arguments = (Carried(carried), self.outer.as_ref(), is_remote);
-            otel.call_method1(intern!(py, "_context"), arguments).map(Bound::unbind)
-        });
-        made.map(|made| made.bind(py))
-    }
-}
-
-fn beside(baton: CoreBaton) -> propagate::Carried {
+/// Puts a baton beside the part of it that OpenTelemetry can take.
+pub(crate) fn beside(baton: CoreBaton) -> propagate::Carried {
     let given = baton.tracestate.to_level_1();
     propagate::Carried::new(baton, given)
-}
-
-#[pymethods]
-impl LazyContext {
-    /// Hosts that ask whether this is a `Context` of theirs are told that it is one.
-    #[getter]
-    fn __class__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        py.import(intern!(py, "opentelemetry.context.context"))?.getattr(intern!(py, "Context"))
-    }
-
-    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.made(py)?.eq(other)
-    }
-
-    fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        self.made(py)?.getattr(name)
-    }
-
-    #[pyo3(signature = (key, default=None, /))]
-    fn get<'py>(
-        &self,
-        py: Python<'py>,
-        key: &Bound<'py, PyAny>,
-        default: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.made(py)?.call_method1(intern!(py, "get"), (key, default))
-    }
-
-    fn __getitem__<'py>(
-        &self,
-        py: Python<'py>,
-        key: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.made(py)?.get_item(key)
-    }
-
-    fn __contains__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.made(py)?.contains(key)
-    }
-
-    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        self.made(py)?.try_iter()
-    }
-
-    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        self.made(py)?.len()
-    }
 }
 
 fn rules(own: Option<&Bound<'_, Propagation>>) -> std::sync::Arc<propagate::Propagation> {
@@ -208,10 +116,7 @@ pub(crate) fn otel_extract(
         },
     };
     let is_empty = baton.context.is_none() && baton.baggage.is_empty();
-    Ok((!is_empty).then(|| {
-        let source = Source::Carried(beside(baton));
-        LazyContext { source, outer: context, made: PyOnceLock::new() }
-    }))
+    Ok((!is_empty).then(|| LazyContext::of_baton(beside(baton), context)))
 }
 
 type Span = (u128, u64, u8, String);

@@ -33,7 +33,9 @@ def sink() -> Iterator[Sink]:
 def run(code: str, url: str, told: str = "", **env: str) -> str:
     """Runs a program that exports to `url` and returns what it printed; stderr has to be `told`."""
     env = os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": url} | env
-    command = [sys.executable, "-c", START + textwrap.dedent(code)]
+    # Python warns of any fork beside a thread, and the export is one.
+    quiet = "ignore:This process:DeprecationWarning"
+    command = [sys.executable, "-W", quiet, "-c", START + textwrap.dedent(code)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(told, done.stderr.strip()), done.stderr

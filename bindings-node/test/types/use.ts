@@ -5,7 +5,7 @@ import * as winston from "winston";
 import { propagation, context, type ContextManager, type TextMapPropagator } from "@opentelemetry/api";
 import { BasicTracerProvider, type IdGenerator, type Sampler } from "@opentelemetry/sdk-trace-base";
 import {
-  BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, flush, init, inject, instrumentConsole,
+  BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, flush, init, inject, injectPayload, instrumentConsole,
   logIds, pinoOptions, process, shutdown, transform, winstonFormat,
   type Baton, type Batch, type BatchPayload, type ConsumeOptions, type Counts, type Extracted, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Medium,
   type MessagePayload, type OtelContext, type OtelTraceState, type LogIds, type Output, type PlacedMessage, type Results, type ShutdownReport,
@@ -42,6 +42,9 @@ for (const headers of shapes) {
   const list: [string, HeaderValue][] = inject(baton, [["keep", "1"]] as [string, HeaderValue][]);
   void [object, map, list];
 }
+const job: string = injectPayload(extract([]).baton, "{}");
+const bytes: Buffer = injectPayload(null, Buffer.from(job));
+void bytes;
 void [extractPayload("{}"), extractPayload(Buffer.from("{}"))];
 // @ts-expect-error a number is no header
 extract({ a: 7 });
@@ -127,7 +130,7 @@ void active;
 
 async function main(): Promise<void> {
   try {
-    init({ serviceName: "use" });
+    init({ serviceName: "use", settings: { trust: "restart", "extraction.headers": ["X-Request-Id"] } });
   } catch (error) {
     if (error instanceof TracebatonError) log.error(error.message, { code: error.code });
   }

@@ -3,6 +3,7 @@
 pub(crate) mod absent;
 mod between;
 pub(crate) mod diagnose;
+mod findings;
 pub(crate) mod id;
 mod inputs;
 pub(crate) mod ledger;
@@ -11,4 +12,5 @@ mod order;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trace;
+mod untold;
 pub(crate) mod verdict;

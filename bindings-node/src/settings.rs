@@ -1,0 +1,29 @@
+//! Settings as JavaScript has them: converted, and handed to the core.
+
+use napi::bindgen_prelude::Either4;
+use tracebaton::config::{ConfigError, Settings, Value};
+
+use crate::baton::wrong;
+
+/// A value of a setting.
+pub type Given = Either4<bool, f64, String, Vec<String>>;
+
+/// Returns the settings of the environment, and these over them.
+pub(crate) fn read(keys: Vec<String>, values: Vec<Given>) -> napi::Result<Settings> {
+    let own = keys.iter().zip(values.into_iter().map(convert));
+    let env = Settings::from_env();
+    let all = env.and_then(|env| {
+        let mut own = own;
+        own.try_fold(env, |settings, (key, value)| settings.with(key, value))
+    });
+    all.map_err(|error: ConfigError| wrong(&error.to_string()))
+}
+
+fn convert(value: Given) -> Value {
+    match value {
+        Either4::A(flag) => Value::Bool(flag),
+        Either4::B(number) => Value::Number(number),
+        Either4::C(text) => Value::Text(text),
+        Either4::D(list) => Value::List(list),
+    }
+}

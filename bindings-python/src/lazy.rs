@@ -1,0 +1,102 @@
+//! OpenTelemetry's context with a baton in it, for hosts that may never look into it.
+
+use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyIterator};
+use tracebaton::propagate::{self, Baton};
+
+use crate::{
+    hop::Hop,
+    otel::{Carried, beside},
+};
+
+/// A context of OpenTelemetry with a baton in it, made only if somebody looks into it.
+#[pyclass(module = "tracebaton", frozen, mapping)]
+pub(crate) struct LazyContext {
+    source: Source,
+    outer: Option<Py<PyAny>>,
+    made: PyOnceLock<Py<PyAny>>,
+}
+
+enum Source {
+    Hop(Py<Hop>),
+    Carried(propagate::Carried),
+}
+
+impl LazyContext {
+    /// Creates the context of a hop that began in `outer`.
+    pub(crate) fn of_hop(hop: Py<Hop>, outer: Py<PyAny>) -> Self {
+        Self { source: Source::Hop(hop), outer: Some(outer), made: PyOnceLock::new() }
+    }
+
+    /// Returns the baton in it.
+    pub(crate) fn baton(&self) -> &Baton {
+        match &self.source {
+            Source::Hop(hop) => hop.get().core().baton(),
+            Source::Carried(carried) => carried.baton(),
+        }
+    }
+
+    /// Creates the context of what came in, on top of `outer`.
+    pub(crate) fn of_baton(baton: propagate::Carried, outer: Option<Py<PyAny>>) -> Self {
+        Self { source: Source::Carried(baton), outer, made: PyOnceLock::new() }
+    }
+
+    fn made<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+        let made = self.made.get_or_try_init(py, || {
+            let (carried, is_remote) = match &self.source {
+                Source::Hop(hop) => (beside(hop.get().core().baton().clone()), false),
+                Source::Carried(carried) => (carried.clone(), true),
+            };
+            let otel = py.import(intern!(py, "tracebaton.otel"))?;
+            let arguments = (Carried(carried), self.outer.as_ref(), is_remote);
+            otel.call_method1(intern!(py, "_context"), arguments).map(Bound::unbind)
+        });
+        made.map(|made| made.bind(py))
+    }
+}
+
+#[pymethods]
+impl LazyContext {
+    /// Hosts that ask whether this is a `Context` of theirs are told that it is one.
+    #[getter]
+    fn __class__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.import(intern!(py, "opentelemetry.context.context"))?.getattr(intern!(py, "Context"))
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.made(py)?.eq(other)
+    }
+
+    fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        self.made(py)?.getattr(name)
+    }
+
+    #[pyo3(signature = (key, default=None, /))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.made(py)?.call_method1(intern!(py, "get"), (key, default))
+    }
+
+    fn __getitem__<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.made(py)?.get_item(key)
+    }
+
+    fn __contains__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.made(py)?.contains(key)
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        self.made(py)?.try_iter()
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        self.made(py)?.len()
+    }
+}
