@@ -30,7 +30,8 @@ from pythonjsonlogger.json import JsonFormatter
 from tracebaton.otel import BatonPropagator
 
 COUNT = 5_000
-GETTER, SETTER = KafkaContextGetter(), KafkaContextSetter()
+GETTER: KafkaContextGetter[Any] = KafkaContextGetter()
+SETTER: KafkaContextSetter[Any] = KafkaContextSetter()
 SERVERS = {"bootstrap_servers": ["127.0.0.1:9092"]}
 RECORDS = records(COUNT, SHORT)
 MESSAGES = [
@@ -229,8 +230,8 @@ def confluent(host: Host) -> Work:
             pass
 
     client: Any = Client()
-    consumer = ConfluentKafkaInstrumentor.instrument_consumer(client)
-    producer = ConfluentKafkaInstrumentor.instrument_producer(client)
+    consumer: Any = ConfluentKafkaInstrumentor.instrument_consumer(client)
+    producer: Any = ConfluentKafkaInstrumentor.instrument_producer(client)
 
     def work(count: int) -> None:
         client.messages = iter(MESSAGES[:count])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 
@@ -37,7 +38,8 @@ def main() -> int:
         host = Host()
         found = []
         print(f"{'metric':38}{'ours us':>10}{'peer us':>10}{'ratio':>9}  peer", file=table)
-        for case in [*extraction(), *lines(host), *whole(host), pipeline.case(host)]:
+        cases = chain(extraction(), lines(host), whole(host), pipeline.cases(host))
+        for case in cases:
             if case.metric.startswith(prefix):
                 line = run(case, rounds)
                 found.append(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import tracebaton
@@ -20,12 +21,14 @@ class Kafka:
     """A broker with a topic of messages, and the clients of a service."""
 
     def __init__(self) -> None:
-        self.producer = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1})
+        self.producer = Producer(
+            {"bootstrap.servers": "mock", "test.mock.num.brokers": 1, "log_level": 0}
+        )
         known = self.producer.list_topics("orders", timeout=10)
         broker = next(iter(known.brokers.values()))
         self.partitions = list(known.topics["orders"].partitions)
         servers = {"bootstrap.servers": f"{broker.host}:{broker.port}"}
-        self.consumer = Consumer(servers | {"group.id": "billing"})
+        self.consumer = Consumer(servers | {"group.id": "billing", "log_level": 0})
         for at in range(COUNT):
             self.producer.produce("orders", VALUE, str(at), headers=list(SHORT))
         self.producer.flush()
@@ -45,7 +48,7 @@ def transformed(message: Message) -> str:
     return json.dumps({"order": order["id"], "lines": len(order["items"])})
 
 
-def case(host: Host) -> Case:
+def cases(host: Host) -> Iterator[Case]:
     kafka = Kafka()
     log = tracebaton.Logger("billing")
 
@@ -92,4 +95,5 @@ def case(host: Host) -> Case:
         host.provider.force_flush()
 
     works: tuple[Work, Work] = (ours, by_hand)
-    return Case("python.pipeline", "opentelemetry-sdk by hand", COUNT, *works, settle=settle)
+    yield Case("python.pipeline", "opentelemetry-sdk by hand", COUNT, *works, settle=settle)
+    kafka.consumer.close()

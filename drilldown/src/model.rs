@@ -37,11 +37,24 @@ pub(crate) struct Event {
     pub(crate) attributes: Attributes,
 }
 
-/// A span that another one points to, as a batch does to the records in it.
+/// A span that another one points to, as a batch does to the records in it; in JSON a pair.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(from = "(String, String)", into = "(String, String)")]
 pub(crate) struct Link {
     pub(crate) trace_id: String,
     pub(crate) span_id: String,
+}
+
+impl From<(String, String)> for Link {
+    fn from((trace_id, span_id): (String, String)) -> Self {
+        Self { trace_id, span_id }
+    }
+}
+
+impl From<Link> for (String, String) {
+    fn from(link: Link) -> Self {
+        (link.trace_id, link.span_id)
+    }
 }
 
 /// A log line of an application.
@@ -153,12 +166,12 @@ impl Id {
     }
 }
 
-/// What a chunk holds.
+/// What a chunk holds; the numbers are what the store has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    Span,
-    Log,
-    Hop,
+    Span = 0,
+    Log = 1,
+    Hop = 2,
 }
 
 /// What a request says of one trace, as the bytes that it came in.

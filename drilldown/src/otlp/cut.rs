@@ -4,7 +4,7 @@ use opentelemetry_proto::tonic::{logs::v1::LogRecord, resource::v1::Resource};
 use prost::Message;
 
 use super::{
-    fields::{Fields, Malformed, Value, put},
+    fields::{Fields, Malformed, NOT_UTF8, Value, put},
     read,
     schema::{LOG, RESOURCE, SCOPE, SPAN, Schema},
 };
@@ -136,12 +136,18 @@ fn messages(bytes: &[u8], field: u32) -> impl Iterator<Item = Result<&[u8], Malf
     })
 }
 
-/// Returns the message of field 1, which stands anywhere.
-fn last<'b>(bytes: &'b [u8], schema: &'static Schema) -> Result<&'b [u8], Malformed> {
+/// Returns the message of field 1, which stands anywhere in a frame; a frame's field 3 is the URL of
+/// a schema.
+fn last<'b>(frame: &'b [u8], schema: &'static Schema) -> Result<&'b [u8], Malformed> {
     let mut found: &[u8] = &[];
-    for message in messages(bytes, 1) {
+    for message in messages(frame, 1) {
         found = message?;
         schema.check(found)?;
+    }
+    for url in messages(frame, 3) {
+        if std::str::from_utf8(url?).is_err() {
+            return Err(NOT_UTF8);
+        }
     }
     Ok(found)
 }

@@ -14,6 +14,7 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
+pub(super) const NOT_UTF8: Malformed = Malformed("a text is not UTF-8");
 const TOO_LONG: Malformed = Malformed("a number is longer than 64 bits");
 
 /// The value of a field, by its wire type.

@@ -3,7 +3,7 @@
 //! What is acknowledged has to be readable later: a request that is not what it should be is refused
 //! as a whole, as a reader of messages would do it.
 
-use super::fields::{Fields, Malformed, Value};
+use super::fields::{Fields, Malformed, NOT_UTF8, Value};
 
 /// What a field has to be.
 #[derive(Clone, Copy)]
@@ -125,7 +125,7 @@ impl Schema {
                 | (Bytes, Value::Bytes(_)) => {}
                 (Text, Value::Bytes(bytes)) => {
                     if std::str::from_utf8(bytes).is_err() {
-                        return Err(Malformed("a text is not UTF-8"));
+                        return Err(NOT_UTF8);
                     }
                 }
                 (Message(schema), Value::Bytes(bytes)) => schema.check_below(bytes, depth)?,

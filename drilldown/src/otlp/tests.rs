@@ -189,3 +189,22 @@ fn values_that_stand_in_one_another_too_deep_are_refused() {
     let why = cut::traces(&request).unwrap_err().to_string();
     assert_eq!(why, "values stand in one another too deep");
 }
+
+#[test]
+fn the_frame_is_checked_as_its_records_are() {
+    // Fields 1, 2 and 3 of a `ResourceSpans` are a resource, its scopes, and the URL of a schema.
+    for (frame, why) in [
+        (&[0x1a, 1, 0xff][..], "a text is not UTF-8"),
+        (&[0x18, 1], "a message is none"),
+        (&[0x10, 1], "a message is none"),
+        (&[0x0a, 2, 0x08, 1], "a field has another type than it should have"),
+        (&[0x12, 9], "it ends in the middle of a field"),
+        (&[0x0b], "a field has a type that does not exist"),
+        (&[0x02, 0], "a field has a number that does not exist"),
+        (&[0xff; 11], "a number is longer than 64 bits"),
+    ] {
+        let request = [&[0x0a, frame.len() as u8], frame].concat();
+        assert_eq!(cut::traces(&request).unwrap_err().to_string(), why, "{frame:x?}");
+        assert!(ExportTraceServiceRequest::decode(&*request).is_err());
+    }
+}

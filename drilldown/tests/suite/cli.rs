@@ -5,7 +5,10 @@ use std::{fs, net::TcpListener};
 use opentelemetry_proto::tonic::{
     common::v1::{KeyValue, any_value::Value},
     logs::v1::LogRecord,
-    trace::v1::span::Event,
+    trace::v1::{
+        Span,
+        span::{Event, Link},
+    },
 };
 
 use crate::support::*;
@@ -133,6 +136,24 @@ fn an_id_is_found_by_the_text_that_came_in() {
     let uuid = format!("{}-{}-{}-{}-{}", "abababab", "abab", "abab", "0000", "000000000001");
     server.send_logs(vec![log(1, "found by its UUID")]);
     assert!(server.cli(&["logs", &uuid]).stdout.contains("found by its UUID"));
+}
+
+#[test]
+fn a_batch_of_another_trace_is_shown_where_it_links_to() {
+    let server = Server::start();
+    let linked = |trace, span: u64| Link {
+        trace_id: trace_id(trace),
+        span_id: span.to_be_bytes().to_vec(),
+        ..Link::default()
+    };
+    let batch = Span { links: vec![linked(1, 1), linked(2, 7)], ..span(3, 9) };
+    server.send_spans(vec![span(1, 1), batch, span(3, 10)]);
+    let nodes = server.cli(&["trace", &hex(&trace_id(1)), "--json"]).json();
+    assert_eq!(nodes.as_array().unwrap().len(), 2);
+    assert_eq!(nodes[1]["is_linked"], true);
+    assert_eq!(nodes[1]["span"]["links"][0][0], hex(&trace_id(1)));
+    let text = server.cli(&["trace", &hex(&trace_id(1))]).stdout;
+    assert!(text.lines().nth(2).unwrap().starts_with("  ⇢ span 9"), "{text}");
 }
 
 #[test]
