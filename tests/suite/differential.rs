@@ -1,4 +1,4 @@
-//! Rust, Python and Node make the same of the same headers: 100,000 random sets.
+//! Rust, Python and Node make the same of the same headers: `TRACEBATON_SETS` random sets.
 
 use std::{fs::File, io::Write, path::Path, process::Stdio};
 
@@ -12,7 +12,10 @@ use tracebaton::{
 };
 use tracebaton_embedded::Layout;
 
-const SETS: usize = 100_000;
+/// How many sets are compared; `make differential` takes 100,000.
+fn sets() -> usize {
+    std::env::var("TRACEBATON_SETS").map_or(5_000, |count| count.parse().unwrap())
+}
 
 const FORMATS: [Format; 9] = [
     Format::TraceContext,
@@ -151,13 +154,13 @@ async fn run(command: &mut Command, sets: &Path) -> Vec<Value> {
 
 #[tokio::test]
 async fn all_languages_make_the_same_of_the_same_headers() {
-    let (mut random, corpus) = (Random(2026), corpus());
+    let (sets, mut random, corpus) = (sets(), Random(2026), corpus());
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("sets.jsonl");
     let mut file = std::io::BufWriter::new(File::create(&path).unwrap());
     let propagation = Propagation::default().with_read(FORMATS);
     let (mut lines, mut wanted, mut found) = (Vec::new(), Vec::new(), 0);
-    for _ in 0..SETS {
+    for _ in 0..sets {
         let media = [Medium::Http, Medium::Kafka, Medium::Metadata];
         let (medium, headers) = (media[random.below(3)], set(&mut random, &corpus));
         let pairs: Vec<Value> = headers
@@ -177,7 +180,7 @@ async fn all_languages_make_the_same_of_the_same_headers() {
         wanted.push(outcome);
     }
     file.into_inner().unwrap().sync_all().unwrap();
-    assert!((SETS / 4..SETS * 3 / 4).contains(&found), "{found} of {SETS} name a trace");
+    assert!((sets / 4..sets * 9 / 10).contains(&found), "{found} of {sets} name a trace");
 
     let layout = Layout::find().unwrap();
     let mut python = Command::new(layout.built(".venv/bin/python").unwrap());
@@ -187,9 +190,10 @@ async fn all_languages_make_the_same_of_the_same_headers() {
     for (language, got) in
         [("Python", run(&mut python, &path).await), ("Node", run(&mut node, &path).await)]
     {
-        assert_eq!(got.len(), SETS, "{language}");
+        assert_eq!(got.len(), sets, "{language}");
         for ((line, wanted), got) in lines.iter().zip(&wanted).zip(&got) {
             assert_eq!(got, wanted, "{language} and Rust differ on {line}");
         }
     }
+    println!("{sets} sets came out alike in Rust, Python and Node; {found} name a trace");
 }
