@@ -12,7 +12,7 @@ async function once({ run, settle }, count) {
 }
 
 /** Measures what `ours` and `peer` add to `base` (nothing where there is no `base`). */
-export async function compare({ base, ours, peer }, { count = 20_000, rounds = 15 } = {}) {
+export async function compare({ base, ours, peer }, { count = 10_000, rounds = 9 } = {}) {
   const variants = { base, ours, peer };
   const times = { base: [], ours: [], peer: [] };
   for (let round = -2; round < rounds; round += 1) {

@@ -166,12 +166,12 @@ impl Id {
     }
 }
 
-/// What a chunk holds.
+/// What a chunk holds; the numbers are what the store has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    Span,
-    Log,
-    Hop,
+    Span = 0,
+    Log = 1,
+    Hop = 2,
 }
 
 /// What a request says of one trace, as the bytes that it came in.

@@ -3,12 +3,13 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use axum::serve::ListenerExt;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio_stream::{StreamExt, wrappers::TcpListenerStream};
 
 use crate::{
     api,
@@ -27,18 +28,26 @@ pub(crate) async fn serve(grpc: SocketAddr, http: SocketAddr, data: &Path) -> an
     };
     let grpc = bind(grpc, "--grpc").await?;
     let http = bind(http, "--http").await?;
+    // Before anybody can know that it is there, and ask it to stop.
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tracing::info!(grpc = %grpc.local_addr()?, http = %http.local_addr()?, "ready");
     let (stop, stopped) = watch::channel(false);
     let stopping = |mut stopped: watch::Receiver<bool>| async move {
         let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
     };
-    let grpc = grpc::router(store.clone())
-        .serve_with_incoming_shutdown(TcpListenerStream::new(grpc), stopping(stopped.clone()));
+    // Answers are small, and senders wait for them.
+    let no_delay = |connection: &TcpStream| {
+        let _ = connection.set_nodelay(true);
+    };
+    let grpc = TcpListenerStream::new(grpc)
+        .map(move |connection| connection.inspect(|connection| no_delay(connection)));
+    let grpc =
+        grpc::router(store.clone()).serve_with_incoming_shutdown(grpc, stopping(stopped.clone()));
+    let http = http.tap_io(move |connection| no_delay(connection));
     let http =
         axum::serve(http, api::router(store)).with_graceful_shutdown(stopping(stopped.clone()));
     let (grpc, http) = (tokio::spawn(grpc), tokio::spawn(http.into_future()));
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

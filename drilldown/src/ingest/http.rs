@@ -1,6 +1,6 @@
 //! OTLP over HTTP: protobuf or JSON, gzip or not.
 
-use std::{borrow::Cow, io::Read, sync::Arc};
+use std::{borrow::Cow, error::Error as _, io::Read, sync::Arc};
 
 use axum::{
     Router,
@@ -11,6 +11,7 @@ use axum::{
     routing::post,
 };
 use flate2::read::MultiGzDecoder;
+use http_body_util::LengthLimitError;
 use opentelemetry_proto::tonic::collector::{
     logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest,
 };
@@ -121,11 +122,8 @@ where
         let what = "Content-Type has to be application/x-protobuf or application/json";
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("{what}\n")).into_response();
     };
-    // What announces itself as too large need not be sent first.
-    let is_too_large = body.size_hint().lower() > MAX_REQUEST as u64;
-    let bytes = if is_too_large { None } else { to_bytes(body, MAX_REQUEST).await.ok() };
-    let kept = match bytes {
-        Some(bytes) => {
+    let kept = match receive(body).await {
+        Ok(bytes) => {
             let work = move || {
                 let body = format.protobuf::<M>(inflate(&headers, &bytes)?)?;
                 let delivery = cut(&body).map_err(|error| format.bad(&error))?;
@@ -138,7 +136,7 @@ where
             };
             tokio::task::spawn_blocking(work).await.unwrap_or_else(gave_up)
         }
-        None => Err(too_large()),
+        Err(refusal) => Err(refusal),
     };
     match kept {
         Ok(rejected) => format.write(StatusCode::OK, &answer(rejected)),
@@ -148,6 +146,19 @@ where
             format.write(status, &Status { code, message })
         }
     }
+}
+
+async fn receive(body: Body) -> Result<Bytes, Refusal> {
+    // What announces itself as too large need not be sent first.
+    if body.size_hint().lower() > MAX_REQUEST as u64 {
+        return Err(too_large());
+    }
+    to_bytes(body, MAX_REQUEST).await.map_err(|error| {
+        if error.source().is_some_and(|source| source.is::<LengthLimitError>()) {
+            return too_large();
+        }
+        Refusal(StatusCode::BAD_REQUEST, format!("the body ended before its time: {error}"))
+    })
 }
 
 fn too_large() -> Refusal {

@@ -190,6 +190,9 @@ fn a_request_too_large_is_refused_also_when_it_was_made_small() {
     let length = (65 << 20).to_string();
     let answer = server.post("/v1/traces", &[PROTOBUF, ("Content-Length", &length)], b"");
     assert_eq!(answer.status, 413);
+    let chunked = ("Transfer-Encoding", "chunked");
+    let answer = server.post("/v1/traces", &[PROTOBUF, chunked], b"no chunk\r\n\r\n");
+    assert_eq!(answer.status, 400, "{}", answer.text());
     let bomb = gzip(&vec![0; 65 << 20]);
     let answer = server.post("/v1/traces", &[PROTOBUF, GZIP], &bomb);
     assert_eq!(answer.status, 413);

@@ -133,7 +133,8 @@ pub(crate) fn try_ask(
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: drilldown\r\nConnection: close\r\n");
-    if !headers.iter().any(|(name, _)| *name == "Content-Length") {
+    let tells_length = |name: &str| ["Content-Length", "Transfer-Encoding"].contains(&name);
+    if !headers.iter().any(|(name, _)| tells_length(name)) {
         head += &format!("Content-Length: {}\r\n", body.len());
     }
     for (name, value) in headers {

@@ -3,7 +3,7 @@
 use super::{
     fate::{Coordinates, Fates, HopKind},
     proto::Writer,
-    value::{Value, encode_pair},
+    value::{Digits, Value, encode_pair},
 };
 use crate::wire::{Flags, SpanId, TraceId};
 
@@ -58,7 +58,7 @@ pub struct LedgerEvent<'a> {
 impl LedgerEvent<'_> {
     /// Appends this as field `log_records` of a `ScopeLogs` (opentelemetry-proto, `logs.proto`).
     pub(crate) fn encode(&self, buffer: &mut Vec<u8>) {
-        Writer::new(buffer).message(2, |log| {
+        Writer::new(buffer).long_message(2, |log| {
             log.fixed64(1, self.time);
             log.uint(2, 9);
             log.text(3, "INFO");
@@ -92,7 +92,8 @@ impl LedgerEvent<'_> {
             put("messaging.system", "kafka".into());
             put("messaging.destination.name", range.topic.into());
             if let Some(partition) = range.partition {
-                put("messaging.destination.partition.id", partition.to_string().into());
+                let digits = Digits::of(partition);
+                put("messaging.destination.partition.id", digits.as_str().into());
             }
             if let Some(first) = range.first {
                 put("messaging.kafka.offset", first.into());

@@ -64,7 +64,7 @@ impl Log<'_> {
     /// Appends this as field `log_records` of a `ScopeLogs` (opentelemetry-proto, `logs.proto`).
     pub(crate) fn encode(&self, baton: Option<&Baton>, buffer: &mut Vec<u8>) {
         let time = span::now();
-        Writer::new(buffer).message(2, |log| {
+        Writer::new(buffer).long_message(2, |log| {
             log.fixed64(1, time);
             log.uint(2, self.level.number());
             log.text(3, self.level.as_str());

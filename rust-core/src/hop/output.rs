@@ -1,14 +1,12 @@
 //! A message on its way out of a hop, until the broker has it or is known not to.
 
-use std::collections::BTreeMap;
-
 use super::{
     fate::{Fate, Fates, HopKind},
     ledger::{LedgerEvent, Range},
     record::{Hop, Unacknowledged, cut},
     recorder::Recorder,
     span::{SpanKind, SpanRecord, Status, now},
-    value::Value,
+    value::{Digits, Value},
 };
 use crate::{
     propagate::Baton,
@@ -70,7 +68,7 @@ impl Output {
     pub fn delivered(mut self, partition: i32, offset: i64) {
         self.is_closed = true;
         self.write_span(Some((partition, offset)), None);
-        let (topic, is_dead_letter) = (self.topic.clone(), self.is_dead_letter);
+        let (topic, is_dead_letter) = (std::mem::take(&mut self.topic), self.is_dead_letter);
         self.hop.close_output(|sends| {
             sends.deliver(topic, partition, offset, is_dead_letter);
             Ok(())
@@ -82,7 +80,7 @@ impl Output {
         self.is_closed = true;
         let (error_type, message) = (cut(error_type), cut(message));
         self.write_span(None, Some((error_type, message)));
-        let (topic, is_dead_letter) = (self.topic.clone(), self.is_dead_letter);
+        let (topic, is_dead_letter) = (std::mem::take(&mut self.topic), self.is_dead_letter);
         let (error_type, reason) = (error_type.to_owned(), message.to_owned());
         self.hop.close_output(|sends| {
             sends.refuse(topic, &error_type, &reason, is_dead_letter);
@@ -91,14 +89,17 @@ impl Output {
     }
 
     fn write_span(&self, place: Option<(i32, i64)>, error: Option<(&str, &str)>) {
-        let mut attributes: Vec<(&str, Value<'_>)> = vec![
+        let mut attributes: Vec<(&str, Value<'_>)> = Vec::with_capacity(7);
+        attributes.extend([
             ("messaging.system", "kafka".into()),
             ("messaging.operation.type", "send".into()),
             ("messaging.operation.name", "send".into()),
             ("messaging.destination.name", self.topic.as_str().into()),
-        ];
+        ]);
+        let digits;
         if let Some((partition, offset)) = place {
-            attributes.push(("messaging.destination.partition.id", partition.to_string().into()));
+            digits = Digits::of(partition);
+            attributes.push(("messaging.destination.partition.id", digits.as_str().into()));
             attributes.push(("messaging.kafka.offset", offset.into()));
         }
         if let Some((error_type, _)) = error {
@@ -137,11 +138,15 @@ impl Drop for Output {
 /// What the outputs of one hop came to, by topic and partition.
 #[derive(Default)]
 pub(super) struct Sends {
-    delivered: BTreeMap<(String, i32, bool), Delivered>,
+    /// A hop sends to few places: a list is searched faster than anything else.
+    delivered: Vec<Delivered>,
     refused: Vec<Refused>,
 }
 
 struct Delivered {
+    topic: String,
+    partition: i32,
+    is_dead_letter: bool,
     count: u64,
     first: i64,
     last: i64,
@@ -156,14 +161,19 @@ struct Refused {
 
 impl Sends {
     fn deliver(&mut self, topic: String, partition: i32, offset: i64, is_dead_letter: bool) {
-        self.delivered
-            .entry((topic, partition, is_dead_letter))
-            .and_modify(|range| {
-                range.count += 1;
-                range.first = range.first.min(offset);
-                range.last = range.last.max(offset);
-            })
-            .or_insert(Delivered { count: 1, first: offset, last: offset });
+        let known = self.delivered.iter_mut().find(|known| {
+            (known.partition, known.is_dead_letter) == (partition, is_dead_letter)
+                && known.topic == topic
+        });
+        if let Some(range) = known {
+            range.count += 1;
+            range.first = range.first.min(offset);
+            range.last = range.last.max(offset);
+        } else {
+            let (first, last) = (offset, offset);
+            let range = Delivered { topic, partition, is_dead_letter, count: 1, first, last };
+            self.delivered.push(range);
+        }
     }
 
     fn refuse(&mut self, topic: String, error_type: &str, reason: &str, is_dead_letter: bool) {
@@ -173,11 +183,17 @@ impl Sends {
 
     /// Returns how many messages the broker has acknowledged.
     pub(super) fn emitted(&self) -> u64 {
-        self.delivered.values().map(|range| range.count).sum()
+        self.delivered.iter().map(|range| range.count).sum()
     }
 
     /// Writes the `send` events: one per topic and partition, and one per refused message.
-    pub(super) fn write(&self, recorder: &Recorder, context: TraceContext, legacy: Option<&str>) {
+    pub(super) fn write(
+        &self,
+        recorder: &Recorder,
+        time: u64,
+        context: TraceContext,
+        legacy: Option<&str>,
+    ) {
         let Some(span_id) = context.span_id else { return };
         let write = |is_dead_letter: bool, range, fates, emitted, error: Option<&Refused>| {
             let mut extra: Vec<(&str, Value<'_>)> = Vec::new();
@@ -187,7 +203,7 @@ impl Sends {
             extra.extend(legacy.map(|text| ("tracebaton.legacy_id", Value::from(text))));
             let topic: Range<'_> = range;
             recorder.ledger(&LedgerEvent {
-                time: now(),
+                time,
                 trace_id: context.trace_id,
                 span_id,
                 flags: context.flags,
@@ -202,16 +218,16 @@ impl Sends {
                 extra: &extra,
             });
         };
-        for ((topic, partition, is_dead_letter), sent) in &self.delivered {
+        for sent in &self.delivered {
             let range = Range {
-                topic,
-                partition: Some(*partition),
+                topic: &sent.topic,
+                partition: Some(sent.partition),
                 first: Some(sent.first),
                 last: Some(sent.last),
                 group: None,
             };
             let fates = Fates::all(sent.count, Some(Fate::Passed));
-            write(*is_dead_letter, range, fates, sent.count, None);
+            write(sent.is_dead_letter, range, fates, sent.count, None);
         }
         for refused in &self.refused {
             let range = Range { topic: &refused.topic, ..Range::default() };

@@ -10,16 +10,15 @@ impl<'a> Writer<'a> {
     }
 
     #[inline]
-    fn varint(&mut self, value: u64) {
-        if value < 0x80 {
-            self.0.push(value as u8);
-            return;
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
         }
-        let mut bytes = [0; 10];
-        let count = varint_bytes(value, &mut bytes);
-        self.0.extend_from_slice(bytes.get(..count).unwrap_or_default());
+        self.0.push(value as u8);
     }
 
+    #[inline]
     fn tag(&mut self, field: u32, wire_type: u32) {
         self.varint(u64::from(field << 3 | wire_type));
     }
@@ -57,70 +56,73 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends fields that are already encoded.
-    /// Writes a `KeyValue` whose value is a text: the attribute that is written most.
-    pub(crate) fn text_pair(&mut self, field: u32, key: &str, text: &str) {
-        let (key, text) = (key.as_bytes(), text.as_bytes());
-        // Where all lengths have one byte they are known before anything is written.
-        let lengths = (u8::try_from(key.len()), u8::try_from(text.len()), u8::try_from(field));
-        if let (Ok(key_len), Ok(text_len), Ok(field @ 0..16)) = lengths
-            && usize::from(key_len) + usize::from(text_len) + 6 < 0x80
-        {
-            let all = key_len + text_len + 6;
-            self.0.extend_from_slice(&[field << 3 | 2, all, 0x0a, key_len]);
-            self.0.extend_from_slice(key);
-            self.0.extend_from_slice(&[0x12, text_len + 2, 0x0a, text_len]);
-            self.0.extend_from_slice(text);
-            return;
-        }
-        self.message(field, |pair| {
-            pair.bytes(1, key);
-            pair.message(2, |any| any.bytes(1, text));
-        });
-    }
-
     #[cfg(feature = "otlp")]
     pub(crate) fn raw(&mut self, encoded: &[u8]) {
         self.0.extend_from_slice(encoded);
     }
 
-    /// Writes an embedded message.
+    /// Writes what stands before an embedded message of that many bytes.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn start(&mut self, field: u32, length: usize) {
+        self.tag(field, 2);
+        self.varint(length as u64);
+    }
+
+    /// Writes an embedded message that is most likely short.
     ///
     /// One byte is kept for the length; where it needs more, the body moves up.
+    #[inline]
     pub(crate) fn message(&mut self, field: u32, body: impl FnOnce(&mut Writer<'_>)) {
+        self.embedded(field, 1, body);
+    }
+
+    /// Writes an embedded message that is most likely between 128 and 16,383 bytes long.
+    #[inline]
+    pub(crate) fn long_message(&mut self, field: u32, body: impl FnOnce(&mut Writer<'_>)) {
+        self.embedded(field, 2, body);
+    }
+
+    /// Writes an embedded message after `kept` bytes for its length; where the length takes another
+    /// number of bytes, the body moves.
+    #[inline]
+    fn embedded(&mut self, field: u32, kept: usize, body: impl FnOnce(&mut Writer<'_>)) {
         self.tag(field, 2);
         let at = self.0.len();
-        self.0.push(0);
+        self.0.resize(at + kept, 0);
         body(&mut Writer(self.0));
-        let length = self.0.len() - at - 1;
-        if let (Ok(short @ 0..0x80), Some(byte)) = (u8::try_from(length), self.0.get_mut(at)) {
-            *byte = short;
+        let length = self.0.len() - at - kept;
+        let bytes = [length as u8 & 0x7f | 0x80, (length >> 7) as u8];
+        match (kept, length, self.0.get_mut(at..at + kept)) {
+            (1, 0..0x80, Some([byte])) => *byte = length as u8,
+            (2, 0x80..0x4000, Some(place)) => place.copy_from_slice(&bytes),
+            _ => {
+                let mut right = Vec::with_capacity(5);
+                Writer(&mut right).varint(length as u64);
+                self.0.splice(at..at + kept, right);
+            }
+        }
+    }
+
+    /// Writes a `KeyValue` whose value is a text (opentelemetry-proto, `common.proto`): the commonest
+    /// of all messages, written in one go where it is short.
+    #[inline]
+    pub(crate) fn text_pair(&mut self, field: u32, key: &str, text: &str) {
+        let (key, text) = (key.as_bytes(), text.as_bytes());
+        let any = text.len() + 2;
+        let pair = key.len() + any + 4;
+        if field >= 16 || pair >= 0x80 {
+            self.message(field, |pair| {
+                pair.bytes(1, key);
+                pair.message(2, |any| any.bytes(1, text));
+            });
             return;
         }
-        // Room for the length's other bytes is made behind, and the body moved up by them.
-        let mut size = [0; 10];
-        let more = varint_bytes(length as u64, &mut size) - 1;
-        let end = self.0.len();
-        self.0.resize(end + more, 0);
-        self.0.copy_within(at + 1..end, at + 1 + more);
-        for (to, from) in self.0.iter_mut().skip(at).zip(size).take(more + 1) {
-            *to = from;
-        }
+        self.0.reserve(pair + 2);
+        self.0.extend_from_slice(&[(field << 3 | 2) as u8, pair as u8, 0x0a, key.len() as u8]);
+        self.0.extend_from_slice(key);
+        self.0.extend_from_slice(&[0x12, any as u8, 0x0a, text.len() as u8]);
+        self.0.extend_from_slice(text);
     }
-}
-
-/// Writes a number seven bits a byte, and returns how many bytes it has.
-fn varint_bytes(mut value: u64, out: &mut [u8; 10]) -> usize {
-    let mut count = 0;
-    for byte in out {
-        count += 1;
-        if value < 0x80 {
-            *byte = value as u8;
-            break;
-        }
-        *byte = value as u8 | 0x80;
-        value >>= 7;
-    }
-    count
 }
 
 #[cfg(test)]
@@ -144,20 +146,30 @@ mod tests {
         let bytes = written(|w| w.message(3, |inner| inner.bytes(1, &text)));
         assert_eq!(bytes[..6], [0x1a, 0xcb, 0x01, 0x0a, 0xc8, 0x01]);
         assert_eq!(bytes.len(), 6 + 200);
-        assert!(bytes[6..].iter().all(|byte| *byte == b'x'));
     }
 
     #[test]
-    fn text_pairs_are_messages_in_messages() {
-        for length in [0, 1, 60, 115, 116, 117, 118, 200, 20_000] {
+    fn a_wrong_guess_of_the_length_is_mended() {
+        for length in [0, 5, 127, 128, 16_383, 16_384, 70_000] {
+            let text = vec![b'x'; length];
+            let short = written(|w| w.message(3, |inner| inner.raw(&text)));
+            let long = written(|w| w.long_message(3, |inner| inner.raw(&text)));
+            assert_eq!(short, long, "{length}");
+            assert!(short.ends_with(&text));
+        }
+    }
+
+    #[test]
+    fn pairs_of_texts_are_written_alike_short_and_long() {
+        for length in [0, 1, 100, 110, 120, 130, 300] {
             let text = "x".repeat(length);
-            let plain = written(|w| {
-                w.message(9, |pair| {
-                    pair.bytes(1, b"key.one");
+            let by_parts = written(|w| {
+                w.message(6, |pair| {
+                    pair.bytes(1, b"some.key");
                     pair.message(2, |any| any.bytes(1, text.as_bytes()));
                 });
             });
-            assert_eq!(written(|w| w.text_pair(9, "key.one", &text)), plain, "{length}");
+            assert_eq!(written(|w| w.text_pair(6, "some.key", &text)), by_parts, "{length}");
         }
     }
 

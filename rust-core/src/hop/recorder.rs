@@ -21,6 +21,8 @@ use crate::{propagate::Baton, sample::Sampler};
 /// How much encoded telemetry a recorder holds unless told otherwise: 64 MiB.
 const DEFAULT_LIMIT: usize = 64 << 20;
 
+/// How many emptied chunks are kept for later.
+const MAX_SPARE: usize = 4;
 /// A chunk is closed once it has this many bytes, so that one request stays small.
 const CHUNK: usize = 512 << 10;
 
@@ -97,34 +99,57 @@ impl Signal {
     }
 }
 
+/// Encoded items and how many they are.
+#[derive(Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    count: u64,
+}
+
+/// What is recorded of one signal: full chunks, and one that is being filled.
 #[derive(Default)]
 struct Queue {
-    chunks: VecDeque<(Vec<u8>, u64)>,
-    /// How long the chunk before was: the next may become as long, and is not to grow step by step.
-    before: usize,
+    full: VecDeque<Chunk>,
+    filling: Chunk,
 }
 
 impl Queue {
-    /// Appends an item; tells whether a chunk has become full by it.
-    fn push(&mut self, encoded: &[u8]) -> bool {
-        match self.chunks.back_mut() {
-            Some((chunk, count)) if chunk.len() < CHUNK => {
-                chunk.extend_from_slice(encoded);
-                *count += 1;
-                chunk.len() >= CHUNK
-            }
-            last => {
-                self.before = last.map_or(self.before, |(chunk, _)| chunk.len());
-                let mut chunk = Vec::with_capacity(encoded.len().max(self.before));
-                chunk.extend_from_slice(encoded);
-                self.chunks.push_back((chunk, 1));
-                encoded.len() >= CHUNK
-            }
+    /// Appends an item unless it is longer than there is room; returns its length.
+    fn push(&mut self, room: usize, encode: impl FnOnce(&mut Vec<u8>)) -> Option<usize> {
+        let bytes = &mut self.filling.bytes;
+        let before = bytes.len();
+        encode(bytes);
+        let size = bytes.len() - before;
+        if size > room {
+            bytes.truncate(before);
+            return None;
         }
+        self.filling.count += 1;
+        Some(size)
+    }
+
+    /// Closes the chunk that is being filled once it has its size, and goes on in memory that was
+    /// used before, if any is at hand; tells whether it did.
+    fn close(&mut self, spare: &mut Vec<Vec<u8>>) -> bool {
+        let is_full = self.filling.bytes.len() >= CHUNK;
+        if is_full {
+            let next = Chunk { bytes: spare.pop().unwrap_or_default(), count: 0 };
+            self.full.push_back(std::mem::replace(&mut self.filling, next));
+        }
+        is_full
+    }
+
+    /// Takes the oldest chunk; the one that is being filled only if asked to.
+    fn take(&mut self, only_full: bool) -> Option<Chunk> {
+        let oldest = self.full.pop_front();
+        if oldest.is_none() && !only_full && self.filling.count > 0 {
+            return Some(std::mem::take(&mut self.filling));
+        }
+        oldest
     }
 
     fn count(&self) -> u64 {
-        self.chunks.iter().map(|(_, count)| count).sum()
+        self.full.iter().map(|chunk| chunk.count).sum::<u64>() + self.filling.count
     }
 }
 
@@ -174,7 +199,8 @@ struct State {
     spans: Queue,
     logs: Queue,
     ledger: Queue,
-    scratch: Vec<u8>,
+    /// Chunks that were sent, emptied: fresh memory costs more than what is written into it.
+    spare: Vec<Vec<u8>>,
     bytes: usize,
     dropped: Counts,
     wake: Option<Wake>,
@@ -191,15 +217,14 @@ impl State {
         }
     }
 
-    fn take(&mut self, signal: Signal, out: &mut Vec<u8>, counts: &mut Counts) {
-        if let Some((bytes, count)) = self.queue(signal).chunks.pop_front() {
-            self.bytes = self.bytes.saturating_sub(bytes.len());
-            self.queue(signal).before = bytes.len();
-            *signal.of(counts) += count;
+    fn take(&mut self, signal: Signal, only_full: bool, out: &mut Vec<u8>, counts: &mut Counts) {
+        if let Some(chunk) = self.queue(signal).take(only_full) {
+            self.bytes = self.bytes.saturating_sub(chunk.bytes.len());
+            *signal.of(counts) += chunk.count;
             if out.is_empty() {
-                *out = bytes;
+                *out = chunk.bytes;
             } else {
-                out.extend_from_slice(&bytes);
+                out.extend_from_slice(&chunk.bytes);
             }
         }
     }
@@ -349,21 +374,20 @@ impl Recorder {
             return;
         }
         let limit = self.0.limit.load(Ordering::Relaxed) / 16 * signal.share();
-        let mut state = self.lock();
-        let mut scratch = std::mem::take(&mut state.scratch);
-        scratch.clear();
-        encode(&mut scratch);
-        let held = state.bytes + self.0.in_flight.load(Ordering::Relaxed);
-        let mut is_full = false;
-        if held + scratch.len() > limit {
-            *signal.of(&mut state.dropped) += 1;
-        } else {
-            state.bytes += scratch.len();
-            is_full = state.queue(signal).push(&scratch);
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let room = limit.saturating_sub(state.bytes + self.0.in_flight.load(Ordering::Relaxed));
+        let queue = match signal {
+            Signal::Spans => &mut state.spans,
+            Signal::Logs => &mut state.logs,
+            Signal::Ledger => &mut state.ledger,
+        };
+        match queue.push(room, encode) {
+            Some(size) => state.bytes += size,
+            None => *signal.of(&mut state.dropped) += 1,
         }
-        state.scratch = scratch;
-        let wake = if is_full { state.wake.clone() } else { None };
-        drop(state);
+        let wake = queue.close(&mut state.spare).then(|| state.wake.clone()).flatten();
+        drop(guard);
         if let Some(wake) = wake {
             wake();
         }
@@ -389,9 +413,9 @@ impl Recorder {
     pub fn take(&self) -> Taken {
         let mut taken = Taken::default();
         let mut state = self.lock();
-        state.take(Signal::Spans, &mut taken.spans, &mut taken.counts);
-        state.take(Signal::Ledger, &mut taken.logs, &mut taken.counts);
-        state.take(Signal::Logs, &mut taken.logs, &mut taken.counts);
+        state.take(Signal::Spans, false, &mut taken.spans, &mut taken.counts);
+        state.take(Signal::Ledger, false, &mut taken.logs, &mut taken.counts);
+        state.take(Signal::Logs, false, &mut taken.logs, &mut taken.counts);
         self.0.in_flight.fetch_add(taken.spans.len() + taken.logs.len(), Ordering::Relaxed);
         taken
     }
@@ -407,14 +431,23 @@ impl Recorder {
             Part::Logs => &[Signal::Ledger, Signal::Logs],
         };
         for signal in signals {
-            let oldest = state.queue(*signal).chunks.front();
-            if oldest.is_some_and(|(chunk, _)| !only_full || chunk.len() >= CHUNK) {
-                state.take(*signal, &mut taken.bytes, &mut taken.counts);
-            }
-            taken.is_all &= state.queue(*signal).chunks.is_empty();
+            state.take(*signal, only_full, &mut taken.bytes, &mut taken.counts);
+            taken.is_all &= state.queue(*signal).count() == 0;
         }
         self.0.in_flight.fetch_add(taken.bytes.len(), Ordering::Relaxed);
         (taken.counts.total() > 0).then_some(taken)
+    }
+
+    /// Takes back the memory of a chunk that is done with.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn recycle(&self, mut chunk: Vec<u8>) {
+        if chunk.capacity() >= CHUNK {
+            chunk.clear();
+            let mut state = self.lock();
+            if state.spare.len() < MAX_SPARE {
+                state.spare.push(chunk);
+            }
+        }
     }
 
     /// Counts memory that holds something taken beyond what [`Recorder::take`] counted.
@@ -446,7 +479,7 @@ impl Recorder {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic while encoding leaves at worst a partial record in `scratch`, which is cleared.
+        // Encoding does not panic; if it did, a chunk would end with a partial record.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

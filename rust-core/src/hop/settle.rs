@@ -11,7 +11,7 @@ use super::{
     output::Sends,
     recorder::Recorder,
     span::{Link, SpanKind, SpanRecord, Status, now},
-    value::Value,
+    value::{Digits, Value},
 };
 use crate::{
     propagate::Baton,
@@ -61,12 +61,14 @@ impl Inner {
     pub(super) fn write(&self, state: &mut State) {
         if !state.is_settled {
             state.is_settled = true;
-            self.write_span(state);
-            self.write_events(state);
+            // The hop is settled now; its span has ended when it was said to have.
+            let time = now();
+            self.write_span(state, time);
+            self.write_events(state, time);
         }
     }
 
-    fn write_span(&self, state: &State) {
+    fn write_span(&self, state: &State, time: u64) {
         let is_error = state.is_error();
         let status = match (&state.reason, is_error) {
             // What a status says needs no words (HTTP semantic conventions, "Status").
@@ -76,11 +78,12 @@ impl Inner {
         };
         let mut attributes: Vec<(&str, Value<'_>)> =
             Vec::with_capacity(state.attributes.len() + 10);
+        let digits;
         if let Some(input) = &self.input {
+            digits = Digits::of(input.partition);
             attributes.push(("messaging.system", "kafka".into()));
             attributes.push(("messaging.destination.name", input.topic.as_str().into()));
-            attributes
-                .push(("messaging.destination.partition.id", input.partition.to_string().into()));
+            attributes.push(("messaging.destination.partition.id", digits.as_str().into()));
             attributes.push(("messaging.kafka.offset", input.offset.into()));
             if let Some(group) = &input.group {
                 attributes.push(("messaging.consumer.group.name", group.as_str().into()));
@@ -95,9 +98,19 @@ impl Inner {
         if let Some(batch_id) = &self.batch_id {
             attributes.push(("tracebaton.batch.id", batch_id.as_str().into()));
         }
-        attributes.extend(state.attributes.iter().map(|(key, value)| (&**key, value.clone())));
+        attributes.extend(state.attributes.iter().map(|(key, value)| (&**key, value.borrowed())));
         let own = self.parent.filter(|_| self.input.is_some());
-        let links: Vec<Link> = own.into_iter().chain(state.links.iter().copied()).collect();
+        let (all, one);
+        let links: &[Link] = match own {
+            Some(own) if state.links.is_empty() => {
+                one = [own];
+                &one
+            }
+            own => {
+                all = own.into_iter().chain(state.links.iter().copied()).collect::<Vec<_>>();
+                &all
+            }
+        };
         self.recorder.span(&SpanRecord {
             trace_id: self.context.trace_id,
             span_id: self.span_id,
@@ -108,10 +121,10 @@ impl Inner {
             name: &state.span_name,
             kind: self.span_kind,
             start: self.start,
-            end: state.end.unwrap_or_else(now),
+            end: state.end.unwrap_or(time),
             attributes: &attributes,
             dropped_attributes: state.dropped_attributes,
-            links: &links,
+            links,
             dropped_links: state.dropped_links,
             status: &status,
             exception: match (&state.error_type, &state.reason, is_error && state.is_exception) {
@@ -121,7 +134,7 @@ impl Inner {
         });
     }
 
-    fn write_events(&self, state: &State) {
+    fn write_events(&self, state: &State, time: u64) {
         let mut extra: Vec<(&str, Value<'_>)> = Vec::new();
         if state.unconfirmed > 0 {
             let unconfirmed = state.unconfirmed.cast_signed();
@@ -134,7 +147,7 @@ impl Inner {
             extra.push(("tracebaton.batch.id", batch_id.as_str().into()));
         }
         let status = state.attributes.iter().find(|(key, _)| key == STATUS_CODE);
-        extra.extend(status.map(|(key, value)| (&**key, value.clone())));
+        extra.extend(status.map(|(key, value)| (&**key, value.borrowed())));
         let fates = match (self.kind, state.fates, state.fate) {
             (_, Some(fates), _) => fates,
             // A request without records, for instance a health check, has no place in the ledger.
@@ -143,7 +156,7 @@ impl Inner {
         };
         if fates.records_in > 0 {
             self.recorder.ledger(&LedgerEvent {
-                time: now(),
+                time,
                 trace_id: self.context.trace_id,
                 span_id: self.span_id,
                 flags: self.context.flags,
@@ -158,7 +171,7 @@ impl Inner {
                 extra: &extra,
             });
         }
-        state.sends.write(&self.recorder, self.context, self.baton.legacy_text());
+        state.sends.write(&self.recorder, time, self.context, self.baton.legacy_text());
     }
 }
 

@@ -95,7 +95,7 @@ pub struct SpanRecord<'a> {
 impl SpanRecord<'_> {
     /// Appends this as field `spans` of a `ScopeSpans` (opentelemetry-proto, `trace.proto`).
     pub(crate) fn encode(&self, buffer: &mut Vec<u8>) {
-        Writer::new(buffer).message(2, |span| {
+        Writer::new(buffer).long_message(2, |span| {
             span.bytes(1, &self.trace_id.to_bytes());
             span.bytes(2, &self.span_id.to_bytes());
             span.text(3, self.tracestate);

@@ -32,6 +32,17 @@ impl Value<'_> {
         }
     }
 
+    /// Borrows what is owned.
+    pub(crate) fn borrowed(&self) -> Value<'_> {
+        match self {
+            Self::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Self::Int(number) => Value::Int(*number),
+            Self::Double(number) => Value::Double(*number),
+            Self::Bool(flag) => Value::Bool(*flag),
+            Self::Bytes(bytes) => Value::Bytes(Cow::Borrowed(bytes)),
+        }
+    }
+
     /// Writes this as an `AnyValue` in field `field` (opentelemetry-proto, `common.proto`).
     pub(crate) fn encode(&self, writer: &mut Writer<'_>, field: u32) {
         writer.message(field, |any| match self {
@@ -44,15 +55,50 @@ impl Value<'_> {
     }
 }
 
-/// Writes a `KeyValue` in field `field`.
-pub(crate) fn encode_pair(writer: &mut Writer<'_>, field: u32, key: &str, value: &Value<'_>) {
-    match value {
-        Value::Text(text) => writer.text_pair(field, key, text),
-        value => writer.message(field, |pair| {
-            pair.bytes(1, key.as_bytes());
-            value.encode(pair, 2);
-        }),
+/// A number as text: partitions are texts by the conventions.
+pub(crate) struct Digits {
+    bytes: [u8; 11],
+    start: usize,
+}
+
+impl Digits {
+    pub(crate) fn of(number: i32) -> Self {
+        let (mut bytes, mut start, mut rest) = ([0; 11], 11, number.unsigned_abs());
+        let mut put = |digit: u8| {
+            start -= 1;
+            if let Some(place) = bytes.get_mut(start) {
+                *place = digit;
+            }
+        };
+        loop {
+            put(b'0' + (rest % 10) as u8);
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if number < 0 {
+            put(b'-');
+        }
+        Self { bytes, start }
     }
+
+    pub(crate) fn as_str(&self) -> &str {
+        let digits = self.bytes.get(self.start..).unwrap_or_default();
+        std::str::from_utf8(digits).unwrap_or_default()
+    }
+}
+
+/// Writes a `KeyValue` in field `field`.
+#[inline]
+pub(crate) fn encode_pair(writer: &mut Writer<'_>, field: u32, key: &str, value: &Value<'_>) {
+    if let Value::Text(text) = value {
+        return writer.text_pair(field, key, text);
+    }
+    writer.message(field, |pair| {
+        pair.bytes(1, key.as_bytes());
+        value.encode(pair, 2);
+    });
 }
 
 impl<'a> From<&'a str> for Value<'a> {
@@ -88,5 +134,17 @@ impl From<bool> for Value<'_> {
 impl<'a> From<&'a [u8]> for Value<'a> {
     fn from(bytes: &'a [u8]) -> Self {
         Self::Bytes(Cow::Borrowed(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_what_a_number_prints() {
+        for number in [0, 7, -1, 10, 123, i32::MAX, i32::MIN] {
+            assert_eq!(Digits::of(number).as_str(), number.to_string());
+        }
     }
 }

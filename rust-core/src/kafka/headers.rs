@@ -11,6 +11,7 @@ use std::{
     ptr, slice,
 };
 
+use opentelemetry::propagation::{Extractor, Injector};
 use rdkafka::{
     bindings::{
         rd_kafka_header_add, rd_kafka_header_get_all, rd_kafka_header_remove, rd_kafka_headers_t,
@@ -76,6 +77,19 @@ impl Carrier for ReadHeaders<'_> {
     }
 }
 
+/// Reads for OpenTelemetry propagators, ours or others: the last of a name counts, and what is not
+/// UTF-8 is absent.
+impl Extractor for ReadHeaders<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        let (_, value) = self.iter().filter(|(name, _)| *name == key.as_bytes()).last()?;
+        std::str::from_utf8(value?).ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.iter().filter_map(|(name, _)| std::str::from_utf8(name).ok()).collect()
+    }
+}
+
 /// Headers of a message that is to be sent, in which a baton can be put.
 pub struct OwnedBaton(pub OwnedHeaders);
 
@@ -112,6 +126,13 @@ impl CarrierMut for OwnedBaton {
     }
 }
 
+/// Writes for OpenTelemetry propagators, in place of what stood there.
+impl Injector for OwnedBaton {
+    fn set(&mut self, key: &str, value: String) {
+        CarrierMut::set(self, key, &value);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rdkafka::message::{Header, Headers};
@@ -144,7 +165,7 @@ mod tests {
             .insert(header("keep", Some(b"\xff")))
             .insert(header("trace_id", Some(b"two")));
         let mut headers = OwnedBaton(headers);
-        headers.set("trace_id", "three");
+        CarrierMut::set(&mut headers, "trace_id", "three");
         let names: Vec<&str> = headers.0.iter().map(|header| header.key).collect();
         assert_eq!(names, ["keep", "trace_id"]);
         let read: Vec<_> = ReadHeaders(Some(headers.0.as_borrowed())).iter().collect();

@@ -1,5 +1,7 @@
 //! The fields of events and spans, read once.
 
+use std::fmt::Write;
+
 use tracing::field::{Field, Visit};
 
 use crate::hop::Value;
@@ -12,6 +14,12 @@ pub(super) struct Fields {
 }
 
 impl Fields {
+    /// Forgets everything but the memory.
+    pub(super) fn clear(&mut self) {
+        self.message.clear();
+        self.pairs.clear();
+    }
+
     fn put(&mut self, field: &Field, value: Value<'static>) {
         self.pairs.retain(|(key, _)| *key != field.name());
         self.pairs.push((field.name(), value));
@@ -21,7 +29,8 @@ impl Fields {
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         if field.name() == "message" {
-            self.message = format!("{value:?}");
+            self.message.clear();
+            let _ = write!(self.message, "{value:?}");
         } else {
             self.put(field, format!("{value:?}").into());
         }

@@ -5,7 +5,7 @@ mod spans;
 
 pub use spans::SpanLayer;
 
-use std::io::Write;
+use std::{cell::Cell, io::Write};
 
 use tracing::{Event, Subscriber, span};
 use tracing_subscriber::{
@@ -129,7 +129,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
     }
 
     fn on_event(&self, event: &Event<'_>, cx: Context<'_, S>) {
-        let mut fields = Fields::default();
+        // A sink may log itself: it then finds no memory here, and takes fresh.
+        let (mut fields, mut line) = MEMORY.try_with(Cell::take).unwrap_or_default();
+        fields.clear();
+        line.clear();
         for span in cx.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
             if let Some(SpanFields(outer)) = span.extensions().get() {
                 for (key, value) in &outer.pairs {
@@ -146,13 +149,24 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
         };
         let baton = otel::current();
         self.recorder.log(&log, baton.as_ref());
-        let mut line = String::with_capacity(256);
         match &self.format {
             LineFormat::Json => log.write_json(self.recorder.service(), baton.as_ref(), &mut line),
             LineFormat::Text { action } => log.write_text(action, baton.as_ref(), &mut line),
         }
         (self.sink)(&line);
+        if line.capacity() <= MAX_KEPT {
+            // A thread that is about to end keeps nothing.
+            let _ = MEMORY.try_with(|memory| memory.set((fields, line)));
+        }
     }
+}
+
+/// A line longer than this does not leave its memory behind.
+const MAX_KEPT: usize = 16 << 10;
+
+thread_local! {
+    /// The memory of the thread's last line.
+    static MEMORY: Cell<(Fields, String)> = Cell::default();
 }
 
 fn level(level: tracing::Level) -> Level {

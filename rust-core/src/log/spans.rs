@@ -123,12 +123,16 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLayer {
             span.extensions().get::<Recorded>().map(|recorded| recorded.cx.clone())
         });
         if let Some(context) = context {
-            ENTERED.with_borrow_mut(|entered| entered.push((id.clone(), context.attach())));
+            // In a thread that is about to end nothing is current any more.
+            let _ = ENTERED.try_with(|entered| {
+                entered.borrow_mut().push((id.clone(), context.attach()));
+            });
         }
     }
 
     fn on_exit(&self, id: &span::Id, _: Context<'_, S>) {
-        let guard = ENTERED.with_borrow_mut(|entered| {
+        let guard = ENTERED.try_with(|entered| {
+            let mut entered = entered.borrow_mut();
             let place = entered.iter().rposition(|(known, _)| known == id);
             place.map(|place| entered.remove(place))
         });

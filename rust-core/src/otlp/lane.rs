@@ -21,6 +21,8 @@ use crate::{
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// With so many shipments before it one has to wait for long.
+const MANY: usize = 8;
 /// An endpoint may ask for more time than we would give it, but not for ever.
 const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(60);
 
@@ -100,6 +102,11 @@ impl Lane {
         !self.lock().queue.is_empty()
     }
 
+    fn has_to_wait(&self) -> bool {
+        let state = self.lock();
+        state.standing == Standing::Away || state.queue.len() >= MANY
+    }
+
     /// Tells whether the endpoint has taken the last request.
     pub(super) fn is_well(&self) -> bool {
         self.lock().standing == Standing::Well
@@ -112,13 +119,14 @@ impl Lane {
         // followed record by record.
         while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), only_full) {
             is_all = taken.is_all;
-            let mut shipment = Shipment::new(&self.resource, &taken.bytes, taken.counts);
-            // What has to wait is packed: memory is what an outage costs.
-            if self.is_gzip || self.is_waiting() {
-                shipment.pack();
+            let taken_bytes = taken.bytes.len();
+            let mut shipment = Shipment::new(&self.resource, taken.bytes, taken.counts);
+            // What has to wait for long is packed: memory is what an outage costs.
+            if self.is_gzip || self.has_to_wait() {
+                shipment.pack().into_iter().for_each(|memory| self.recorder.recycle(memory));
             }
             self.recorder.charge(shipment.len());
-            self.recorder.settle(taken.bytes.len());
+            self.recorder.settle(taken_bytes);
             let mut state = self.lock();
             state.queue.push_back(shipment);
             state.queued += 1;
@@ -206,6 +214,7 @@ impl Lane {
         state.refused += refused.total();
         drop(state);
         self.recorder.settle(shipment.len());
+        shipment.into_items().into_iter().for_each(|memory| self.recorder.recycle(memory));
         self.tally.exported(exported);
         self.tally.refused(refused);
         self.progress.notify_one();

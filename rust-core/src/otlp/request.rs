@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, buf::Chain};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
 use super::options::Options;
@@ -33,20 +33,33 @@ impl Signal {
     }
 }
 
-/// A request's body, plain or packed by gzip.
+/// A request's body: plain, in two pieces, or packed by gzip.
 #[derive(Clone)]
-pub(super) struct Body {
-    bytes: Bytes,
-    is_gzip: bool,
+pub(super) enum Body {
+    Plain { start: Bytes, items: Bytes },
+    Packed(Bytes),
 }
+
+/// The bytes of a body, one piece after the other.
+pub(super) type Pieces = Chain<Bytes, Bytes>;
 
 impl Body {
     /// Returns the body in the form that is asked for.
-    pub(super) fn encoded(self, gzip: bool) -> Bytes {
-        match (self.is_gzip, gzip) {
-            (false, true) => packed(&self.bytes),
-            (true, false) => unpacked(&self.bytes),
-            _ => self.bytes,
+    pub(super) fn encoded(self, gzip: bool) -> Pieces {
+        match (self, gzip) {
+            (Self::Plain { start, items }, false) => start.chain(items),
+            (Self::Plain { start, items }, true) => packed(&[&start, &items]).chain(Bytes::new()),
+            (Self::Packed(bytes), true) => bytes.chain(Bytes::new()),
+            (Self::Packed(bytes), false) => unpacked(&bytes).chain(Bytes::new()),
+        }
+    }
+}
+
+impl Body {
+    fn into_items(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Plain { items, .. } => items.try_into_mut().ok().map(Vec::from),
+            Self::Packed(_) => None,
         }
     }
 }
@@ -59,25 +72,33 @@ pub(super) struct Shipment {
 
 impl Shipment {
     /// Wraps recorded items.
-    pub(super) fn new(resource: &[u8], items: &[u8], counts: Counts) -> Self {
-        let body = Body { bytes: wrap(resource, items).into(), is_gzip: false };
-        Self { body, counts }
+    pub(super) fn new(resource: &[u8], items: Vec<u8>, counts: Counts) -> Self {
+        let start = start(resource, items.len()).into();
+        Self { body: Body::Plain { start, items: items.into() }, counts }
     }
 
-    /// Packs the body.
-    pub(super) fn pack(&mut self) {
-        if !self.body.is_gzip {
-            self.body = Body { bytes: packed(&self.body.bytes), is_gzip: true };
-        }
+    /// Packs the body, and returns the memory it had.
+    pub(super) fn pack(&mut self) -> Option<Vec<u8>> {
+        let Body::Plain { start, items } = &self.body else { return None };
+        let packed = Body::Packed(packed(&[start, items]));
+        std::mem::replace(&mut self.body, packed).into_items()
     }
 
     /// Returns how much memory the body takes.
     pub(super) fn len(&self) -> usize {
-        self.body.bytes.len()
+        match &self.body {
+            Body::Plain { start, items } => start.len() + items.len(),
+            Body::Packed(bytes) => bytes.len(),
+        }
     }
 
     pub(super) fn body(&self) -> Body {
         self.body.clone()
+    }
+
+    /// Returns the memory of what was recorded, if nobody else has it.
+    pub(super) fn into_items(self) -> Option<Vec<u8>> {
+        self.body.into_items()
     }
 
     /// Splits the counts into what was taken and the `rejected`. The endpoint tells how many it did
@@ -99,10 +120,13 @@ impl Shipment {
     }
 }
 
-fn packed(bytes: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Compression::fast());
-    // Writing into memory does not fail.
-    let _ = encoder.write_all(bytes);
+fn packed(pieces: &[&[u8]]) -> Bytes {
+    let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+    let mut encoder = GzEncoder::new(Vec::with_capacity(length / 8), Compression::fast());
+    for piece in pieces {
+        // Writing into memory does not fail.
+        let _ = encoder.write_all(piece);
+    }
     let mut packed = encoder.finish().unwrap_or_default();
     packed.shrink_to_fit();
     packed.into()
@@ -115,21 +139,25 @@ fn unpacked(bytes: &[u8]) -> Bytes {
     plain.into()
 }
 
-/// Wraps items into request, resource and scope: the three messages have the same field numbers for
-/// spans and for log records (opentelemetry-proto, `trace_service.proto`, `logs_service.proto`).
-fn wrap(resource: &[u8], items: &[u8]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(items.len() + resource.len() + 64);
-    Writer::new(&mut body).message(1, |of_resource| {
-        of_resource.message(1, |out| out.raw(resource));
-        of_resource.message(2, |of_scope| {
-            of_scope.message(1, |scope| {
-                scope.text(1, "tracebaton");
-                scope.text(2, env!("CARGO_PKG_VERSION"));
-            });
-            of_scope.raw(items);
-        });
+/// Writes what stands before the items of a request: request, resource and scope. The three messages
+/// have the same field numbers for spans and for log records (opentelemetry-proto,
+/// `trace_service.proto`, `logs_service.proto`), and items come last in each.
+fn start(resource: &[u8], items: usize) -> Vec<u8> {
+    let mut scope = Vec::new();
+    Writer::new(&mut scope).message(1, |scope| {
+        scope.text(1, "tracebaton");
+        scope.text(2, env!("CARGO_PKG_VERSION"));
     });
-    body
+    let mut of_resource = Vec::with_capacity(resource.len() + scope.len() + 16);
+    let mut writer = Writer::new(&mut of_resource);
+    writer.bytes(1, resource);
+    writer.start(2, scope.len() + items);
+    writer.raw(&scope);
+    let mut start = Vec::with_capacity(of_resource.len() + 8);
+    let mut writer = Writer::new(&mut start);
+    writer.start(1, of_resource.len() + items);
+    writer.raw(&of_resource);
+    start
 }
 
 /// Reads how many items an answer says were rejected: `partial_success.rejected_*`, which is field 1
@@ -183,12 +211,14 @@ mod tests {
 
     #[test]
     fn packing_changes_the_form_only() {
-        let mut shipment = Shipment::new(b"who", &[7; 4_000], Counts::default());
-        let (plain, length) = (shipment.body().encoded(false), shipment.len());
-        shipment.pack();
+        let all = |mut pieces: Pieces| pieces.copy_to_bytes(pieces.remaining());
+        let mut shipment = Shipment::new(b"who", vec![7; 4_000], Counts::default());
+        let (plain, length) = (all(shipment.body().encoded(false)), shipment.len());
+        assert_eq!(plain.len(), length);
+        assert_eq!(shipment.pack().map(|items| items.len()), Some(4_000));
         assert!(shipment.len() < length / 10);
-        assert_eq!(shipment.body().encoded(false), plain);
-        assert_eq!(shipment.body().encoded(true).len(), shipment.len());
+        assert_eq!(all(shipment.body().encoded(false)), plain);
+        assert_eq!(all(shipment.body().encoded(true)).len(), shipment.len());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, buf::Chain};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -19,8 +19,11 @@ use rustls::{
 
 use super::{
     options::{Compression, OptionError, Options, Protocol},
-    request::{self, Body, Signal},
+    request::{self, Body, Pieces, Signal},
 };
+
+/// A body, after gRPC's frame where there is one.
+type Framed = Chain<Bytes, Pieces>;
 
 /// An answer longer than this is not read; OTLP answers are tiny.
 const MAX_ANSWER: usize = 64 << 10;
@@ -37,7 +40,7 @@ pub(super) enum Delivery {
 }
 
 pub(super) struct Transport {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Framed>>,
     options: Options,
 }
 
@@ -89,7 +92,7 @@ impl Transport {
         }
     }
 
-    fn request(&self, signal: Signal, body: Body) -> Result<Request<Full<Bytes>>, http::Error> {
+    fn request(&self, signal: Signal, body: Body) -> Result<Request<Full<Framed>>, http::Error> {
         let is_gzip = self.options.compression == Compression::Gzip;
         let body = body.encoded(is_gzip);
         let mut request = Request::post(signal.url(&self.options));
@@ -112,8 +115,8 @@ impl Transport {
             }
         }
         let body = match self.options.protocol {
-            Protocol::HttpProtobuf => body,
-            Protocol::Grpc => framed(&body, is_gzip).into(),
+            Protocol::HttpProtobuf => Bytes::new().chain(body),
+            Protocol::Grpc => frame(body.remaining(), is_gzip).chain(body),
         };
         request.body(Full::new(body))
     }
@@ -176,13 +179,10 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Puts a message into gRPC's frame: a compression flag, four bytes of length, the message.
-fn framed(body: &[u8], is_gzip: bool) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(body.len() + 5);
-    frame.push(u8::from(is_gzip));
-    frame.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
-    frame.extend_from_slice(body);
-    frame
+/// Returns what stands before a message in gRPC: a compression flag and four bytes of length.
+fn frame(length: usize, is_gzip: bool) -> Bytes {
+    let [a, b, c, d] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+    Bytes::copy_from_slice(&[u8::from(is_gzip), a, b, c, d])
 }
 
 /// Says an error with what caused it: hyper's own text is only "client error (Connect)".

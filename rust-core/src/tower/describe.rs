@@ -75,7 +75,15 @@ pub(super) fn url_full(uri: &Uri) -> String {
 /// Replaces the values of the keys that the conventions list as secret (HTTP attribute registry,
 /// `url.query`).
 fn redacted(query: &str) -> String {
-    const SECRET: [&str; 4] = ["AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"];
+    const SECRET: [&str; 7] = [
+        "AWSAccessKeyId",
+        "Signature",
+        "sig",
+        "X-Amz-Credential",
+        "X-Amz-Security-Token",
+        "X-Amz-Signature",
+        "X-Goog-Signature",
+    ];
     let pairs = cut(query).split('&').map(|pair| match pair.split_once('=') {
         Some((key, _)) if SECRET.contains(&key) => format!("{key}=REDACTED"),
         _ => pair.to_owned(),

@@ -202,8 +202,9 @@ fn a_long_outage_fits_into_little_memory() {
     let (recorder, exporter) = start(&options);
     for second in 0..40 {
         record(&recorder, second * HOPS / 40..(second + 1) * HOPS / 40);
-        // Time for the thread to pack: a second in the outage, a few milliseconds here.
+        // Time for the thread to pack: a second in the outage, some milliseconds here.
         exporter.flush(Duration::from_millis(5));
+        wait_for("packing", || (recorder.held().total() == 0).then_some(()));
     }
     let sink = Sink::at(port);
     let report = exporter.shutdown(SOON);

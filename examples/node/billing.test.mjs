@@ -1,0 +1,116 @@
+// The example as a process, against a real broker: the one at KAFKA_BROKERS, or the embedded one (`make broker`).
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { createServer } from "node:net";
+import { after, before, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { Kafka, logLevel } from "kafkajs";
+
+import { listen } from "../../bindings-node/test/support/otlp.mjs";
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const TRACE = "0af7651916cd43dd8448eb211c80319c";
+const children = [];
+let brokers = process.env.KAFKA_BROKERS;
+let kafka;
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Calls `attempt` until it does not throw. */
+async function eventually(attempt) {
+  const until = Date.now() + 60_000;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (Date.now() > until) throw error;
+      await pause(100);
+    }
+  }
+}
+
+before(async () => {
+  if (brokers === undefined) {
+    const binary = process.env.TRACEBATON_BROKER ?? here("../../target/broker/debug/broker");
+    assert.ok(existsSync(binary), `${binary} is not there: run \`make broker\`, or set KAFKA_BROKERS`);
+    brokers = `127.0.0.1:${await freePort()}`;
+    children.push(spawn(binary, [brokers], { stdio: ["pipe", "ignore", "inherit"] }));
+  }
+  kafka = new Kafka({ brokers: brokers.split(","), logLevel: logLevel.NOTHING, retry: { retries: 20 } });
+  const admin = kafka.admin();
+  await eventually(() => admin.connect());
+  const topics = ["orders", "invoices", "orders.dlq"].map((topic) => ({ topic, numPartitions: 1 }));
+  await admin.createTopics({ topics, waitForLeaders: true });
+  await admin.disconnect();
+});
+after(() => {
+  for (const child of children) {
+    // The broker ends with its standard input.
+    child.stdin?.end();
+    child.kill();
+  }
+});
+
+/** Reads a topic from its start until there are `count` messages. */
+async function received(topic, count) {
+  const consumer = kafka.consumer({ groupId: `test-${topic}-${process.pid}` });
+  const messages = [];
+  await consumer.connect();
+  await consumer.subscribe({ topics: [topic], fromBeginning: true });
+  await consumer.run({ eachMessage: async ({ message }) => void messages.push(message) });
+  await eventually(() => assert.ok(messages.length >= count, `${messages.length} of ${count} in ${topic}`));
+  await consumer.disconnect();
+  return messages;
+}
+
+test("every order's outcome is its own: billed, free, or dead-lettered, in its trace", async () => {
+  const endpoint = await listen();
+  const orders = Array.from({ length: 40 }, (_, n) => ({ id: `o-${n}`, total: n % 10 === 0 ? 0 : n % 10 === 1 ? "none" : n }));
+  const producer = kafka.producer();
+  await producer.connect();
+  await producer.send({
+    topic: "orders",
+    messages: orders.map((order, n) => ({
+      key: order.id,
+      value: JSON.stringify(order),
+      headers: n === 2 ? { traceparent: `00-${TRACE}-b7ad6b7169203331-01` } : { trace_id: `order-${n}` },
+    })),
+  });
+  await producer.disconnect();
+
+  const env = { ...process.env, KAFKA_BROKERS: brokers, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.url };
+  const service = spawn(process.execPath, [here("billing.mjs")], { env, stdio: ["ignore", "pipe", "inherit"] });
+  children.push(service);
+  let output = "";
+  service.stdout.setEncoding("utf8").on("data", (text) => { output += text; });
+  const [invoices, dead] = await Promise.all([received("invoices", 32), received("orders.dlq", 4)]);
+  service.kill("SIGTERM");
+  assert.deepEqual(await once(service, "close"), [0, null]);
+  endpoint.close();
+
+  const ids = invoices.map(({ headers }) => String(headers.trace_id));
+  const billed = orders.map((_, n) => n).filter((n) => n % 10 > 1);
+  assert.deepEqual(ids.sort(), billed.map((n) => (n === 2 ? TRACE : `order-${n}`)).sort());
+  for (const { headers } of dead) assert.equal(String(headers["tracebaton-error-message"]), "the order has no total");
+
+  const events = endpoint.kept.ledger.map(({ attributes }) => attributes).filter((one) => one["tracebaton.hop.kind"] === "process");
+  const offsets = (fate) => events.filter((one) => one[`tracebaton.records.${fate}`] === 1).map((one) => one["messaging.kafka.offset"]).sort((a, b) => a - b);
+  assert.deepEqual(offsets("passed"), billed);
+  assert.deepEqual(offsets("filtered"), [0, 10, 20, 30]);
+  assert.deepEqual(offsets("dead_lettered"), [1, 11, 21, 31]);
+  assert.ok(events.every((one) => one["tracebaton.outputs.unconfirmed"] === undefined), "every send has its place");
+  const lines = output.trim().split("\n").map((line) => JSON.parse(line));
+  assert.equal(lines.filter(({ message }) => message === "billed").length, 36);
+  assert.equal(lines.find(({ order }) => order === "o-2").trace_id, TRACE);
+  assert.equal(lines.find(({ order }) => order === "o-3").legacy_id, "order-3");
+});
