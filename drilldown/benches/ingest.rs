@@ -15,7 +15,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -35,14 +35,15 @@ const SPANS_PER_TRACE: u64 = 10;
 fn main() {
     let spans = std::env::args().find_map(|word| word.parse::<u64>().ok()).unwrap_or(1_000_000);
     let folder = tempfile::tempdir().unwrap();
-    let mut server = Command::new(env!("CARGO_BIN_EXE_tracebaton"))
+    let server = Command::new(env!("CARGO_BIN_EXE_tracebaton"))
         .args(["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"])
         .arg(folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let mut server = Server(server);
+    let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
     let ready: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
     let address = ready["http"].as_str().unwrap().to_owned();
 
@@ -70,7 +71,7 @@ fn main() {
         senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect()
     });
     let took = started.elapsed();
-    let (cpu, rss) = usage(server.id());
+    let (cpu, rss) = usage(server.0.id());
     let kept = requests * SPANS_PER_REQUEST;
     times.sort_unstable();
     let part = |times: &[Duration], part: f64| times[((times.len() - 1) as f64 * part) as usize];
@@ -96,8 +97,16 @@ fn main() {
     }
     asked.sort_unstable();
     println!("a trace by id: p50 {:?} p99 {:?}", part(&asked, 0.5), part(&asked, 0.99));
-    server.kill().unwrap();
-    server.wait().unwrap();
+}
+
+/// Goes with the benchmark, however that ends.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn trace_id(number: u64) -> [u8; 16] {

@@ -121,3 +121,31 @@ proptest! {
     #[test]
     fn headers_go_round(data in headers()) { checks::headers(&data); }
 }
+
+/// A target's name, and what it checks.
+type Check = (&'static str, fn(&[u8]));
+
+#[test]
+fn what_fuzzing_has_found_worth_keeping_is_run_again() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let targets: &[Check] = &[
+        ("traceparent", checks::traceparent),
+        ("tracestate", checks::tracestate),
+        ("baggage", checks::baggage),
+        ("legacy", checks::legacy),
+        ("b3", checks::b3),
+        ("jaeger", checks::jaeger),
+        ("xray", checks::xray),
+        ("gcp", checks::gcp),
+        ("datadog", checks::datadog),
+        ("payload", checks::payload),
+        ("headers", checks::headers),
+        #[cfg(feature = "config")]
+        ("config", checks::config),
+    ];
+    for (name, check) in targets {
+        let files = std::fs::read_dir(folder.join(name)).unwrap();
+        let count = files.map(|file| check(&std::fs::read(file.unwrap().path()).unwrap())).count();
+        assert!(count > 0, "there is no corpus for {name}");
+    }
+}
