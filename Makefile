@@ -68,6 +68,10 @@ vectors-python: $(VENV)/.ready-dev ## Runs the vectors in Python and says how ma
 vectors-node: node-dev ## Runs the vectors in Node and says how many passed
 	cd bindings-node && node test/vectors.test.mjs
 
+.PHONY: differential
+differential: build ## Compares what the three languages make of 100,000 random header sets
+	TRACEBATON_SETS=100000 cargo test --locked -p tracebaton-tests --test suite differential -- --nocapture
+
 # The service that the W3C Trace Context harness talks to; it runs until it is stopped.
 PORT ?= 5711
 

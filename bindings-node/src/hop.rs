@@ -54,10 +54,13 @@ pub fn begin(
 ) -> napi::Result<Started> {
     let offset = offset.parse().map_err(|_| wrong("offset must be a whole number"))?;
     let list = headers::read(names, values, Medium::Kafka);
-    let baton = fast::propagation().extract(&list).baton;
-    let start = |input: &_| Hop::process(Recorder::global(), input, &baton);
+    let extracted = fast::propagation().extract(&list);
+    let start = |input: &_| Hop::process(Recorder::global(), input, &extracted.baton);
     let hop = fast::with_input(topic, partition, offset, start)
         .ok_or_else(|| wrong("there are too many topics"))?;
+    if let Some(linked) = extracted.linked {
+        hop.link(linked);
+    }
     let traceparent = hop.baton().context.and_then(TraceContext::to_traceparent);
     let is_plain = fast::is_plain(hop.baton());
     Ok(Started { traceparent: traceparent.unwrap_or_default(), is_plain, number: fast::put(hop) })

@@ -1,12 +1,14 @@
 // Settings of the environment and of a file: the core's, with the core's errors.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
 import { extract, extractPayload, init, injectPayload } from "../index.mjs";
+import { listen } from "./support/otlp.mjs";
 
 const index = fileURLToPath(new URL("../index.cjs", import.meta.url));
 const byEnvironment = `
@@ -61,6 +63,42 @@ test("settings in code go over those of the environment", () => {
     process.exit();
   `);
   assert.equal(ran.stdout, "TRACEBATON_CONFIG extraction.header\nfalse\n", ran.stderr);
+});
+
+test("messages go by the settings, also those that came before others were set", () => {
+  const ran = run({}, `
+    const { init, process: traced } = require(${JSON.stringify(index)});
+    const id = "0af7651916cd43dd8448eb211c80319c";
+    const headers = { traceparent: Buffer.from("00-" + id + "-b7ad6b7169203331-01"), "my-id": Buffer.from("order-1") };
+    const tell = (hop) => console.log(hop.traceId === id, hop.legacyId, Object.keys(hop.output("out").headers).sort().join());
+    const handle = () => traced({ topic: "in", partition: 0, message: { offset: "1", headers } }, tell);
+    handle().then(() => {
+      init({ settings: { write: ["b3"], "extraction.headers": ["my-id"] } });
+      return handle();
+    }).then(() => process.exit());
+  `);
+  assert.equal(ran.stdout, "true null trace_id,traceparent\ntrue order-1 b3\n", ran.stderr);
+});
+
+test("a trace that is begun anew is linked to the one that came in", async () => {
+  const endpoint = await listen();
+  const child = spawn(process.execPath, ["-e", `
+    const { init, process: traced, shutdown } = require(${JSON.stringify(index)});
+    init({ settings: { trust: "restart" } });
+    const message = (headers) => ({ topic: "in", partition: 0, message: { offset: "1", headers } });
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    traced(message({ traceparent }), () => {})
+      .then(() => traced(message([["traceparent", traceparent]]), () => {}))
+      .then(() => shutdown());
+  `], { env: { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.url }, stdio: "inherit" });
+  await once(child, "close");
+  endpoint.close();
+  const { spans } = endpoint.kept;
+  assert.equal(spans.length, 2);
+  for (const { traceId, links } of spans) {
+    assert.notEqual(traceId, "0af7651916cd43dd8448eb211c80319c");
+    assert.deepEqual(links, [{ traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" }]);
+  }
 });
 
 test("a setting of a wrong type is a TypeError that names its key", () => {

@@ -95,6 +95,19 @@ pub(crate) fn with_current<T>(
     Ok(with(hop.as_ref().map(|hop| hop.get().core().baton())))
 }
 
+type Ids = (String, Option<String>, Option<String>);
+
+/// Returns trace id, span id and legacy id as a log line of now is to carry them.
+#[pyfunction]
+pub(crate) fn current_ids(py: Python<'_>) -> PyResult<Option<Ids>> {
+    with_current(py, |baton| {
+        let baton = baton?;
+        let context = baton.context?;
+        let span_id = context.span_id.map(|span_id| span_id.to_string());
+        Some((context.trace_id.to_string(), span_id, baton.legacy_text().map(str::to_owned)))
+    })
+}
+
 /// What was current before a hop was.
 #[derive(Default)]
 pub(crate) struct Before {

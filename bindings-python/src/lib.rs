@@ -31,7 +31,7 @@ mod _native {
     #[pymodule_export]
     use crate::baton::{Baton, Extracted, Refusal, Source};
     #[pymodule_export]
-    use crate::current::current_hop;
+    use crate::current::{current_hop, current_ids};
     #[pymodule_export]
     use crate::errors::{ConfigError, PayloadError, TracebatonError};
     #[pymodule_export]

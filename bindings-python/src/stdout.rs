@@ -1,13 +1,11 @@
 //! Whole lines to stdout, at once: whoever reads a pipe is to see them.
 
-use std::sync::OnceLock;
-
 use pyo3::{
     exceptions::PyUnicodeEncodeError, intern, prelude::*, sync::PyOnceLock, types::PyString,
 };
 
 static SYS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-static IS_UTF8: OnceLock<bool> = OnceLock::new();
+static IS_UTF8: PyOnceLock<bool> = PyOnceLock::new();
 
 /// Writes a line to `sys.stdout` as it is now.
 ///
@@ -39,7 +37,7 @@ pub(crate) fn print(py: Python<'_>, line: &str) -> PyResult<()> {
 /// Tells whether the first stdout takes our bytes as they are: UTF-8 on file descriptor 1.
 #[cfg(unix)]
 fn is_plain(stdout: &Bound<'_, PyAny>) -> bool {
-    *IS_UTF8.get_or_init(|| {
+    *IS_UTF8.get_or_init(stdout.py(), || {
         let is_first = stdout.call_method0("fileno").is_ok_and(|fd| fd.eq(1).unwrap_or_default());
         let encoding = stdout.getattr("encoding").and_then(|name| name.extract::<String>());
         is_first && encoding.is_ok_and(|name| name.eq_ignore_ascii_case("utf-8"))

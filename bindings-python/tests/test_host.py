@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import tracebaton
 from conftest import TRACE, TRACEPARENT, Message
 from opentelemetry import baggage, context, trace
+from opentelemetry.context import Context
 from opentelemetry.propagate import inject
 from sink import Sink
 from test_otel import Sdk
@@ -113,6 +115,26 @@ def test_a_log_line_names_the_hosts_span(
         None,
     ]
     assert len(exported().logs) == 4
+
+
+def test_filters_and_structlog_know_the_hosts_span() -> None:
+    sdk = Sdk()
+    record = logging.makeLogRecord({})
+    with sdk.tracer.start_as_current_span("outside") as outside:
+        tracebaton.LogFilter().filter(record)
+        event = tracebaton.structlog_ids(None, "info", {"event": "x"})
+    own = hex_id(outside.get_span_context().span_id)
+    assert vars(record)["span_id"] == event["span_id"] == own
+    assert vars(record)["legacy_id"] == "" and "legacy_id" not in event
+
+
+def test_the_hosts_context_is_one_however_it_is_looked_at() -> None:
+    with tracebaton.process(Message(TRACED)):
+        current = context.get_current()
+        assert isinstance(current, Context)
+        assert dict(current) == {**current} == Context(current) == current.copy()
+        assert current == dict(current)
+        assert "LazyContext" in type(current).__name__
 
 
 def test_a_hop_is_lazy_for_a_host_that_does_not_look() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import tracebaton
 from conftest import PARENT, TRACE, TRACEPARENT
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry import baggage, context, trace
 from opentelemetry.propagators.textmap import Getter, Setter
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -217,6 +219,23 @@ def test_odd_carriers_are_no_failure(sdk: Sdk) -> None:
     huge = {f"x-baggage-{n}": "\r\n\x1b" * 100 for n in range(10_000)}
     out = sdk.relay(huge | {"traceparent": "x" * 1_000_000})
     assert "baggage" not in out
+
+
+TEXTS = st.text(st.characters(codec=None)) | st.binary()
+ODD = st.none() | TEXTS | st.integers()
+NAMES = TEXTS | st.integers() | st.sampled_from(["traceparent", "baggage", "X-Trace-Id"])
+
+
+@given(st.dictionaries(NAMES, ODD | st.lists(ODD)) | st.lists(st.tuples(NAMES, ODD) | ODD))
+def test_any_carrier_is_read(carrier: Any) -> None:
+    propagator = BatonPropagator()
+    contexts = [propagator.extract(carrier, getter=Pairs())]
+    if isinstance(carrier, dict):
+        contexts.append(propagator.extract(carrier))
+    out: Headers = {}
+    for cx in contexts:
+        propagator.inject(out, cx)
+    assert all("\r" not in value and "\n" not in value for value in out.values())
 
 
 def test_fields_are_what_may_be_written() -> None:

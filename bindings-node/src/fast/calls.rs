@@ -44,11 +44,14 @@ fn extract(call: &Call<2>) -> Option<sys::napi_value> {
 fn begin(call: &Call<5>) -> Option<sys::napi_value> {
     with_usual(call, |usual| {
         let offset = call.offset(4)?;
-        let baton = usual.baton();
+        let (baton, linked) = usual.baton();
         let recorder = Recorder::global();
         let hop = with_input(call.number(2), call.signed(3), offset, |input| {
             Hop::process(recorder, input, &baton)
         })?;
+        if let Some(linked) = linked {
+            hop.link(linked);
+        }
         started(call, hop)
     })
 }

@@ -94,12 +94,13 @@ impl Usual<'_> {
         is_same.then_some(context)
     }
 
-    /// Returns what the message carries.
-    pub(super) fn baton(&self) -> Baton {
-        match self.plain() {
-            Some(context) => Baton { context: Some(context), ..Baton::default() },
-            None => propagation().extract(self).baton,
+    /// Returns what the message carries, and what is not carried on but linked to.
+    pub(super) fn baton(&self) -> (Baton, Option<TraceContext>) {
+        if let Some(context) = self.plain() {
+            return (Baton { context: Some(context), ..Baton::default() }, None);
         }
+        let extracted = propagation().extract(self);
+        (extracted.baton, extracted.linked)
     }
 }
 

@@ -37,14 +37,14 @@ class LogFilter(logging.Filter):
     """Lets every record through, with `trace_id`, `span_id` and `legacy_id` added.
 
     For formats of one's own: `"%(levelname)s [trace_id=%(trace_id)s] %(message)s"`. Outside a hop
-    the three are empty.
+    and outside a span of the host's own OpenTelemetry the three are empty.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        hop = _native.current_hop()
-        record.trace_id = hop.trace_id if hop else ""
-        record.span_id = hop.span_id if hop else ""
-        record.legacy_id = (hop.legacy_id if hop else None) or ""
+        trace_id, span_id, legacy_id = _native.current_ids() or ("", None, None)
+        record.trace_id = trace_id
+        record.span_id = span_id or ""
+        record.legacy_id = legacy_id or ""
         return True
 
 
@@ -53,12 +53,10 @@ def structlog_ids(logger: object, method: str, event: MutableMapping[str, Any]) 
 
     What an event has under these names already stays.
     """
-    hop = _native.current_hop()
-    if hop is not None:
-        event.setdefault("trace_id", hop.trace_id)
-        event.setdefault("span_id", hop.span_id)
-        if hop.legacy_id is not None:
-            event.setdefault("legacy_id", hop.legacy_id)
+    ids = zip(("trace_id", "span_id", "legacy_id"), _native.current_ids() or ())
+    for name, value in ids:
+        if value is not None:
+            event.setdefault(name, value)
     return event
 
 

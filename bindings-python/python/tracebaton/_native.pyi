@@ -38,6 +38,7 @@ __all__ = [
     "Source",
     "TracebatonError",
     "current_hop",
+    "current_ids",
     "extract",
     "extract_payload",
     "flush",
@@ -371,6 +372,9 @@ def process(
 
 def current_hop() -> Hop | None:
     """Returns the current hop; none outside a `with process(…)` block."""
+
+def current_ids() -> tuple[str, str | None, str | None] | None:
+    """Returns trace id, span id and legacy id as a log line of now is to carry them."""
 
 @final
 class Logger:
