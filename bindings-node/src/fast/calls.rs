@@ -36,7 +36,7 @@ fn with_usual<const N: usize, T>(
 /// `extract(traceparent, traceId)` → the `traceparent` that is carried on, where that is all there is
 /// to say; undefined asks for the general way.
 fn extract(call: &Call<2>) -> Option<sys::napi_value> {
-    with_usual(call, |usual| Some(call.ascii(&usual.plain()?.to_traceparent()?)))
+    with_usual(call, |usual| usual.with_plain_text(|text| call.ascii(text)))
 }
 
 /// `begin(traceparent, traceId, topic, partition, offset)` → the hop's `traceparent`; its number and
