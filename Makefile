@@ -95,7 +95,7 @@ bench: bench-rust bench-python bench-node ## Measures us and the peers side by s
 
 .PHONY: bench-rust
 bench-rust: tools ## … in Rust
-	cd bench/rust && cargo run --locked --release
+	cargo run --release --locked --manifest-path bench/rust/Cargo.toml --target-dir target/bench-rust
 
 .PHONY: bench-python
 bench-python: tools ## … in Python
