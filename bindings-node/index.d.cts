@@ -39,31 +39,51 @@ export interface Extracted {
   readonly extractionTime: Date;
 }
 
+/** Writes a baton: returns a copy of headers, in the shape they came in, with the baton in them. */
+export interface Inject {
+  (
+    baton: Baton | null,
+    headers?: Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>,
+    options?: { readonly medium?: Medium },
+  ): Record<string, HeaderValue>;
+  <V extends HeaderValue>(
+    baton: Baton | null,
+    headers: ReadonlyMap<string, V>,
+    options?: { readonly medium?: Medium },
+  ): Map<string, V | string>;
+  <V extends HeaderValue>(
+    baton: Baton | null,
+    headers: readonly (readonly [string, V])[],
+    options?: { readonly medium?: Medium },
+  ): [string, V | string][];
+}
+
+/** How batons are read and written: rules of one's own. The functions below go by the process's. */
+export class Propagation {
+  /** Throws a `TracebatonError` for a key that there is none of, or a value that it cannot have. */
+  constructor(settings?: Settings);
+  /** Reads the file that TRACEBATON_CONFIG names, and TRACEBATON_TRACING_*. */
+  static fromEnv(): Propagation;
+  /** Reads a configuration file. */
+  static fromYaml(path: string): Propagation;
+  /** Reads a baton from headers. What is not taken is listed in `refused`. */
+  extract(headers: Headers | null | undefined, options?: { readonly medium?: Medium }): Extracted;
+  /** Reads a baton from a JSON payload. */
+  extractPayload(payload: Buffer | string): Extracted;
+  /** Returns a copy of headers, in the shape they came in, with the baton in them. */
+  readonly inject: Inject;
+  /** Returns a copy of a JSON payload, in the type it came in, with the baton in it. */
+  injectPayload<P extends Buffer | string>(baton: Baton | null, payload: P): P extends string ? string : Buffer;
+}
+
 /** Reads a baton from headers. What is not taken is listed in `refused`. */
-export function extract(
-  headers: Headers | null | undefined,
-  options?: { readonly medium?: Medium; readonly formats?: readonly Format[] },
-): Extracted;
+export function extract(headers: Headers | null | undefined, options?: { readonly medium?: Medium }): Extracted;
 /** Reads a baton from a JSON payload. */
 export function extractPayload(payload: Buffer | string): Extracted;
 /** Returns a copy of a JSON payload, in the type it came in, with the baton in it. */
 export function injectPayload<P extends Buffer | string>(baton: Baton | null, payload: P): P extends string ? string : Buffer;
 /** Returns a copy of headers, in the shape they came in, with the baton in them. */
-export function inject(
-  baton: Baton | null,
-  headers?: Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>,
-  options?: { readonly medium?: Medium },
-): Record<string, HeaderValue>;
-export function inject<V extends HeaderValue>(
-  baton: Baton | null,
-  headers: ReadonlyMap<string, V>,
-  options?: { readonly medium?: Medium },
-): Map<string, V | string>;
-export function inject<V extends HeaderValue>(
-  baton: Baton | null,
-  headers: readonly (readonly [string, V])[],
-  options?: { readonly medium?: Medium },
-): [string, V | string][];
+export const inject: Inject;
 
 /** The shapes of headers that can be written. */
 export type HeaderShape =

@@ -7,6 +7,7 @@ export const {
   BatonPropagator,
   BatonSampler,
   Logger,
+  Propagation,
   TracebatonError,
   consume,
   currentHop,

@@ -39,11 +39,14 @@ class Batch {
       const sent = outputs.filter((output) => output.topic === topic);
       // What went to one partition stands there in the order it was sent. Of several, the client does not tell which went where.
       const [{ partition, baseOffset } = {}] = places.length === 1 ? places : [];
-      const first = BigInt(baseOffset ?? 0);
-      sent.forEach((output, at) => {
+      // Offsets beyond what a number holds are exact as bigints.
+      const isSmall = Number.isSafeInteger(Number(baseOffset) + sent.length);
+      let [next, one] = isSmall ? [Number(baseOffset), 1] : [BigInt(baseOffset ?? 0), 1n];
+      for (const output of sent) {
         if (baseOffset === undefined) output.release();
-        else output.deliveredAt(partition, first + BigInt(at));
-      });
+        else output.deliveredAt(partition, next);
+        next += one;
+      }
     }
   }
 

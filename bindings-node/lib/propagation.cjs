@@ -5,6 +5,7 @@ const { native } = require("./native.cjs");
 const { TracebatonError, called, checkText, wrongType } = require("./errors.cjs");
 const { findUsual, usual } = require("./usual.cjs");
 const { rewrite, toLists, toObject } = require("./headers.cjs");
+const { configured, toSettings } = require("./settings.cjs");
 
 const NOTHING_REFUSED = Object.freeze([]);
 const FROM_TRACEPARENT = Object.freeze({ place: "headers", format: "tracecontext", name: "traceparent", isTrusted: true });
@@ -70,21 +71,8 @@ const nothing = Object.freeze({
   extractionTime: new Date(0),
 });
 
-function checkFormats(formats) {
-  if (!Array.isArray(formats)) throw wrongType("formats", "an array of names", formats);
-  for (const format of formats) checkText("a format", format);
-}
-
-/** Reads a baton from headers. What is not taken is listed in `refused`. */
-function extract(headers, { medium = "kafka", formats } = {}) {
-  if (formats === undefined && medium === "kafka" && native !== null && findUsual(headers)) {
-    const traceparent = native.fastExtract(usual.traceparent, usual.traceId);
-    if (traceparent !== undefined) return new Usual(traceparent);
-  }
-  checkText("medium", medium);
-  if (formats !== undefined) checkFormats(formats);
-  const { names, values } = toLists(headers);
-  return native === null ? nothing : describe(called(() => native.extract(names, values, medium, formats)));
+function checkBaton(baton) {
+  if (!(baton instanceof native.Baton)) throw wrongType("baton", "a baton or null", baton);
 }
 
 function checkPayload(payload) {
@@ -92,32 +80,104 @@ function checkPayload(payload) {
   throw wrongType("payload", "a Buffer or a string", payload);
 }
 
-/** Reads a baton from a JSON payload. */
-function extractPayload(payload) {
-  checkPayload(payload);
-  return native === null ? nothing : describe(native.extractPayload(payload));
-}
+// What follows takes the rules it goes by: the native half itself, which has the process's, or a `native.Propagation`.
 
-/** Returns a copy of headers with the baton in them. */
-function inject(baton, headers = {}, { medium = "kafka" } = {}) {
+function extractBy(rules, headers, { medium = "kafka" } = {}) {
   checkText("medium", medium);
-  const isNothing = native === null || baton === null;
-  if (!isNothing && !(baton instanceof native.Baton)) throw wrongType("baton", "a baton or null", baton);
-  return rewrite(headers, isNothing ? null : (names) => called(() => native.inject(baton, names, medium)));
+  const { names, values } = toLists(headers);
+  return native === null ? nothing : describe(called(() => rules.extract(names, values, medium)));
 }
 
-/** Returns a copy of a JSON payload, in the type it came in, with the baton in it. */
-function injectPayload(baton, payload) {
+function extractPayloadBy(rules, payload) {
+  checkPayload(payload);
+  return native === null ? nothing : describe(rules.extractPayload(payload));
+}
+
+function injectBy(rules, baton, headers = {}, { medium = "kafka" } = {}) {
+  checkText("medium", medium);
+  if (native === null || baton === null) return rewrite(headers, null);
+  checkBaton(baton);
+  return rewrite(headers, (names) => called(() => rules.inject(baton, names, medium)));
+}
+
+function injectPayloadBy(rules, baton, payload) {
   checkPayload(payload);
   if (native === null || baton === null) return Buffer.isBuffer(payload) ? Buffer.from(payload) : payload;
-  if (!(baton instanceof native.Baton)) throw wrongType("baton", "a baton or null", baton);
+  checkBaton(baton);
   let written;
   try {
-    written = native.injectPayload(baton, payload);
+    written = rules.injectPayload(baton, payload);
   } catch (error) {
     throw new TracebatonError("TRACEBATON_PAYLOAD", error.message);
   }
   return Buffer.isBuffer(payload) ? written : written.toString();
+}
+
+/** How batons are read and written. Settings have the keys of the configuration file, as `"extraction.headers"`. */
+class Propagation {
+  #rules = null;
+
+  constructor(settings = {}) {
+    const given = toSettings(settings);
+    if (native !== null) this.#rules = configured(() => native.Propagation.of(given.keys, given.values));
+  }
+
+  static #of(make) {
+    const propagation = new Propagation();
+    if (native !== null) propagation.#rules = configured(make);
+    return propagation;
+  }
+
+  /** Reads the file that TRACEBATON_CONFIG names, and TRACEBATON_TRACING_*. */
+  static fromEnv() {
+    return Propagation.#of(() => native.Propagation.ofEnv());
+  }
+
+  /** Reads a configuration file. */
+  static fromYaml(path) {
+    checkText("path", path);
+    return Propagation.#of(() => native.Propagation.ofYaml(path));
+  }
+
+  extract(headers, options) {
+    return extractBy(this.#rules, headers, options);
+  }
+
+  extractPayload(payload) {
+    return extractPayloadBy(this.#rules, payload);
+  }
+
+  inject(baton, headers, options) {
+    return injectBy(this.#rules, baton, headers, options);
+  }
+
+  injectPayload(baton, payload) {
+    return injectPayloadBy(this.#rules, baton, payload);
+  }
+}
+
+/** Reads a baton from headers. What is not taken is listed in `refused`. */
+function extract(headers, options) {
+  if ((options?.medium ?? "kafka") === "kafka" && native !== null && findUsual(headers)) {
+    const traceparent = native.fastExtract(usual.traceparent, usual.traceId);
+    if (traceparent !== undefined) return new Usual(traceparent);
+  }
+  return extractBy(native, headers, options);
+}
+
+/** Reads a baton from a JSON payload. */
+function extractPayload(payload) {
+  return extractPayloadBy(native, payload);
+}
+
+/** Returns a copy of headers with the baton in them. */
+function inject(baton, headers, options) {
+  return injectBy(native, baton, headers, options);
+}
+
+/** Returns a copy of a JSON payload, in the type it came in, with the baton in it. */
+function injectPayload(baton, payload) {
+  return injectPayloadBy(native, baton, payload);
 }
 
 /** Returns what a fresh carrier gets, as pairs. */
@@ -125,4 +185,4 @@ function toFlat(baton, medium) {
   return Object.entries(toObject(called(() => native.headers(baton, medium))));
 }
 
-module.exports = { extract, extractPayload, inject, injectPayload, toFlat };
+module.exports = { Propagation, extract, extractPayload, inject, injectPayload, toFlat };

@@ -1,12 +1,12 @@
 //! Batons and what is known of how they were come by.
 
-use std::{sync::Arc, time::UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use napi::{Error, Status, bindgen_prelude::Buffer};
 use napi_derive::napi;
 use tracebaton::{
     carrier::List,
-    propagate::{self, Format, Propagation},
+    propagate::{self, Propagation},
 };
 
 use crate::headers::{self, Rewritten, Value};
@@ -125,7 +125,7 @@ pub struct Refusal {
 
 /// What was found in headers, a payload or metadata.
 #[napi]
-pub struct Extracted(propagate::Extracted);
+pub struct Extracted(pub(crate) propagate::Extracted);
 
 #[napi]
 impl Extracted {
@@ -164,20 +164,15 @@ impl Extracted {
     }
 }
 
-/// Reads a baton from headers; `formats` are read instead of the default ones where given.
+/// Reads a baton from headers.
 ///
 /// # Errors
 ///
-/// Throws for a medium or a format that there is none of.
+/// Throws for a medium that there is none of.
 #[napi]
-pub fn extract(
-    names: Vec<String>,
-    values: Vec<Value>,
-    medium: String,
-    formats: Option<Vec<String>>,
-) -> napi::Result<Extracted> {
+pub fn extract(names: Vec<String>, values: Vec<Value>, medium: String) -> napi::Result<Extracted> {
     let list = headers::read(names, values, headers::medium(&medium)?);
-    Ok(Extracted(propagation(formats)?.extract(&list)))
+    Ok(Extracted(Propagation::of_process().extract(&list)))
 }
 
 /// Reads a baton from a JSON payload.
@@ -225,12 +220,4 @@ pub fn headers(baton: &Baton, medium: String) -> napi::Result<Vec<String>> {
     let mut list = List::new(headers::medium(&medium)?, Vec::<(String, Option<String>)>::new());
     Propagation::of_process().inject(&baton.0, &mut list);
     Ok(headers::write(list))
-}
-
-fn propagation(formats: Option<Vec<String>>) -> napi::Result<Arc<Propagation>> {
-    let process = Propagation::of_process();
-    let Some(names) = formats else { return Ok(process) };
-    let read = |name: String| name.parse::<Format>().map_err(|error| wrong(&error.to_string()));
-    let formats = names.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    Ok(Arc::new(Propagation::clone(&process).with_read(formats)))
 }

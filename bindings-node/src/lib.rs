@@ -15,6 +15,7 @@ mod hop;
 mod lifecycle;
 mod log;
 mod otel;
+mod propagation;
 mod settings;
 
 /// The version this was built from; the JavaScript beside it must be of the same.

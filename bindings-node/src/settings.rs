@@ -10,13 +10,18 @@ pub type Given = Either4<bool, f64, String, Vec<String>>;
 
 /// Returns the settings of the environment, and these over them.
 pub(crate) fn read(keys: Vec<String>, values: Vec<Given>) -> napi::Result<Settings> {
-    let own = keys.iter().zip(values.into_iter().map(convert));
-    let env = Settings::from_env();
-    let all = env.and_then(|env| {
-        let mut own = own;
-        own.try_fold(env, |settings, (key, value)| settings.with(key, value))
-    });
-    all.map_err(|error: ConfigError| wrong(&error.to_string()))
+    let all = Settings::from_env().and_then(|env| over(env, keys, values));
+    all.map_err(|error| wrong(&error.to_string()))
+}
+
+/// Sets keys and values, which belong together by position, over other settings.
+pub(crate) fn over(
+    settings: Settings,
+    keys: Vec<String>,
+    values: Vec<Given>,
+) -> Result<Settings, ConfigError> {
+    let mut own = keys.iter().zip(values.into_iter().map(convert));
+    own.try_fold(settings, |settings, (key, value)| settings.with(key, value))
 }
 
 fn convert(value: Given) -> Value {

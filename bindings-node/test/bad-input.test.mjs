@@ -61,7 +61,7 @@ test("a programmer's mistake is a TypeError with a code", async () => {
   for (const payload of [undefined, null, 7, {}, []]) assert.throws(() => extractPayload(payload), wrong);
   for (const headers of [null, 7, "text", [7]]) assert.throws(() => inject(null, headers), wrong);
   for (const baton of [undefined, 7, {}, "text"]) assert.throws(() => inject(baton, {}), wrong);
-  for (const options of [{ medium: "smoke" }, { medium: 7 }, { formats: ["smoke"] }, { formats: [7] }, { formats: "b3" }]) {
+  for (const options of [{ medium: "smoke" }, { medium: 7 }]) {
     assert.throws(() => extract({}, options), wrong, JSON.stringify(options));
   }
   for (const serviceName of [7, null, {}]) assert.throws(() => init({ serviceName }), wrong);

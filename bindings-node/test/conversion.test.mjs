@@ -90,6 +90,20 @@ test("injecting leaves every other header alone, in the shape it came in", () =>
   );
 });
 
+test("every traceparent comes out in the one form there is, whichever way it was read", () => {
+  const id = `${any.traceId}-b7ad6b7169203331`;
+  for (const [came, goes] of [
+    [`00-${id}-00`, "00"], [`00-${id}-01`, "01"], [`00-${id}-02`, "02"], [`00-${id}-03`, "03"], [`00-${id}-ff`, "03"], [`00-${id}-04`, "00"],
+    [`01-${id}-01`, "01"], [`cc-${id}-03-what-is-to-come`, "03"], [` 00-${id}-01 `, "01"],
+  ]) {
+    for (const value of [came, Buffer.from(came)]) {
+      for (const headers of [{ traceparent: value }, [["traceparent", value]], { traceparent: value, trace_id: any.traceId }]) {
+        assert.equal(extract(headers).baton.traceparent, `00-${id}-${goes}`, came);
+      }
+    }
+  }
+});
+
 test("a stale state does not stay beside a new trace", () => {
   const { baton } = extract({ traceparent: any.traceparent });
   const headers = inject(baton, { tracestate: "old=1", baggage: "old=1" });

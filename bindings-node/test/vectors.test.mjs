@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { extract } from "../index.mjs";
+import { Propagation } from "../index.mjs";
 
 const isDeepEqual = (a, b) => {
   try {
@@ -16,7 +16,7 @@ const isDeepEqual = (a, b) => {
 };
 
 function outcome(format, headers) {
-  const { baton } = extract(headers, { medium: "http", formats: [format] });
+  const { baton } = new Propagation({ read: [format] }).extract(headers, { medium: "http" });
   const baggage = baton.baggage.map((entry) => [entry.key, entry.value, entry.properties ?? null]);
   return {
     valid: format.endsWith("baggage") ? baggage.length > 0 : baton.traceId !== null,
@@ -32,7 +32,7 @@ function outcome(format, headers) {
 
 function passes(row) {
   if ("raw" in row) {
-    const { baton } = extract([["trace_id", row.raw]], { formats: ["legacy"] });
+    const { baton } = new Propagation({ read: ["legacy"] }).extract([["trace_id", row.raw]]);
     return baton.traceId === row.trace_id;
   }
   const actual = outcome(row.format, row.headers);

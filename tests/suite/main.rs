@@ -3,8 +3,10 @@
 mod apart;
 mod crashes;
 mod demo;
+mod differential;
 mod everywhere;
 mod expected;
+mod names;
 mod parts;
 mod readme;
 mod refusals;

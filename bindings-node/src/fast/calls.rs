@@ -36,7 +36,7 @@ fn with_usual<const N: usize, T>(
 /// `extract(traceparent, traceId)` → the `traceparent` that is carried on, where that is all there is
 /// to say; undefined asks for the general way.
 fn extract(call: &Call<2>) -> Option<sys::napi_value> {
-    with_usual(call, |usual| Some(call.ascii(&usual.plain()?.to_traceparent()?)))
+    with_usual(call, |usual| usual.with_plain_text(|text| call.ascii(text)))
 }
 
 /// `begin(traceparent, traceId, topic, partition, offset)` → the hop's `traceparent`; its number and
@@ -123,10 +123,9 @@ fn log(call: &Call<5>) -> Option<sys::napi_value> {
     })
 }
 
-/// `share(array)`: the `Uint32Array` for what is replied.
+/// `share(array)` → the `Uint32Array` for what is replied.
 fn share_replies(call: &Call<1>) -> Option<sys::napi_value> {
-    share(call);
-    None
+    share(call)
 }
 
 /// Makes a function as N-API calls it.

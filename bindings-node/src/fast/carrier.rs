@@ -94,6 +94,18 @@ impl Usual<'_> {
         is_same.then_some(context)
     }
 
+    /// Hands the `traceparent` that goes on to `each`, where it is all there is. Mostly it is the one
+    /// that came, letter by letter: version 00, and none but the flags that are defined.
+    pub(super) fn with_plain_text<T>(&self, each: impl FnOnce(&str) -> T) -> Option<T> {
+        let context = self.plain()?;
+        let came = self.traceparent.and_then(|value| std::str::from_utf8(value).ok())?;
+        let flags = came.strip_prefix("00-").and_then(|rest| rest.get(SAMPLE.len() - 5..));
+        match flags {
+            Some("00" | "01" | "02" | "03") => Some(each(came)),
+            _ => Some(each(&context.to_traceparent()?)),
+        }
+    }
+
     /// Returns what the message carries, and what is not carried on but linked to.
     pub(super) fn baton(&self) -> (Baton, Option<TraceContext>) {
         if let Some(context) = self.plain() {

@@ -5,10 +5,10 @@ import * as winston from "winston";
 import { propagation, context, type ContextManager, type TextMapPropagator } from "@opentelemetry/api";
 import { BasicTracerProvider, type IdGenerator, type Sampler } from "@opentelemetry/sdk-trace-base";
 import {
-  BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, flush, init, inject, injectPayload, instrumentConsole,
+  BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, Propagation, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, flush, init, inject, injectPayload, instrumentConsole,
   logIds, pinoOptions, process, shutdown, transform, winstonFormat,
   type Baton, type Batch, type BatchPayload, type ConsumeOptions, type Counts, type Extracted, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Medium,
-  type MessagePayload, type OtelContext, type OtelTraceState, type LogIds, type Output, type PlacedMessage, type Results, type ShutdownReport,
+  type MessagePayload, type OtelContext, type OtelTraceState, type LogIds, type Output, type PlacedMessage, type Inject, type Results, type Settings, type ShutdownReport,
 } from "tracebaton";
 
 const shapes: Headers[] = [
@@ -21,7 +21,9 @@ const shapes: Headers[] = [
 const medium: Medium = "http";
 const formats: readonly Format[] = ["tracecontext", "b3"];
 for (const headers of shapes) {
-  const extracted: Extracted = extract(headers, { medium, formats });
+  const extracted: Extracted = extract(headers, { medium });
+  const chosen: Extracted = new Propagation({ read: formats, "extraction.headers": ["X-Request-Id"] }).extract(headers);
+  void chosen;
   const { baton, source, refused, extractionTime } = extracted;
   const when: Date = extractionTime;
   const kinds: string[] = refused.map(({ name, kind }) => `${name}: ${kind}`);
@@ -141,3 +143,7 @@ async function main(): Promise<void> {
   void [counts.spans + counts.logs + counts.ledger, report.dropped, report.lost];
 }
 void main;
+
+const rules: Propagation[] = [new Propagation({ trust: "restart" }), Propagation.fromEnv(), Propagation.fromYaml("baton.yaml")];
+const write: Inject = inject;
+void [write, rules.map((one) => [one.extractPayload("{}"), one.injectPayload(null, "{}")])];

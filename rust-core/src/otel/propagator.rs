@@ -58,7 +58,7 @@ impl TextMapPropagator for BatonPropagator {
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        let extracted = self.propagation.extract(&Offered(extractor));
+        let extracted = self.propagation.extract(&Offered::new(extractor));
         let is_empty = extracted.baton.context.is_none() && extracted.baton.baggage.is_empty();
         if is_empty { cx.clone() } else { cx_in(cx, &extracted.baton) }
     }
@@ -68,7 +68,22 @@ impl TextMapPropagator for BatonPropagator {
     }
 }
 
-struct Offered<'a>(&'a dyn Extractor);
+struct Offered<'a> {
+    extractor: &'a dyn Extractor,
+    keys: Vec<&'a str>,
+}
+
+impl<'a> Offered<'a> {
+    fn new(extractor: &'a dyn Extractor) -> Self {
+        Self { extractor, keys: extractor.keys() }
+    }
+
+    /// Tells whether it is worth asking for a name: of all the names we know, few are there, and
+    /// comparing is cheaper than a look-up. Some extractors do not tell their keys.
+    fn may_have(&self, name: &str) -> bool {
+        self.keys.is_empty() || self.keys.iter().any(|key| key.eq_ignore_ascii_case(name))
+    }
+}
 
 impl Carrier for Offered<'_> {
     /// An extractor does not say what it reads from; HTTP's rules are the stricter ones.
@@ -77,18 +92,21 @@ impl Carrier for Offered<'_> {
     }
 
     fn visit<'a>(&'a self, name: &str, each: &mut dyn FnMut(Option<&'a [u8]>)) {
-        for value in self.0.get_all(name).into_iter().flatten() {
+        if !self.may_have(name) {
+            return;
+        }
+        for value in self.extractor.get_all(name).into_iter().flatten() {
             each(Some(value.as_bytes()));
         }
     }
 
     fn visit_prefix<'a>(&'a self, prefix: &str, each: &mut dyn FnMut(&'a [u8], Option<&'a [u8]>)) {
-        for key in self.0.keys() {
+        for key in &self.keys {
             let Some((start, rest)) = key.as_bytes().split_at_checked(prefix.len()) else {
                 continue;
             };
             if start.eq_ignore_ascii_case(prefix.as_bytes()) {
-                each(rest, self.0.get(key).map(str::as_bytes));
+                each(rest, self.extractor.get(key).map(str::as_bytes));
             }
         }
     }

@@ -1,0 +1,249 @@
+//! A whole hop: a message is read, processed, and one is sent; two spans, encoded and handed to a
+//! live endpoint. Ours writes its ledger events and the legacy header besides.
+
+use std::{borrow::Cow, time::Duration};
+
+use fastrace::prelude::{Span as FastSpan, SpanContext as FastContext};
+use fastrace_opentelemetry::OpenTelemetryReporter;
+use opentelemetry::{
+    InstrumentationScope, KeyValue,
+    propagation::TextMapPropagator,
+    trace::{SpanKind, TraceContextExt, Tracer, TracerProvider},
+};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{
+    Resource,
+    propagation::TraceContextPropagator,
+    trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider},
+};
+use rdkafka::message::{Header, Headers, OwnedHeaders};
+use tracebaton::{
+    Propagation,
+    hop::{Coordinates, Hop, Recorder},
+    kafka::{OwnedBaton, ReadHeaders},
+    otlp::{Exporter, Options},
+};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::{
+    carriers::{PARENT, PeerExtractor, PeerInjector, kafka_headers},
+    measure::{Clock, Pair, Row},
+};
+
+const COUNT: usize = 10_000;
+const ROUNDS: usize = 11;
+const SOON: Duration = Duration::from_secs(30);
+
+pub(crate) fn run(
+    url: &str,
+    wanted: impl Fn(&str) -> bool,
+    rows: &mut Vec<Row>,
+) -> anyhow::Result<()> {
+    let ours = Ours::start(url)?;
+    if wanted("rust.hop") {
+        let provider = provider(url)?;
+        let tracer = provider.tracer("bench");
+        let peer = |count| {
+            let headers = kafka_headers(&[("traceparent", PARENT)]);
+            (0..count).for_each(|offset| by_sdk(&tracer, &headers, offset as i64));
+            provider.force_flush().expect("the endpoint is there");
+        };
+        rows.push(pair("rust.hop", "opentelemetry_sdk by hand", &ours, Box::new(peer)));
+    }
+    if wanted("rust.hop.tracing") {
+        let provider = provider(url)?;
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("bench"));
+        let dispatch = tracing::Dispatch::new(tracing_subscriber::registry().with(layer));
+        let peer = |count| {
+            let headers = kafka_headers(&[("traceparent", PARENT)]);
+            tracing::dispatcher::with_default(&dispatch, || {
+                (0..count).for_each(|offset| by_tracing(&headers, offset as i64));
+            });
+            provider.force_flush().expect("the endpoint is there");
+        };
+        rows.push(pair("rust.hop.tracing", "tracing-opentelemetry", &ours, Box::new(peer)));
+    }
+    if wanted("rust.hop.fastrace") {
+        let reporter = OpenTelemetryReporter::new(
+            exporter(url)?,
+            Cow::Owned(Resource::builder().build()),
+            InstrumentationScope::builder("bench").build(),
+        );
+        fastrace::set_reporter(reporter, fastrace::collector::Config::default());
+        let peer = |count| {
+            let headers = kafka_headers(&[("traceparent", PARENT)]);
+            (0..count).for_each(|offset| by_fastrace(&headers, offset as i64));
+            fastrace::flush();
+        };
+        rows.push(pair("rust.hop.fastrace", "fastrace", &ours, Box::new(peer)));
+    }
+    Ok(())
+}
+
+fn pair<'a>(
+    metric: &'static str,
+    peer_name: &'static str,
+    ours: &'a Ours,
+    peer: Box<dyn FnMut(usize) + 'a>,
+) -> Row {
+    let ours = Box::new(|count| {
+        let headers = kafka_headers(&[("traceparent", PARENT)]);
+        (0..count).for_each(|offset| ours.hop(&headers, offset as i64));
+        assert!(ours.exporter.flush(SOON));
+    });
+    let (clock, count, rounds) = (Clock::Process, COUNT, ROUNDS);
+    Pair { metric, peer_name, clock, count, rounds, ours, peer }.measure()
+}
+
+pub(crate) struct Ours {
+    pub(crate) recorder: Recorder,
+    propagation: Propagation,
+    exporter: Exporter,
+}
+
+impl Ours {
+    pub(crate) fn start(url: &str) -> anyhow::Result<Self> {
+        let recorder = Recorder::new();
+        let options = Options {
+            service_name: Some("bench".to_owned()),
+            traces_url: format!("{url}/v1/traces"),
+            logs_url: format!("{url}/v1/logs"),
+            ..Options::default()
+        };
+        let exporter = Exporter::start(&recorder, &options)?;
+        Ok(Self { recorder, propagation: Propagation::default(), exporter })
+    }
+
+    fn hop(&self, headers: &OwnedHeaders, offset: i64) {
+        let carrier = ReadHeaders(Some(headers.as_borrowed()));
+        let baton = self.propagation.extract(&carrier).baton;
+        let input = Coordinates {
+            topic: "orders".to_owned(),
+            partition: 3,
+            offset,
+            group: Some("billing".to_owned()),
+        };
+        let hop = Hop::process(&self.recorder, &input, &baton);
+        let output = hop.output("invoices");
+        let mut outgoing = OwnedBaton(OwnedHeaders::new());
+        self.propagation.inject(output.baton(), &mut outgoing);
+        output.delivered(1, offset);
+        hop.end();
+        assert_eq!(outgoing.0.count(), 2);
+    }
+}
+
+fn exporter(url: &str) -> anyhow::Result<SpanExporter> {
+    let endpoint = format!("{url}/v1/traces");
+    Ok(SpanExporter::builder().with_http().with_endpoint(endpoint).build()?)
+}
+
+/// Returns a provider whose queue holds a whole round: what it drops would cost it nothing.
+pub(crate) fn provider(url: &str) -> anyhow::Result<SdkTracerProvider> {
+    let config = BatchConfigBuilder::default().with_max_queue_size(4 * COUNT).build();
+    let processor = BatchSpanProcessor::builder(exporter(url)?).with_batch_config(config).build();
+    Ok(SdkTracerProvider::builder().with_span_processor(processor).build())
+}
+
+fn by_sdk(tracer: &SdkTracer, headers: &OwnedHeaders, offset: i64) {
+    let propagator = TraceContextPropagator::new();
+    let cx = propagator.extract(&PeerExtractor(headers.as_borrowed()));
+    let span = tracer
+        .span_builder("process orders")
+        .with_kind(SpanKind::Consumer)
+        .with_attributes([
+            KeyValue::new("messaging.system", "kafka"),
+            KeyValue::new("messaging.operation.type", "process"),
+            KeyValue::new("messaging.operation.name", "process"),
+            KeyValue::new("messaging.destination.name", "orders"),
+            KeyValue::new("messaging.destination.partition.id", "3"),
+            KeyValue::new("messaging.kafka.offset", offset),
+            KeyValue::new("messaging.consumer.group.name", "billing"),
+        ])
+        .start_with_context(tracer, &cx);
+    let cx = cx.with_span(span);
+    let send = tracer
+        .span_builder("send invoices")
+        .with_kind(SpanKind::Producer)
+        .with_attributes([
+            KeyValue::new("messaging.system", "kafka"),
+            KeyValue::new("messaging.operation.type", "send"),
+            KeyValue::new("messaging.operation.name", "send"),
+            KeyValue::new("messaging.destination.name", "invoices"),
+        ])
+        .start_with_context(tracer, &cx);
+    let sent = cx.with_span(send);
+    let mut outgoing = OwnedHeaders::new();
+    propagator.inject_context(&sent, &mut PeerInjector(&mut outgoing));
+    sent.span().set_attribute(KeyValue::new("messaging.destination.partition.id", "1"));
+    sent.span().set_attribute(KeyValue::new("messaging.kafka.offset", offset));
+    sent.span().end();
+    cx.span().end();
+    assert!(outgoing.count() > 0);
+}
+
+fn by_tracing(headers: &OwnedHeaders, offset: i64) {
+    let propagator = TraceContextPropagator::new();
+    let cx = propagator.extract(&PeerExtractor(headers.as_borrowed()));
+    let span = tracing::info_span!(
+        "process orders",
+        otel.kind = "consumer",
+        messaging.system = "kafka",
+        messaging.operation.type = "process",
+        messaging.operation.name = "process",
+        messaging.destination.name = "orders",
+        messaging.destination.partition.id = "3",
+        messaging.kafka.offset = offset,
+        messaging.consumer.group.name = "billing",
+    );
+    let _ = span.set_parent(cx);
+    let _entered = span.enter();
+    let send = tracing::info_span!(
+        "send invoices",
+        otel.kind = "producer",
+        messaging.system = "kafka",
+        messaging.operation.type = "send",
+        messaging.operation.name = "send",
+        messaging.destination.name = "invoices",
+        messaging.destination.partition.id = "1",
+        messaging.kafka.offset = offset,
+    );
+    let mut outgoing = OwnedHeaders::new();
+    propagator.inject_context(&send.context(), &mut PeerInjector(&mut outgoing));
+    assert!(outgoing.count() > 0);
+}
+
+fn by_fastrace(headers: &OwnedHeaders, offset: i64) {
+    let found = headers.iter().find(|header| header.key == "traceparent");
+    let text = found.and_then(|header| std::str::from_utf8(header.value?).ok()).unwrap_or_default();
+    let parent = FastContext::decode_w3c_traceparent(text).unwrap_or_else(FastContext::random);
+    let span = FastSpan::root("process orders", parent).with_properties(|| {
+        [
+            ("span.kind", Cow::Borrowed("consumer")),
+            ("messaging.system", "kafka".into()),
+            ("messaging.operation.type", "process".into()),
+            ("messaging.operation.name", "process".into()),
+            ("messaging.destination.name", "orders".into()),
+            ("messaging.destination.partition.id", "3".into()),
+            ("messaging.kafka.offset", offset.to_string().into()),
+            ("messaging.consumer.group.name", "billing".into()),
+        ]
+    });
+    let send = FastSpan::enter_with_parent("send invoices", &span).with_properties(|| {
+        [
+            ("span.kind", Cow::Borrowed("producer")),
+            ("messaging.system", "kafka".into()),
+            ("messaging.operation.type", "send".into()),
+            ("messaging.operation.name", "send".into()),
+            ("messaging.destination.name", "invoices".into()),
+            ("messaging.destination.partition.id", "1".into()),
+            ("messaging.kafka.offset", offset.to_string().into()),
+        ]
+    });
+    let context = FastContext::from_span(&send).unwrap_or_else(FastContext::random);
+    let text = context.encode_w3c_traceparent();
+    let outgoing =
+        OwnedHeaders::new().insert(Header { key: "traceparent", value: Some(text.as_str()) });
+    assert_eq!(outgoing.count(), 1);
+}
