@@ -46,10 +46,11 @@ test-python: $(VENV)/.ready-dev ## Runs the tests of the Python binding and of r
 	cd bindings-python && ../$(VENV)/python -m pytest -q
 
 .PHONY: test-node
-test-node: node-dev tests/w3c/node/node_modules/.package-lock.json ## Runs the tests of the Node binding
+test-node: node-dev broker tests/w3c/node/node_modules/.package-lock.json examples/node/node_modules/.package-lock.json ## Runs the tests of the Node binding
 	@echo "== Node"
 	cd bindings-node && node --test test/*.test.mjs
 	cd tests/w3c/node && node --test service.test.mjs
+	cd examples/node && node --test
 
 .PHONY: test-e2e
 test-e2e: build ## Runs the whole relay under test
@@ -81,11 +82,32 @@ w3c-rust: tools ## Starts the service for the W3C harness in Rust (PORT=5711)
 
 .PHONY: w3c-python
 w3c-python: $(VENV)/.ready-dev ## … in Python
-	$(VENV)/python tests/w3c/python/main.py $(PORT)
+	cd tests/w3c/python && OTEL_PROPAGATORS=tracebaton OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPORTER=none \
+	  ../../../$(VENV)/opentelemetry-instrument ../../../$(VENV)/python main.py $(PORT)
 
 .PHONY: w3c-node
 w3c-node: node tests/w3c/node/node_modules/.package-lock.json ## … in Node
 	cd tests/w3c/node && node service.mjs $(PORT)
+
+# ---- benchmarks: release builds, beside the newest peers; lines go to target/bench.jsonl
+
+.PHONY: bench
+bench: bench-rust bench-python bench-node ## Measures us and the peers side by side
+
+.PHONY: bench-rust
+bench-rust: tools ## … in Rust
+	cargo run --release --locked --manifest-path bench/rust/Cargo.toml --target-dir target/bench-rust
+
+.PHONY: bench-python
+bench-python: tools ## … in Python
+	$(PYTHON) -m venv .cache/bench
+	MATURIN_PEP517_ARGS= .cache/bench/bin/pip install -q ./bindings-python -r bench/python/requirements.txt
+	.cache/bench/bin/python bench/python/main.py
+
+.PHONY: bench-node
+bench-node: tools bench/node/node_modules/.package-lock.json ## … in Node
+	cd bindings-node && TRACEBATON_PROFILE=release node scripts/build.cjs
+	cd bench/node && node --expose-gc main.mjs ../../target/bench.jsonl > /dev/null
 
 .PHONY: lint
 lint: tools ## Checks formatting and lints
@@ -95,7 +117,7 @@ lint: tools ## Checks formatting and lints
 .PHONY: clean
 clean: ## Removes everything that was built
 	rm -rf target .venv .cache bindings-node/*.node examples/pipeline/enrich/dist
-	rm -rf bindings-node/node_modules examples/pipeline/enrich/node_modules examples/embedded/clickhouse/node_modules
+	rm -rf {bindings-node,bench/node,tests/w3c/node,examples/node,examples/pipeline/enrich,examples/embedded/clickhouse}/node_modules
 
 # ---- what is built
 

@@ -35,7 +35,6 @@ if (problem !== null) {
 }
 
 /** Where the native half leaves numbers that it returns beside the value of a call. */
-const reply = new Uint32Array(2);
-native?.fastShare(reply);
+const reply = native?.fastShare(new Uint32Array(2)) ?? new Uint32Array(2);
 
 module.exports = { native, reply };

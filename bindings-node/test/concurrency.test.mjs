@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { setImmediate as turn, setTimeout as pause } from "node:timers/promises";
+import { createRequire } from "node:module";
 import { test } from "node:test";
 
 import { currentHop, process } from "../index.mjs";
@@ -47,6 +48,18 @@ for (const count of [100, 1_000]) {
     assert.equal(currentHop(), null);
   });
 }
+
+test("a package that is loaded twice in one thread works twice", async () => {
+  const require = createRequire(import.meta.url);
+  const first = require("../index.cjs");
+  for (const file of Object.keys(require.cache)) if (file.includes("/lib/") || file.endsWith("index.cjs")) delete require.cache[file];
+  const second = require("../index.cjs");
+  assert.notEqual(first.process, second.process);
+  const id = (n) => ({ ...payload(n), message: { offset: "1", headers: { traceparent: `00-0af7651916cd43dd8448eb211c8031${n}-b7ad6b7169203331-01` } } });
+  for (const [n, { process: run }] of [[10, first], [11, second], [12, first]]) {
+    await run(id(n), (hop) => assert.match(hop.output("out").headers.traceparent, new RegExp(`c8031${n}-`)));
+  }
+});
 
 test("a hop in a hop is current until it ends", async () => {
   await process(payload(1), async (outer) => {

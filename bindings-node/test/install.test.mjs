@@ -76,6 +76,15 @@ test("without the native half a warning names the command that builds it", () =>
   warnsOnce(bare().folder, /has not been built/);
 });
 
+test("without the native half everything runs untraced", () => {
+  const { folder } = bare();
+  cpSync(path.join(root, "test", "support", "untraced.cjs"), path.join(folder, "untraced.cjs"));
+  const { stdout } = run(folder, process.execPath, "untraced.cjs");
+  const { timestamp, ...line } = JSON.parse(stdout);
+  assert.ok(timestamp);
+  assert.deepEqual(line, { a: 1, level: "INFO", message: "hello" });
+});
+
 test("a native half of another version is not used", () => {
   const { folder, copy } = bare({ version: "99.0.0" });
   cpSync(path.join(root, "tracebaton.node"), path.join(copy, "tracebaton.node"));

@@ -5,7 +5,7 @@ mod kafka;
 mod relay;
 
 pub use kafka::{Message, read_topic};
-pub use relay::{Answer, Relay, event};
+pub use relay::{Answer, Relay, Sender, event};
 
 /// The README's examples in Rust, which the documentation tests run.
 #[cfg(doctest)]

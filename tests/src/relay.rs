@@ -50,6 +50,32 @@ impl Answer {
     }
 }
 
+/// Sends requests.
+pub struct Sender {
+    ingest: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Sender {
+    /// Sends records to `ingest`, with further headers.
+    pub async fn post(&self, body: &Value, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
+        let url = format!("{}/ingest/shop_events", self.ingest);
+        let mut request = Request::post(url).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Full::from(body.to_string()))?).await
+    }
+
+    /// Sends any request.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
+        let (parts, body) = self.client.request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let body = String::from_utf8(body.to_vec())?;
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+}
+
 /// The running relay.
 pub struct Relay {
     /// Its parts.
@@ -67,22 +93,19 @@ impl Relay {
         Ok(Self { stack, client, _folder: folder })
     }
 
+    /// Returns what sends to `ingest` apart from all else.
+    pub fn sender(&self) -> Sender {
+        Sender { ingest: self.stack.ingest(), client: self.client.clone() }
+    }
+
     /// Sends records to `ingest`, with further headers.
     pub async fn post(&self, body: &Value, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
-        let url = format!("{}/ingest/shop_events", self.stack.ingest());
-        let mut request = Request::post(url).header("content-type", "application/json");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.send(request.body(Full::from(body.to_string()))?).await
+        self.sender().post(body, headers).await
     }
 
     /// Sends any request.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
-        let (parts, body) = self.client.request(request).await?.into_parts();
-        let body = body.collect().await?.to_bytes();
-        let body = String::from_utf8(body.to_vec())?;
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        self.sender().send(request).await
     }
 
     /// Asks drilldown about a trace: `""`, `"/logs"` or `"/diagnosis"`.

@@ -177,13 +177,14 @@ impl<const N: usize> Call<N> {
 pub(super) const REPLIES: usize = 2;
 
 thread_local! {
-    /// The array that this thread's JavaScript sees; null until it has asked for it.
-    static REPLY: Cell<*mut u32> = const { Cell::new(ptr::null_mut()) };
+    /// Where the array of this thread's JavaScript lies, and what keeps it; null until it asked for one.
+    static REPLY: Cell<(*mut u32, sys::napi_ref)> =
+        const { Cell::new((ptr::null_mut(), ptr::null_mut())) };
 }
 
 /// Returns numbers beside the value of a call.
 pub(super) fn reply(numbers: [u32; REPLIES]) {
-    let start = REPLY.get();
+    let (start, _) = REPLY.get();
     if !start.is_null() {
         // SAFETY: the array is of this thread, has `REPLIES` places and is never given up while its
         // environment lives: `share` keeps a reference to it.
@@ -191,11 +192,18 @@ pub(super) fn reply(numbers: [u32; REPLIES]) {
     }
 }
 
-/// Takes the `Uint32Array` through which numbers are returned.
-pub(super) fn share(call: &Call<1>) {
+/// Takes the `Uint32Array` through which numbers are returned, and returns the one that is used: this
+/// package may be loaded several times in one thread, and all must look at the same.
+pub(super) fn share(call: &Call<1>) -> Option<sys::napi_value> {
     let (mut length, mut start) = (0, ptr::null_mut());
+    let (_, known) = REPLY.get();
     // SAFETY: everything is checked by status before it is used, and the reference keeps the array.
     unsafe {
+        if !known.is_null() {
+            let mut value = ptr::null_mut();
+            let status = sys::napi_get_reference_value(call.env, known, &mut value);
+            return (status == sys::Status::napi_ok).then_some(value);
+        }
         let (mut kind, mut buffer, mut at) = (0, ptr::null_mut(), 0);
         let value = call.argument(0);
         let status = sys::napi_get_typedarray_info(
@@ -208,13 +216,14 @@ pub(super) fn share(call: &Call<1>) {
             &mut at,
         );
         let mut kept = ptr::null_mut();
-        if status == sys::Status::napi_ok
+        let is_kept = status == sys::Status::napi_ok
             && kind == sys::TypedarrayType::uint32_array
             && length >= REPLIES
-            && sys::napi_create_reference(call.env, value, 1, &mut kept) == sys::Status::napi_ok
-        {
-            REPLY.set(start.cast());
-        }
+            && sys::napi_create_reference(call.env, value, 1, &mut kept) == sys::Status::napi_ok;
+        is_kept.then(|| {
+            REPLY.set((start.cast(), kept));
+            value
+        })
     }
 }
 

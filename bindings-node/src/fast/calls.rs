@@ -123,10 +123,9 @@ fn log(call: &Call<5>) -> Option<sys::napi_value> {
     })
 }
 
-/// `share(array)`: the `Uint32Array` for what is replied.
+/// `share(array)` → the `Uint32Array` for what is replied.
 fn share_replies(call: &Call<1>) -> Option<sys::napi_value> {
-    share(call);
-    None
+    share(call)
 }
 
 /// Makes a function as N-API calls it.

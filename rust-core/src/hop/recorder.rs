@@ -22,6 +22,7 @@ use crate::{propagate::Baton, sample::Sampler};
 const DEFAULT_LIMIT: usize = 64 << 20;
 
 /// How many emptied chunks are kept for later.
+#[cfg(feature = "otlp")]
 const MAX_SPARE: usize = 4;
 /// A chunk is closed once it has this many bytes, so that one request stays small.
 const CHUNK: usize = 512 << 10;
