@@ -46,11 +46,12 @@ test-python: $(VENV)/.ready-dev ## Runs the tests of the Python binding and of r
 	cd bindings-python && ../$(VENV)/python -m pytest -q
 
 .PHONY: test-node
-test-node: node-dev broker tests/w3c/node/node_modules/.package-lock.json examples/node/node_modules/.package-lock.json ## Runs the tests of the Node binding
+test-node: node-dev broker enrich tests/w3c/node/node_modules/.package-lock.json examples/node/node_modules/.package-lock.json ## Runs the tests of the Node binding
 	@echo "== Node"
 	cd bindings-node && node --test test/*.test.mjs
 	cd tests/w3c/node && node --test service.test.mjs
 	cd examples/node && node --test
+	cd examples/pipeline/enrich && npm test
 
 .PHONY: test-e2e
 test-e2e: build ## Runs the whole relay under test
