@@ -46,10 +46,12 @@ test-python: $(VENV)/.ready-dev ## Runs the tests of the Python binding and of r
 	cd bindings-python && ../$(VENV)/python -m pytest -q
 
 .PHONY: test-node
-test-node: node-dev tests/w3c/node/node_modules/.package-lock.json ## Runs the tests of the Node binding
+test-node: node-dev broker enrich tests/w3c/node/node_modules/.package-lock.json examples/node/node_modules/.package-lock.json ## Runs the tests of the Node binding
 	@echo "== Node"
 	cd bindings-node && node --test test/*.test.mjs
 	cd tests/w3c/node && node --test service.test.mjs
+	cd examples/node && node --test
+	cd examples/pipeline/enrich && npm test
 
 .PHONY: test-e2e
 test-e2e: build ## Runs the whole relay under test
@@ -116,7 +118,7 @@ lint: tools ## Checks formatting and lints
 .PHONY: clean
 clean: ## Removes everything that was built
 	rm -rf target .venv .cache bindings-node/*.node examples/pipeline/enrich/dist
-	rm -rf bindings-node/node_modules examples/pipeline/enrich/node_modules examples/embedded/clickhouse/node_modules
+	rm -rf {bindings-node,bench/node,tests/w3c/node,examples/node,examples/pipeline/enrich,examples/embedded/clickhouse}/node_modules
 
 # ---- what is built
 

@@ -20,6 +20,19 @@ function toValue(value) {
   throw wrongType("the value of a header", "a Buffer, a string or null", value);
 }
 
+function isText(value) {
+  return typeof value === "string" || value instanceof Uint8Array;
+}
+
+/**
+ * Tells whether one of several values is no value at all. kafkajs looks up what it has read of a name without asking whose it is:
+ * a header that a peer calls `constructor` comes as `[Object, <Buffer>]`, one called `__proto__` as `[Object.prototype, <Buffer>]`.
+ */
+function isStray(one) {
+  return typeof one === "function" || (typeof one === "object" && one !== null && !isText(one));
+}
+
+/** Headers that a programmer hands over: what is no header is a mistake. */
 class Lists {
   names = [];
   values = [];
@@ -27,16 +40,19 @@ class Lists {
   put(name, value) {
     const known = toName(name);
     for (const one of Array.isArray(value) ? value : [value]) {
+      if (Array.isArray(value) && isStray(one)) continue;
       this.names.push(known);
       this.values.push(toValue(one));
     }
   }
 
   putPair(pair) {
-    if (!Array.isArray(pair) || pair.length !== 2) {
-      throw wrongType("a header", "a [name, value] pair", pair);
-    }
-    this.put(pair[0], pair[1]);
+    if (!Array.isArray(pair) || pair.length !== 2) this.mistake("a header", "a [name, value] pair", pair);
+    else this.put(pair[0], pair[1]);
+  }
+
+  mistake(what, wanted, found) {
+    throw wrongType(what, wanted, found);
   }
 
   putObject(object) {
@@ -44,15 +60,34 @@ class Lists {
   }
 }
 
+/** Headers of an incoming message: they are a peer's, and what is no header is not there. */
+class Received extends Lists {
+  put(name, value) {
+    if (!isText(name)) return;
+    const values = Array.isArray(value) ? value : [value];
+    super.put(name, values.filter((one) => one === undefined || one === null || isText(one)));
+  }
+
+  mistake() {}
+}
+
 /**
  * Reads any of the shapes in which headers come: an object whose values may be arrays (kafkajs, Node's `http`), a list of
  * pairs, a list of objects (librdkafka's clients), or anything that iterates over pairs (`Map`, `Headers` of `fetch`).
  */
 function toLists(headers) {
-  const lists = new Lists();
+  return fill(new Lists(), headers);
+}
+
+/** Reads the headers of an incoming message; never throws. */
+function receivedLists(headers) {
+  return fill(new Received(), headers);
+}
+
+function fill(lists, headers) {
   if (headers === undefined || headers === null) return lists;
-  if (typeof headers !== "object") throw wrongType("headers", "an object or a list of pairs", headers);
-  if (Array.isArray(headers)) {
+  if (typeof headers !== "object") lists.mistake("headers", "an object or a list of pairs", headers);
+  else if (Array.isArray(headers)) {
     for (const header of headers) {
       const isObject = typeof header === "object" && header !== null && !Array.isArray(header);
       if (isObject) lists.putObject(header);
@@ -89,12 +124,17 @@ function toPairs(headers) {
   return [...headers];
 }
 
+/** Leaves out of a header's values what no client can send. */
+function sendable(value) {
+  return Array.isArray(value) && value.some(isStray) ? value.filter((one) => !isStray(one)) : value;
+}
+
 /** Returns a copy of headers in the shape they came in; `change` tells by their names what stays, and what comes. */
 function rewrite(headers, change) {
-  const pairs = toPairs(headers);
+  const pairs = toPairs(headers).map(([name, value]) => [name, sendable(value)]);
   if (change === null) return reshape(pairs, headers);
   const { kept, added } = change(pairs.map(([name]) => toName(name)));
   return reshape([...kept.map((at) => pairs[at]), ...Object.entries(toObject(added))], headers);
 }
 
-module.exports = { rewrite, toLists, toObject };
+module.exports = { receivedLists, rewrite, toLists, toObject };

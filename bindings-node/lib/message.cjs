@@ -2,7 +2,7 @@
 "use strict";
 
 const { called, checkObject, checkText, checkWhole } = require("./errors.cjs");
-const { toLists } = require("./headers.cjs");
+const { receivedLists } = require("./headers.cjs");
 const { Hop } = require("./hop.cjs");
 const { native, reply } = require("./native.cjs");
 const { topicNumber } = require("./topics.cjs");
@@ -35,7 +35,7 @@ function startSlowly(topic, partition, offset, headers, group) {
   checkText("topic", topic);
   if (group !== undefined) checkText("group", group);
   const place = [Number(checkWhole("partition", partition)), checkWhole("offset", offset)];
-  const { names, values } = toLists(headers);
+  const { names, values } = receivedLists(headers);
   if (native === null) return new Hop(0, null, false);
   const { number, traceparent, isPlain } = called(() => native.begin(topicNumber(topic, group), ...place, names, values));
   return new Hop(number, traceparent, isPlain);

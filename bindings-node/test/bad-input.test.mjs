@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Logger, extract, extractPayload, init, inject, process } from "../index.mjs";
-import { traceparent } from "./support/arbitrary.mjs";
+import { Logger, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, init, inject, process } from "../index.mjs";
+import { traceId, traceparent } from "./support/arbitrary.mjs";
 
 const nasty = {
   nul: "\u0000",
@@ -53,9 +53,45 @@ test("ten thousand headers are read, the last of a name counts", () => {
   assert.deepEqual(extract(repeated, { medium: "http" }).refused, [{ name: "trace_id", kind: "duplicate" }]);
 });
 
+/** What kafkajs makes of a record's headers: it does not ask whether what it finds of a name is its own. */
+const asKafkajs = (pairs) => pairs.reduce((known, [name, value]) => {
+  const old = known[name];
+  return { ...known, [name]: old === undefined ? value : Array.isArray(old) ? old.concat([value]) : [old, value] };
+}, {});
+
+test("headers named like properties of every object stop no consumer, and the context beside them counts", async () => {
+  for (const name of Object.getOwnPropertyNames(Object.prototype)) {
+    const headers = asKafkajs([[name, Buffer.from("x")], ["traceparent", Buffer.from(traceparent)], ["baggage", Buffer.from("a=1")]]);
+    const message = { offset: "1", headers };
+    const payload = { topic: "t", partition: 0, message };
+    const check = (hop) => assert.equal(hop.traceId, traceId, name);
+    assert.equal(extract(headers).traceId, traceId, name);
+    await process(payload, check);
+    await eachMessage((_, hop) => check(hop))(payload);
+    await eachBatch((_, batch) => check(batch.hop(message)))({ batch: { topic: "t", partition: 0, messages: [message] } });
+    for await (const _ of consume([payload])) check(currentHop());
+    await process(payload, (hop) => {
+      for (const copied of [hop.output("out", headers).headers, inject(hop.baton, headers)]) {
+        const [sent] = [Object.getOwnPropertyDescriptor(copied, name).value].flat();
+        assert.deepEqual(sent, Buffer.from("x"), name);
+      }
+    });
+  }
+});
+
+test("of an incoming message's headers only texts and bytes count", async () => {
+  const beside = [["traceparent", traceparent]];
+  for (const one of [7, true, {}, [["b"]], () => {}, Symbol("s"), [7, {}, () => {}]]) {
+    for (const headers of [{ trace_id: one, ...Object.fromEntries(beside) }, [["baggage", one], ...beside], new Map([["baggage", one], ...beside]), [one, ...beside]]) {
+      await process({ topic: "t", partition: 0, message: { offset: "1", headers } }, (hop) => assert.equal(hop.traceId, traceId));
+    }
+    if (!Array.isArray(one)) await process({ topic: "t", partition: 0, message: { offset: "1", headers: one } }, (hop) => assert.ok(hop.traceId));
+  }
+});
+
 test("a programmer's mistake is a TypeError with a code", async () => {
   const wrong = { name: "TypeError", code: /^TRACEBATON_WRONG_(TYPE|VALUE)$/ };
-  for (const headers of [7, "text", true, Symbol("s"), [["a"]], [["a", "b", "c"]], [7], { a: 7 }, { a: {} }, { a: [["b"]] }]) {
+  for (const headers of [7, "text", true, Symbol("s"), [["a"]], [["a", "b", "c"]], [7], { a: 7 }, { a: {} }, { a: [7] }]) {
     assert.throws(() => extract(headers), wrong);
   }
   for (const payload of [undefined, null, 7, {}, []]) assert.throws(() => extractPayload(payload), wrong);

@@ -115,7 +115,8 @@ test("a value of a wrong type is a TypeError that names no value", () => {
     fc.property(any.name, any.wrongValue, (name, value) => {
       const isRefused = (error) => error instanceof TypeError && error.code === "TRACEBATON_WRONG_TYPE";
       assert.throws(() => extract([[name, value]]), isRefused);
-      assert.throws(() => extract(new Map([[name, [value]]])), isRefused);
+      // Of several values, functions and objects are not the caller's: kafkajs makes them of a name like `constructor`.
+      if (!["function", "object"].includes(typeof value)) assert.throws(() => extract(new Map([[name, [value]]])), isRefused);
       if (typeof value !== "object") assert.throws(() => extract(value), isRefused);
     }),
     runs,

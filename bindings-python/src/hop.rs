@@ -191,12 +191,20 @@ impl Hop {
     ) -> PyResult<bool> {
         let before = std::mem::take(&mut self.state().before);
         current::leave(py, &before)?;
-        let has_failed = self.state().has_failed;
+        let (has_failed, is_dead_letter) = {
+            let state = self.state();
+            (state.has_failed, state.is_dead_letter)
+        };
         if !error.is_none() && !has_failed {
             let (kind, text) = value::error(error, "");
             self.hop.failed(&kind, &text);
         }
-        self.hop.end();
+        // A failure no output can change any more; whether a dead letter arrives, its output tells.
+        if error.is_none() || is_dead_letter {
+            self.hop.end();
+        } else {
+            self.hop.close();
+        }
         Ok(false)
     }
 

@@ -77,6 +77,52 @@ def test_shutdown_reports_what_it_lost_and_keeps_its_deadline() -> None:
     assert run(code, nobody(), told) == "0 6 False", "and says so once for each signal"
 
 
+@pytest.mark.parametrize(
+    ("said", "fate"),
+    [
+        ("pass", "passed"),
+        ("hop.failed(ValueError('no'))", "failed"),
+        ("hop.dead_lettered(ValueError('no'))", "dead_lettered"),
+        ("raise TypeError('no')", "failed"),
+    ],
+)
+@pytest.mark.parametrize("end", ["tracebaton.shutdown()", "pass", "sys.exit(0)"])
+def test_a_message_whose_outputs_nobody_reported_is_told(
+    sink: Sink, said: str, fate: str, end: str
+) -> None:
+    code = f"""
+        tracebaton.init("billing")
+        keep = []
+        try:
+            with tracebaton.process(Message()) as hop:
+                keep.append(hop)
+                keep.append(hop.output("x"))
+                {said}
+                keep.append(hop.output("y"))
+        except TypeError as error:
+            keep.append(error)
+        {end}
+    """
+    run(code, sink.url)
+    (event,) = sink.events
+    assert event.attributes[f"tracebaton.records.{fate}"] == 1
+    assert event.attributes["tracebaton.outputs.unconfirmed"] == (1 if "raise" in said else 2)
+    assert [span.raw.name for span in sink.spans].count("process raw") == 1
+
+
+def test_a_message_that_failed_outside_a_with_is_told(sink: Sink) -> None:
+    code = """
+        tracebaton.init("billing")
+        hop = tracebaton.process(Message())
+        output = hop.output("x")
+        hop.failed(ValueError("no"))
+        report = tracebaton.shutdown()
+        print(report.exported)
+    """
+    assert run(code, sink.url) == "<tracebaton.Counts spans=1 logs=0 ledger=1>"
+    assert sink.events[0].attributes["tracebaton.records.failed"] == 1
+
+
 def test_an_exit_without_a_shutdown_exports(sink: Sink) -> None:
     run("tracebaton.init('billing'); work(2)", sink.url)
     assert len(sink.events) == 2

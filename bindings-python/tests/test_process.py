@@ -177,6 +177,48 @@ def test_what_nobody_confirms_is_said_to_be_unconfirmed(exported: Exported) -> N
     assert fates(event) == {"in": 1, "passed": 1, "emitted": 1}
 
 
+def test_an_exception_settles_the_message_at_once_whatever_is_still_open(
+    exported: Exported,
+) -> None:
+    with pytest.raises(TypeError), tracebaton.process(Message(TRACED)) as hop:
+        kept = hop.output("out")
+        hop.headers("out")
+        raise TypeError("no such value")
+    sink = exported()
+    (event,) = sink.events
+    assert fates(event) == {"in": 1, "failed": 1, "emitted": 2}
+    assert event.attributes["tracebaton.outputs.unconfirmed"] == 2
+    assert event.attributes["error.type"] == "TypeError"
+    assert [span.raw.name for span in sink.spans] == ["process raw"]
+    kept.delivered(0, 11)
+    (sent,) = events(exported(), "send")
+    assert fates(sent) == {"in": 1, "passed": 1, "emitted": 1}, "it was on its way after all"
+    assert sent.attributes["messaging.kafka.offset"] == 11
+    assert len(events(exported(), "process")) == 1
+
+
+def test_an_exception_while_a_dead_letter_is_on_its_way_waits_for_it(exported: Exported) -> None:
+    with pytest.raises(KeyError), tracebaton.process(Message(TRACED)) as hop:
+        hop.dead_lettered(ValueError("bad"))
+        dead = hop.output("raw.dlq")
+        raise KeyError("later")
+    assert exported().events == []
+    dead.undelivered(TimeoutError("no answer"))
+    (event,) = events(exported(), "process")
+    assert fates(event) == {"in": 1, "failed": 1}
+
+
+def test_outputs_that_are_collected_are_unconfirmed(exported: Exported) -> None:
+    with tracebaton.process(Message(TRACED)) as hop:
+        kept = [hop.output("out"), hop.output("out")]
+    assert exported().events == []
+    del hop
+    kept.clear()
+    (event,) = events(exported(), "process")
+    assert event.attributes["tracebaton.outputs.unconfirmed"] == 2
+    assert fates(event) == {"in": 1, "passed": 1, "emitted": 2}
+
+
 def test_what_is_told_of_an_output_twice_counts_once(exported: Exported) -> None:
     with tracebaton.process(Message(TRACED)) as hop:
         output = hop.output("out")

@@ -40,7 +40,7 @@ async fn log_lines(State(store): State<Shared>, Path(text): Path<String>) -> Res
 }
 
 async fn diagnosis(State(store): State<Shared>, Path(text): Path<String>) -> Response {
-    answer(move || diagnose::diagnose(&*store, &text, id::now())).await
+    answer(move || diagnose::diagnose(&*store, &text, id::now)).await
 }
 
 async fn by_id<T: Serialize + Send + 'static>(
@@ -49,7 +49,7 @@ async fn by_id<T: Serialize + Send + 'static>(
     read: impl FnOnce(&dyn Store, Id) -> Result<T, Error> + Send + 'static,
 ) -> Response {
     match id::resolve(&text) {
-        Ok(id) => answer(move || read(&*store, id)).await,
+        Ok(id) => answer(move || read(&*store, id::find(&*store, &text, id)?)).await,
         Err(what) => refuse(StatusCode::BAD_REQUEST, &what),
     }
 }

@@ -1,6 +1,6 @@
 //! Where the CLI's answers come from: a running server, or the store's file itself.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt::Write, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
@@ -36,8 +36,8 @@ impl Source {
     /// Asks the server for `/api/v1/traces/{id}{what}`.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, id: &str, what: &str) -> anyhow::Result<T> {
         let Self::Server(base) = self else { bail!("there is no server to ask") };
-        // A path must hold the id as one segment; its trace id always fits.
-        let id = id::resolve(id).map(|id| id.to_string()).map_err(anyhow::Error::msg)?;
+        id::resolve(id).map_err(anyhow::Error::msg)?;
+        let id = segment(id.trim());
         let base = base.trim_end_matches('/');
         let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
         ensure!(base.starts_with("http://"), "--server: only http:// is spoken, not {base}");
@@ -62,4 +62,19 @@ impl Source {
         serde_json::from_slice(&body)
             .with_context(|| format!("the answer of {base} is not what this version understands"))
     }
+}
+
+/// Writes a text as one segment of a path (RFC 3986, section 3.3).
+fn segment(text: &str) -> String {
+    let mut segment = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'-' | b'_' | b'~' | b'.' => segment.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => segment.push(char::from(byte)),
+            _ => {
+                let _ = write!(segment, "%{byte:02X}");
+            }
+        }
+    }
+    segment
 }

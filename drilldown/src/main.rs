@@ -109,21 +109,30 @@ async fn answer(question: Question, ask: Ask) -> anyhow::Result<ExitCode> {
     let source = data.map_or(Source::Server(server), Source::Data);
     let store = source.open()?;
     let resolved = || query::id::resolve(&id).map_err(anyhow::Error::msg);
+    let find = |store: &store::Sqlite| match query::id::resolve(&id) {
+        Ok(own) => query::id::find(store, &id, own),
+        Err(error) => Err(error.into()),
+    };
     let wrong = |error: store::Error| anyhow::anyhow!("cannot read the store: {error}");
     match ask {
         Ask::Trace => {
             let trace_id = resolved()?;
             let nodes = match &store {
-                Some(store) => trace::read(store, trace_id).map_err(wrong)?,
+                Some(store) => find(store).and_then(|id| trace::read(store, id)).map_err(wrong)?,
                 None => source.ask(&id, "").await?,
             };
-            let text = show::waterfall(&trace_id.to_string(), &nodes, show::width());
+            let own = nodes.iter().find(|node| !node.is_linked);
+            let own = own.map_or(trace_id.to_string(), |node| node.span.trace_id.clone());
+            let text = show::waterfall(&own, &nodes, show::width());
             print(json, &nodes, text)?;
             Ok(found(nodes.is_empty(), &id))
         }
         Ask::Logs => {
             let lines = match &store {
-                Some(store) => logs::read(store, resolved()?).map_err(wrong)?,
+                Some(store) => {
+                    resolved()?;
+                    find(store).and_then(|id| logs::read(store, id)).map_err(wrong)?
+                }
                 None => source.ask(&id, "/logs").await?,
             };
             print(json, &lines, show::logs(&lines))?;
@@ -131,7 +140,7 @@ async fn answer(question: Question, ask: Ask) -> anyhow::Result<ExitCode> {
         }
         Ask::Diagnose => {
             let diagnosis = match &store {
-                Some(store) => diagnose::diagnose(store, &id, query::id::now()).map_err(wrong)?,
+                Some(store) => diagnose::diagnose(store, &id, query::id::now).map_err(wrong)?,
                 None if query::id::resolve(&id).is_err() => absent::malformed(&id),
                 None => {
                     let answer: diagnose::Diagnosis = source.ask(&id, "/diagnosis").await?;

@@ -186,6 +186,15 @@ pub(crate) struct Chunk {
     pub(crate) mentions: Vec<Id>,
 }
 
+/// A text that a client knows a trace by, where it does not stand for that trace's id by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Alias {
+    pub(crate) text: String,
+    pub(crate) trace_id: Id,
+    /// Nanoseconds since 1970.
+    pub(crate) time: i64,
+}
+
 /// How far a consumer group has come in a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reader {
@@ -203,7 +212,24 @@ pub(crate) struct Reader {
     pub(crate) time: i64,
     /// The service that was heard last.
     pub(crate) service: String,
+    /// When evidence of it came in last, in nanoseconds since 1970.
+    pub(crate) arrived: i64,
+    /// The highest offset that was known at `marked`.
+    pub(crate) mark: i64,
+    /// When `mark` was set, in nanoseconds since 1970.
+    pub(crate) marked: i64,
+    /// The highest offset that had been known for [`SETTLING`] at `marked`; -1 for none.
+    pub(crate) settled: i64,
 }
+
+/// Events of a group do not arrive in the order of its offsets: transforms run side by side, and
+/// exporters collect what they send. Evidence that a group went past a record proves nothing before
+/// it is this many nanoseconds old.
+pub(crate) const SETTLING: i64 = 5_000_000_000;
+
+/// Nor does it while nothing more is heard of the group, as what is missing may be held up with the
+/// rest; after this many nanoseconds it is taken to be silent.
+const SILENCE: i64 = 3 * SETTLING;
 
 impl Reader {
     /// Returns what an event tells of the group that read its input, if any did.
@@ -212,16 +238,31 @@ impl Reader {
             (Some(partition), Some(first)) => (partition, first),
             _ => (-1, 0),
         };
+        let last = event.last.unwrap_or(first);
         Some(Self {
             topic: event.topic.clone()?,
             group: event.group.clone()?,
             partition,
             first,
-            last: event.last.unwrap_or(first),
+            last,
             since: event.time,
             time: event.time,
             service: event.service.clone(),
+            arrived: event.time,
+            mark: last,
+            marked: event.time,
+            settled: -1,
         })
+    }
+
+    /// Tells whether the group went past an offset on evidence that is old enough at `now`.
+    pub(crate) fn is_past(&self, offset: i64, now: i64) -> bool {
+        let known = match now {
+            _ if self.arrived <= now - SILENCE => self.last,
+            _ if self.marked <= now - SETTLING && self.arrived > self.marked => self.mark,
+            _ => self.settled,
+        };
+        known >= offset
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
@@ -248,4 +289,8 @@ pub(crate) struct Delivery {
     /// Which services told of hops: the minute and the service, the first moment and the last.
     pub(crate) heard: BTreeMap<(i64, String), (i64, i64)>,
     pub(crate) dropped: Vec<Dropped>,
+    /// The text and the trace of each [`Alias`], and when it was used first.
+    pub(crate) aliases: BTreeMap<(String, Id), i64>,
+    /// When it came, in nanoseconds since 1970; 0 where only its events tell the time.
+    pub(crate) arrived: i64,
 }

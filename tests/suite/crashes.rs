@@ -89,8 +89,10 @@ async fn a_consumer_that_crashes_under_load_and_comes_back_loses_nothing() {
         for (number, id) in ids.iter().enumerate() {
             let diagnosis = relay.await_one_of(id, &ends).await.unwrap();
             if diagnosis["verdict"] == "INSERTED" {
-                let own = (0..3).map(|at| rows.get(&format!("{name}-{number}-{at}")));
-                assert!(own.clone().all(|rows| rows == Some(&1)), "{diagnosis:#}");
+                // Only a sink may have inserted before its crash without anybody knowing.
+                let most = if part == Part::Sync { 2 } else { 1 };
+                let mut own = (0..3).map(|at| rows.get(&format!("{name}-{number}-{at}")));
+                assert!(own.all(|rows| rows.is_some_and(|rows| *rows <= most)), "{diagnosis:#}");
                 inserted += 1;
             }
         }

@@ -331,7 +331,7 @@ class Hop:
         """Says that the message goes to a dead-letter topic; make the output for it after this."""
 
     def end(self) -> None:
-        """Ends the hop; leaving the `with` block does."""
+        """Ends the hop; leaving the `with` block does. It is told once its outputs are reported."""
 
     def __enter__(self) -> Self: ...
     def __exit__(

@@ -7,6 +7,7 @@ pub(crate) mod http;
 use crate::{
     model::{Delivery, Rejected},
     otlp::Malformed,
+    query::id,
     store::{Error, Store},
 };
 
@@ -19,6 +20,7 @@ type Cut = fn(&[u8]) -> Result<Delivery, Malformed>;
 /// Keeps a delivery; once this returns it is on disk, and its sender may be told so.
 fn keep(store: &dyn Store, mut delivery: Delivery) -> Result<Rejected, Error> {
     let rejected = std::mem::take(&mut delivery.rejected);
+    delivery.arrived = id::now();
     store.keep(delivery)?;
     Ok(rejected)
 }

@@ -84,6 +84,11 @@ pub(crate) fn logs(request: &[u8]) -> Result<Delivery, Malformed> {
                 record.kind = Kind::Hop;
                 record.mentions = event.members.iter().filter_map(|id| Id::parse(id)).collect();
                 take_note(&mut delivery, &event);
+                if let Some(alias) = record.trace_id.and_then(|id| read::alias(&log, id)) {
+                    let key = (alias.text, alias.trace_id);
+                    let time = delivery.aliases.entry(key).or_insert(alias.time);
+                    *time = alias.time.min(*time);
+                }
                 records.push(record);
             }
             "tracebaton.hop" => {

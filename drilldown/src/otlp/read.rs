@@ -12,9 +12,10 @@ use opentelemetry_proto::tonic::{
 };
 use prost::{DecodeError, Message};
 use serde_json::Value as Json;
+use tracebaton::wire::LegacyId;
 
 use super::fields::{Fields, Value as Field};
-use crate::model::{Attributes, Event, HopEvent, Id, Link, LogLine, Span};
+use crate::model::{Alias, Attributes, Event, HopEvent, Id, Link, LogLine, Span};
 
 /// A chunk is a message of these: a resource and a scope hold for the records after them.
 pub(super) const RESOURCE: u8 = 1;
@@ -153,6 +154,17 @@ pub(super) fn hop(log: &LogRecord, service: &str) -> HopEvent {
         is_dead_letter: attributes.get("tracebaton.dead_letter") == Some(&Json::Bool(true)),
         http_status: number(attributes, "http.response.status_code"),
     }
+}
+
+/// Reads the text that the client sent beside the trace (`tracebaton.legacy_id`), unless it stands for
+/// the trace by itself; like every legacy id it has 128 bytes at most.
+pub(super) fn alias(log: &LogRecord, trace_id: Id) -> Option<Alias> {
+    let pair = log.attributes.iter().find(|pair| pair.key == "tracebaton.legacy_id")?;
+    let Some(Value::StringValue(text)) = pair.value.as_ref()?.value.as_ref() else { return None };
+    let legacy = LegacyId::parse(text).ok()??;
+    let time = time(log.time_unix_nano, log.observed_time_unix_nano);
+    let is_other = legacy.trace_id().to_bytes() != trace_id.0;
+    is_other.then(|| Alias { text: legacy.text().to_owned(), trace_id, time })
 }
 
 /// Reads a whole number, which may be written as text, as partition ids are.

@@ -23,7 +23,7 @@ pub(crate) fn malformed(text: &str) -> Diagnosis {
 pub(super) fn explain(store: &dyn Store, text: &str, id: Id, now: i64) -> Result<Diagnosis, Error> {
     let trace_id = id.to_string();
     let has_more = !store.logs(id)?.is_empty() || !store.spans(id)?.is_empty();
-    let (verdict, what) = match id::made_at(id) {
+    let (verdict, what) = match id::made_at(text) {
         _ if has_more => {
             let what = "there are spans or log lines of this trace, and no ledger event: its \
                 services do not record hops, or their ledger did not arrive";
@@ -35,7 +35,7 @@ pub(super) fn explain(store: &dyn Store, text: &str, id: Id, now: i64) -> Result
         }
         Some(made) => since_then(store, made, now)?,
         None => {
-            let what = "no evidence has this id, and it does not tell when it was made";
+            let what = "nothing here has this id; just sent? try again in a moment";
             (Verdict::UnknownId, what.to_owned())
         }
     };
@@ -43,7 +43,7 @@ pub(super) fn explain(store: &dyn Store, text: &str, id: Id, now: i64) -> Result
 }
 
 fn since_then(store: &dyn Store, made: i64, now: i64) -> Result<(Verdict, String), Error> {
-    let ago = (now - made) / 1_000_000_000;
+    let ago = (now - made).max(0) / 1_000_000_000;
     if store.oldest()?.is_some_and(|oldest| oldest > made + MINUTE) {
         let what = format!("the id was made {ago} s ago; the oldest evidence here is younger");
         return Ok((Verdict::BeforeRetention, what));
@@ -53,6 +53,7 @@ fn since_then(store: &dyn Store, made: i64, now: i64) -> Result<(Verdict, String
         [] => "no service was heard then: their export was down, or goes elsewhere".to_owned(),
         names => format!("heard then were {}, with other ids", names.join(", ")),
     };
+    let who = if now - made < MINUTE { format!("{who}; try again in a moment") } else { who };
     Ok((Verdict::UnknownId, format!("the id was made {ago} s ago; {who}")))
 }
 

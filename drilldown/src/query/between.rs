@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::inputs::{Inputs, Place};
-use crate::model::{HopEvent, Reader};
+use crate::model::{HopEvent, Reader, SETTLING};
 
 /// Records that were sent and of which the group has told nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -26,10 +26,6 @@ fn range(sent: &HopEvent) -> Option<(i64, i64, i64, bool)> {
 
 /// A `send` may claim any number of records in a few bytes; more than these are not gone through.
 const MAX_LISTED: i64 = 10_000;
-
-/// Events of a group do not arrive in the order of its offsets: transforms run side by side, and
-/// exporters collect what they send. A record is not missed before this many nanoseconds.
-const SETTLING: i64 = 5_000_000_000;
 
 /// How far a group has come in a topic, and what time it is.
 pub(super) struct Progress<'r> {
@@ -87,14 +83,16 @@ impl Missing {
         let readers = &progress.readers;
         let reader = readers.iter().find(|reader| reader.partition == partition);
         let since = readers.iter().map(|reader| reader.since).min();
-        let is_settled = sent_at < progress.now - SETTLING;
-        match reader {
+        let is_past = |reader: &Reader| {
+            sent_at < progress.now - SETTLING && reader.is_past(offset, progress.now)
+        };
+        match reader.filter(|reader| is_past(reader)) {
             // Who listened before the record was sent cannot have begun above it.
             Some(reader) if reader.first > offset && since.is_some_and(|since| since > sent_at) => {
                 self.before += records;
             }
-            Some(reader) if reader.last >= offset && is_settled => self.unseen += records,
-            _ => self.waiting += records,
+            Some(_) => self.unseen += records,
+            None => self.waiting += records,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    absent, findings, id,
+    absent, excess, findings, id,
     ledger::{self, Branch, Ledger},
     untold,
     verdict::Verdict,
@@ -33,13 +33,18 @@ pub(crate) struct Finding {
     pub(crate) evidence: String,
 }
 
-/// Decides what became of a trace, as far as is known at `now`, in nanoseconds since 1970.
-pub(crate) fn diagnose(store: &dyn Store, text: &str, now: i64) -> Result<Diagnosis, Error> {
+/// Decides what became of a trace, as far as is known; `clock` tells nanoseconds since 1970.
+pub(crate) fn diagnose(
+    store: &dyn Store,
+    text: &str,
+    clock: impl Fn() -> i64,
+) -> Result<Diagnosis, Error> {
     let id = match id::resolve(text) {
-        Ok(id) => id,
+        Ok(id) => id::find(store, text, id)?,
         Err(_) => return Ok(absent::malformed(text)),
     };
-    let mut ledger = ledger::read(store, id, now)?;
+    let mut ledger = ledger::read(store, id, &clock)?;
+    let now = clock();
     if ledger.received.is_empty() && ledger.branches.is_empty() && ledger.undelivered.is_empty() {
         return absent::explain(store, text, id, now);
     }
@@ -53,7 +58,10 @@ pub(crate) fn diagnose(store: &dyn Store, text: &str, now: i64) -> Result<Diagno
         let beyond = untold::beyond(branch, &unsent, &ledger);
         findings::of_branch(branch, now, &dropped, &beyond)
     };
-    let of_branches: Vec<Vec<Finding>> = ledger.branches.iter().map(of_branch).collect();
+    let mut of_branches: Vec<Vec<Finding>> = ledger.branches.iter().map(of_branch).collect();
+    for (findings, branch) in of_branches.iter_mut().zip(&ledger.branches) {
+        findings.extend(excess::of_branch(branch, &ledger, now, &dropped));
+    }
     settle(&mut ledger.branches, &of_branches);
     findings.extend(of_branches.into_iter().flatten());
     findings.extend(untold::untold(&ledger, &findings));

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     between::{self, Progress},
+    excess,
     inputs::{Fate, Inputs},
     order,
     verdict::Verdict,
@@ -36,6 +37,9 @@ pub(crate) struct Branch {
     pub(crate) failed: i64,
     pub(crate) dead_lettered: i64,
     pub(crate) pending: i64,
+    /// Records among those emitted that came out of an attempt of which nothing else is known.
+    #[serde(skip)]
+    pub(super) astray: i64,
     /// Records the group has not come to yet.
     pub(crate) waiting: i64,
     /// Records that should have been read and of which there is no evidence.
@@ -91,8 +95,8 @@ pub(crate) struct Ledger {
     pub(crate) last_heard: i64,
 }
 
-/// Reads the ledger of a trace as it stands at `now`, in nanoseconds since 1970.
-pub(crate) fn read(store: &dyn Store, id: Id, now: i64) -> Result<Ledger, Error> {
+/// Reads the ledger of a trace; `clock` tells nanoseconds since 1970.
+pub(crate) fn read(store: &dyn Store, id: Id, clock: &impl Fn() -> i64) -> Result<Ledger, Error> {
     let events = store.hops(id)?;
     let trace_id = id.to_string();
     let times = || events.iter().map(|event| event.time);
@@ -127,6 +131,8 @@ pub(crate) fn read(store: &dyn Store, id: Id, now: i64) -> Result<Ledger, Error>
     let mut made_good = BTreeSet::new();
     for topic in topics {
         let readers = store.readers(topic)?;
+        // What was heard up to here lies before this moment.
+        let now = clock();
         let of_trace = read.keys().filter(|key| key.0 == topic).map(|key| key.1);
         let mut groups: BTreeSet<&str> =
             of_trace.chain(readers.iter().map(|reader| reader.group.as_str())).collect();
@@ -155,6 +161,7 @@ pub(crate) fn read(store: &dyn Store, id: Id, now: i64) -> Result<Ledger, Error>
         is_same
     });
     order::arrange(&mut ledger.branches, &events);
+    excess::find_astray(&mut ledger.branches, &events);
     drop_latecomers(&mut ledger.branches);
     Ok(ledger)
 }

@@ -3,6 +3,7 @@
 pub(crate) mod absent;
 mod between;
 pub(crate) mod diagnose;
+mod excess;
 mod findings;
 pub(crate) mod id;
 mod inputs;

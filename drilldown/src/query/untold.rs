@@ -9,12 +9,15 @@ use super::{
     verdict::Verdict,
 };
 
-/// Counts, by topic, the records that were read and that no `send` event has told of.
+/// Counts, by topic, the records that were read and that no hop has told to have sent.
 pub(super) fn unsent(ledger: &Ledger) -> BTreeMap<String, i64> {
     let mut unsent = BTreeMap::new();
-    for branch in ledger.branches.iter().filter(|branch| branch.records_in > branch.emitted) {
-        let more: &mut i64 = unsent.entry(branch.topic.clone()).or_default();
-        *more = (*more).max(branch.records_in - branch.emitted);
+    for branch in &ledger.branches {
+        let beyond = branch.records_in - (branch.emitted - branch.astray);
+        if beyond > 0 {
+            let more: &mut i64 = unsent.entry(branch.topic.clone()).or_default();
+            *more = beyond.max(*more);
+        }
     }
     unsent
 }
@@ -71,13 +74,30 @@ pub(super) fn untold(ledger: &Ledger, findings: &[Finding]) -> Vec<Finding> {
         found(name(branch), evidence);
     }
     if findings.is_empty() && missing.is_empty() {
-        let evidence = "no hop after the request has told what it did: no `send`, `process` or \
-            `insert` event has this trace";
-        missing.push(Finding {
-            verdict: Verdict::Inconclusive,
-            hop: of_request(ledger).unwrap_or_default(),
-            evidence: evidence.to_owned(),
-        });
+        missing.push(nothing_more(ledger, of_request(ledger).unwrap_or_default()));
     }
     missing
+}
+
+/// Says at which hop the evidence ends.
+fn nothing_more(ledger: &Ledger, request: String) -> Finding {
+    let told = ledger.branches.iter().rfind(|branch| branch.passed > 0);
+    let (hop, evidence) = match told {
+        Some(branch) => {
+            let evidence = format!(
+                "{} passed, outputs unconfirmed: no event tells where they went",
+                branch.passed
+            );
+            (name(branch), evidence)
+        }
+        None if ledger.branches.iter().any(|branch| branch.records_in > 0) => {
+            (request, "no event tells what became of the records in the end".to_owned())
+        }
+        None => {
+            let evidence = "no hop after the request has told what it did: no `send`, `process` \
+                or `insert` event has this trace";
+            (request, evidence.to_owned())
+        }
+    };
+    Finding { verdict: Verdict::Inconclusive, hop, evidence }
 }

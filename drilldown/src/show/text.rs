@@ -19,9 +19,23 @@ fn is_unsafe(char: char) -> bool {
         || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Replaces what a terminal would act upon: telemetry comes from anybody.
+/// Takes out what a terminal would act upon, as telemetry comes from anybody; what breaks a line, or
+/// leaps in one, becomes a space.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|char| if is_unsafe(char) { '\u{fffd}' } else { char }).collect()
+    let mut out = String::with_capacity(text.len());
+    let mut is_broken = false;
+    for char in text.chars() {
+        if char.is_whitespace() && is_unsafe(char) {
+            is_broken = true;
+        } else if !is_unsafe(char) {
+            if is_broken && !out.is_empty() && !out.ends_with(' ') && char != ' ' {
+                out.push(' ');
+            }
+            is_broken = false;
+            out.push(char);
+        }
+    }
+    out
 }
 
 /// Writes JSON for people and programs: the same values, with everything escaped that a terminal
@@ -123,7 +137,8 @@ mod tests {
 
     #[test]
     fn nothing_reaches_the_terminal_that_it_would_act_upon() {
-        assert_eq!(plain("a\x1b[2J\u{9b}1m\u{202e}b\r\n"), "a�[2J�1m�b��");
+        assert_eq!(plain("a\x1b[2J\u{9b}1m\u{202e}b\r\n"), "a[2J1mb");
+        assert_eq!(plain("\ncode: 27,\r\n\tat row 1\u{2028}end"), "code: 27, at row 1 end");
         let escaped = json(&"a\x1b\u{9b}\u{202e}\u{2028}\u{7f}ü").unwrap();
         assert_eq!(escaped, "\"a\\u001b\\u009b\\u202e\\u2028\\u007fü\"\n");
         let back: String = serde_json::from_str(&escaped).unwrap();

@@ -13,7 +13,7 @@ use super::{
     Error,
     schema::{HEAR, READ_ON},
 };
-use crate::model::{Chunk, Delivery};
+use crate::model::{Chunk, Delivery, SETTLING};
 
 /// The one connection that writes, and who waits for it.
 pub(super) struct Commits {
@@ -68,8 +68,15 @@ fn commit(connection: &mut Connection, all: &[Waiting]) -> Result<(), rusqlite::
                 reader.last,
                 reader.since,
                 reader.time,
-                reader.service
+                reader.service,
+                if delivery.arrived == 0 { reader.time } else { delivery.arrived },
+                SETTLING
             ])?;
+        }
+        for ((text, trace_id), time) in &delivery.aliases {
+            transaction
+                .prepare_cached("INSERT OR IGNORE INTO alias VALUES (?, ?, ?)")?
+                .execute(params![text, trace_id.0, time])?;
         }
         for ((minute, service), (first, last)) in &delivery.heard {
             transaction.prepare_cached(HEAR)?.execute(params![minute, service, first, last])?;

@@ -33,6 +33,12 @@ pub(crate) trait Store: Send + Sync {
     /// Returns which services told of hops between two moments, to the minute.
     fn heard(&self, from: i64, to: i64) -> Result<Vec<String>, Error>;
 
+    /// Returns the trace that a client knows by this text; of several, the latest.
+    fn alias(&self, text: &str) -> Result<Option<Id>, Error>;
+
+    /// Tells whether anything is kept of a trace.
+    fn knows(&self, trace_id: Id) -> Result<bool, Error>;
+
     /// Returns the moment of the oldest ledger event.
     fn oldest(&self) -> Result<Option<i64>, Error>;
 }

@@ -1,7 +1,7 @@
 //! The tables of the embedded store.
 
 /// The version of the tables (`PRAGMA user_version`).
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// What a request says of a trace is one row, found by the trace or by a mention of it. The rest is
 /// what the ledger's events tell of others than their own trace, kept as it moves on.
@@ -17,7 +17,11 @@ CREATE TABLE IF NOT EXISTS mention (
 CREATE TABLE IF NOT EXISTS reader (
     topic TEXT NOT NULL, consumer_group TEXT NOT NULL, part INTEGER NOT NULL,
     first INTEGER NOT NULL, last INTEGER NOT NULL, since INTEGER NOT NULL, time INTEGER NOT NULL,
-    service TEXT NOT NULL, PRIMARY KEY (topic, consumer_group, part)
+    service TEXT NOT NULL, arrived INTEGER NOT NULL, mark INTEGER NOT NULL,
+    marked INTEGER NOT NULL, settled INTEGER NOT NULL, PRIMARY KEY (topic, consumer_group, part)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alias (
+    text TEXT NOT NULL, trace_id BLOB NOT NULL, time INTEGER NOT NULL, PRIMARY KEY (text, trace_id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS heard (
     minute INTEGER NOT NULL, service TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
@@ -29,14 +33,18 @@ CREATE TABLE IF NOT EXISTS dropped (
 ) WITHOUT ROWID;
 ";
 
-/// Moves on what is known of a reader.
+/// Moves on what is known of a reader. Of the way it came two places are kept beside the last: `mark`,
+/// which was known at `marked`, and `settled`, which had been known for long by then.
 pub(super) const READ_ON: &str = "
-INSERT INTO reader VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO reader VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?5, ?9, -1)
 ON CONFLICT (topic, consumer_group, part) DO UPDATE SET
     first = min(first, excluded.first), last = max(last, excluded.last),
     since = min(since, excluded.since),
     service = iif(excluded.time >= time, excluded.service, service),
-    time = max(time, excluded.time)
+    time = max(time, excluded.time), arrived = max(arrived, excluded.arrived),
+    settled = iif(excluded.arrived >= marked + ?10, mark, settled),
+    mark = iif(excluded.arrived >= marked + ?10, max(last, excluded.last), mark),
+    marked = iif(excluded.arrived >= marked + ?10, excluded.arrived, marked)
 ";
 
 /// Moves on when a service was heard.
@@ -56,7 +64,8 @@ SELECT body FROM chunk WHERE id IN (
 
 /// Finds who reads a topic.
 pub(super) const READERS: &str = "
-SELECT topic, consumer_group, part, first, last, since, time, service FROM reader WHERE topic = ?
+SELECT topic, consumer_group, part, first, last, since, time, service, arrived, mark, marked, settled
+FROM reader WHERE topic = ?
 ";
 
 /// Finds what was dropped since a moment.
@@ -67,4 +76,14 @@ pub(super) const HEARD: &str = "
 SELECT DISTINCT service FROM heard
 WHERE minute BETWEEN ?1 / 60000000000 AND ?2 / 60000000000 AND last >= ?1 AND first <= ?2
 ORDER BY 1
+";
+
+/// Finds the trace of a client's text.
+pub(super) const ALIAS: &str =
+    "SELECT trace_id FROM alias WHERE text = ? ORDER BY time DESC, trace_id LIMIT 1";
+
+/// Tells whether there is a chunk of a trace.
+pub(super) const KNOWS: &str = "
+SELECT EXISTS (SELECT 1 FROM chunk WHERE trace_id = ?1)
+    OR EXISTS (SELECT 1 FROM mention WHERE trace_id = ?1)
 ";

@@ -9,12 +9,12 @@ use std::{
 };
 
 use prost::DecodeError;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     Error, Store,
     commit::Commits,
-    schema::{CHUNKS, DROPPED, HEARD, READERS, TABLES, VERSION},
+    schema::{ALIAS, CHUNKS, DROPPED, HEARD, KNOWS, READERS, TABLES, VERSION},
 };
 use crate::{
     model::{Delivery, Dropped, HopEvent, Id, Kind, LogLine, Reader, Span},
@@ -202,6 +202,10 @@ impl Store for Sqlite {
                 since: row.get(5)?,
                 time: row.get(6)?,
                 service: row.get(7)?,
+                arrived: row.get(8)?,
+                mark: row.get(9)?,
+                marked: row.get(10)?,
+                settled: row.get(11)?,
             })
         };
         self.read(|connection| {
@@ -225,6 +229,19 @@ impl Store for Sqlite {
             let mut statement = connection.prepare_cached(HEARD)?;
             let services = statement.query_map([from, to], |row| row.get(0))?;
             Ok(services.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn alias(&self, text: &str) -> Result<Option<Id>, Error> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(ALIAS)?;
+            Ok(statement.query_row([text], |row| row.get(0)).optional()?.map(Id))
+        })
+    }
+
+    fn knows(&self, trace_id: Id) -> Result<bool, Error> {
+        self.read(|connection| {
+            Ok(connection.prepare_cached(KNOWS)?.query_row([trace_id.0], |row| row.get(0))?)
         })
     }
 

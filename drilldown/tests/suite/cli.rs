@@ -139,6 +139,37 @@ fn an_id_is_found_by_the_text_that_came_in() {
 }
 
 #[test]
+fn a_text_that_came_in_beside_another_trace_finds_that_trace() {
+    let server = Server::start();
+    for text in ["conf-1", "a/b|c:d+e=f@g", "..", "00000000000000000000000000000abc"] {
+        let mut attributes = read(1, "users", "sync", "process", "filtered");
+        attributes.push(word("tracebaton.legacy_id", text));
+        server.send_logs(vec![log(1, "hello"), hop(1, "receive", attributes)]);
+        server.send_spans(vec![span(1, 1)]);
+        let data = ["--data", folder(server.data.path())];
+        for place in [&["--server", &server.url()][..], &data] {
+            let ask = |command| cli(&[&[command, text][..], place].concat());
+            let output = ask("diagnose");
+            let start = format!("FILTERED  {text}\n  trace {}\n", hex(&trace_id(1)));
+            assert!(output.stdout.starts_with(&start), "{text}: {}", output.stdout);
+            let output = ask("trace");
+            let start = format!("trace {}   1 span", hex(&trace_id(1)));
+            assert!(output.stdout.starts_with(&start), "{text}: {}", output.stdout);
+            assert!(ask("logs").stdout.contains("hello"), "{text}");
+        }
+    }
+    // A text that stands for a trace by itself means that one.
+    let own = tracebaton::wire::LegacyId::parse("conf-1").unwrap().unwrap().trace_id();
+    let line = log(1, "of its own");
+    server.send_logs(vec![LogRecord { trace_id: own.to_bytes().to_vec(), ..line }]);
+    assert!(server.cli(&["logs", "conf-1"]).stdout.ends_with("of its own\n"));
+    // What is no legacy id, for instance one too long, is no way to find anything.
+    let long = "x".repeat(129);
+    server.send_logs(vec![hop(1, "receive", vec![word("tracebaton.legacy_id", &long)])]);
+    assert_eq!(server.cli(&["diagnose", &long, "--json"]).json()["verdict"], "ID_MALFORMED");
+}
+
+#[test]
 fn a_batch_of_another_trace_is_shown_where_it_links_to() {
     let server = Server::start();
     let linked = |trace, span: u64| Link {

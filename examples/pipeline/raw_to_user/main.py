@@ -1,6 +1,7 @@
 """raw_to_user: shop_events -> user_events; what fails goes to shop_events.dlq.
 
-At least once: offsets are committed after every message made of them is delivered.
+At least once: offsets are committed after every message made of them is delivered. No record stops
+the service: one whose dead letter is too large as well goes without its payload, or has failed.
 """
 
 import json
@@ -14,10 +15,11 @@ import tracebaton
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from transform import transform
+from transform import Event, transform
 
 SOURCE, TARGET, DEAD_LETTERS = "shop_events", "user_events", "shop_events.dlq"
 GROUP = "raw_to_user"
+MAX_TEXT = 1000  # of an error in a log line
 BROKERS: dict[str, Any] = {"bootstrap.servers": os.environ.get("KAFKA_BROKERS", "127.0.0.1:9092")}
 
 log = tracebaton.Logger(GROUP)
@@ -38,7 +40,8 @@ class Service:
         self.consumer = Consumer(BROKERS | own, logger=kafka_log)
         settings = BROKERS | {"enable.idempotence": True, "linger.ms": 5}
         self.producer = Producer(settings, logger=kafka_log)
-        self.sent: list[tracebaton.Output] = []
+        self.sent = 0
+        self.done = 0
         self.is_ready = False
         self.is_stopping = False
 
@@ -59,37 +62,68 @@ class Service:
         with tracebaton.process(message, group=GROUP) as hop:
             try:
                 events = transform(json.loads(message.value() or b""))
+                ready = [(event["user_id"].encode(), encode(event)) for event in events]
             except Exception as error:
-                hop.dead_lettered(error)
-                log.error("cannot transform", error=repr(error), offset=message.offset())
-                output = hop.output(DEAD_LETTERS, message.headers())
-                self.send(output, message.key(), message.value())
+                self.bury(hop, message, error)
                 return
             if not events:
                 hop.filtered("heartbeat")
-            for event in events:
-                self.send(hop.output(TARGET), event["user_id"], json.dumps(event))
+            for key, value in ready:
+                output = hop.output(TARGET)
+                if not self.send(output, key, value):
+                    # Those before it are on their way; the dead letter is of the whole message.
+                    refusal = f"an event of {len(value)} bytes is too large for {TARGET}"
+                    output.undelivered(ValueError(refusal))
+                    self.bury(hop, message, ValueError(refusal))
+                    return
             log.info("transformed", events=len(events))
 
-    def send(self, output: tracebaton.Output, key: Any, value: Any) -> None:
-        self.sent.append(output)
+    def bury(self, hop: tracebaton.Hop, message: Message, error: Exception) -> None:
+        """Sends a message to the dead letters, without its payload where that is too large."""
+        hop.dead_lettered(error)
+        at = {"partition": message.partition(), "offset": message.offset()}
+        log.error("cannot transform", error=repr(error)[:MAX_TEXT], **at)
+        output = hop.output(DEAD_LETTERS, message.headers())
+        if self.send(output, message.key(), message.value()):
+            return
+        log.error("dead letter is too large, it goes without its payload", **at)
+        if not self.send(output, None, None):
+            log.error("dead letter is too large even so, the record is lost", **at)
+            output.undelivered(ValueError(f"too large for {DEAD_LETTERS}, after: {error}"))
+
+    def send(self, output: tracebaton.Output, key: bytes | None, value: bytes | None) -> bool:
+        """Hands a message to the producer; returns whether it is small enough to be sent."""
+
+        def on_delivery(error: KafkaError | None, message: Message) -> None:
+            output.on_delivery(error, message)
+            # To try again would not make it smaller: the hop's record has failed, others go on.
+            is_too_large = error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+            if is_too_large:
+                at = {"topic": output.topic, "of_trace": output.baton.trace_id}
+                log.error("broker refuses a message as too large, the record is lost", **at)
+            self.done += output.is_delivered or is_too_large
+
         while True:
             try:
                 self.producer.produce(
-                    output.topic, value, key, headers=output.headers, on_delivery=output.on_delivery
+                    output.topic, value, key, headers=output.headers, on_delivery=on_delivery
                 )
+                self.sent += 1
                 self.producer.poll(0)
-                return
+                return True
             except BufferError:  # the queue is full: wait until there is room
                 self.producer.poll(0.1)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise
+                return False
 
     def deliver_and_commit(self) -> None:
         self.producer.flush()
-        missing = sum(not output.is_delivered for output in self.sent)
-        if missing:
+        if missing := self.sent - self.done:
             # Nothing is committed: the next run gets the same messages again.
-            raise RuntimeError(f"{missing} of {len(self.sent)} messages were not delivered")
-        self.sent.clear()
+            raise RuntimeError(f"{missing} of {self.sent} messages were not delivered")
+        self.sent = self.done = 0
         try:
             self.consumer.commit(asynchronous=False)
         except KafkaException as error:
@@ -103,6 +137,11 @@ class Service:
 
     def stop(self, *_: object) -> None:
         self.is_stopping = True
+
+
+def encode(event: Event) -> bytes:
+    """Returns an event as JSON, no longer than it was, in UTF-8 alone."""
+    return json.dumps(event, ensure_ascii=False, allow_nan=False).encode()
 
 
 def create_topics() -> None:

@@ -74,6 +74,20 @@ def committed(servers: str) -> int:
     return sum(max(place.offset, 0) for place in places)
 
 
+def serve(servers: str, count: int) -> tuple[list[Message], list[dict[str, Any]]]:
+    """Runs the service until it has sent so many messages; returns them and its log lines."""
+    main = Path(__file__).with_name("main.py")
+    env = os.environ | {"KAFKA_BROKERS": servers, "OTEL_SDK_DISABLED": "true"}
+    service = subprocess.Popen([sys.executable, main], env=env, stdout=subprocess.PIPE, text=True)
+    try:
+        messages = receive(servers, ["user_events", "shop_events.dlq"], count)
+    finally:
+        service.send_signal(signal.SIGTERM)
+        out, _ = service.communicate(timeout=DEADLINE_S)
+    assert service.returncode == 0, out
+    return messages, [json.loads(line) for line in out.splitlines()]
+
+
 def test_events_pass_fan_out_or_go_to_the_dead_letters(producer: Producer) -> None:
     servers = brokers(producer)
     for topic in TOPICS:  # this broker makes a topic when it is asked for, and has no admin calls
@@ -94,15 +108,7 @@ def test_events_pass_fan_out_or_go_to_the_dead_letters(producer: Producer) -> No
         producer.produce("shop_events", json.dumps(one), "u-17", headers=headers)
     assert producer.flush(10) == 0
 
-    main = Path(__file__).with_name("main.py")
-    env = os.environ | {"KAFKA_BROKERS": servers, "OTEL_SDK_DISABLED": "true"}
-    service = subprocess.Popen([sys.executable, main], env=env, stdout=subprocess.PIPE, text=True)
-    try:
-        messages = receive(servers, ["user_events", "shop_events.dlq"], 4)
-    finally:
-        service.send_signal(signal.SIGTERM)
-        out, _ = service.communicate(timeout=DEADLINE_S)
-    assert service.returncode == 0, out
+    messages, lines = serve(servers, 4)
 
     users = [json.loads(m.value() or b"") for m in messages if m.topic() == "user_events"]
     kinds = sorted(user["kind"] for user in users)
@@ -121,7 +127,6 @@ def test_events_pass_fan_out_or_go_to_the_dead_letters(producer: Producer) -> No
     assert carried["tracebaton-error-type"] == "ValueError"
     assert carried["tracebaton-error-message"] == "unknown currency: XAU"
 
-    lines = [json.loads(line) for line in out.splitlines()]
     assert [line["message"] for line in lines].count("ready") == 1
     of_hops = [line for line in lines if line["message"] in ("transformed", "cannot transform")]
     assert len(of_hops) == 4
@@ -130,3 +135,48 @@ def test_events_pass_fan_out_or_go_to_the_dead_letters(producer: Producer) -> No
     assert lines[-1]["message"] == "stopped"
 
     assert committed(servers) == len(raw), "every offset is committed"
+
+
+def test_no_record_stops_the_service(producer: Producer) -> None:
+    servers = brokers(producer)
+    for topic in TOPICS:
+        producer.list_topics(topic, timeout=10)
+    long = "u" * 600_000  # as key and in the value it is more than a message may have
+    bad = {
+        b"not JSON": "Expecting value: line 1 column 1 (char 0)",
+        b"[]": "the event is no object but list",
+        b"[" * 100_000: "maximum recursion depth exceeded",
+        json.dumps(event(1, user_id=17)).encode(): "user_id is not a text but int",
+        json.dumps(event(2, user_id={"id": "u"})).encode(): "user_id is not a text but dict",
+        json.dumps(event(3, user_id="\ud800")).encode(): "user_id has half a surrogate pair",
+        json.dumps(event(4, currency="\ud800")).encode(): "unknown currency: \ufffd",
+        json.dumps(event(5, amount=float("nan"))).encode(): "Out of range float values",
+        json.dumps(event(6, amount="\udfff")).encode(): "'utf-8' codec can't encode character",
+        json.dumps(event(7, user_id=long)).encode(): "is too large for user_events",
+    }
+    for value in bad:
+        producer.produce("shop_events", value)
+    # What a dead letter says besides its payload makes this one too large.
+    producer.produce("shop_events", b'{"type": 7}'.ljust(999_850))
+    # And this one is so by what came with it.
+    producer.produce("shop_events", b"{}", headers=[("pad", b"x" * 999_800)])
+    good = event(8, user_id="zoë " * 50_000)
+    producer.produce("shop_events", json.dumps(good))
+    assert producer.flush(10) == 0
+
+    messages, lines = serve(servers, len(bad) + 2)
+
+    (user,) = (message for message in messages if message.topic() == "user_events")
+    assert json.loads(user.value() or b"")["event_id"] == good["event_id"]
+    assert user.key() == good["user_id"].encode()
+    dead = {m.value(): headers_of(m) for m in messages if m.topic() == "shop_events.dlq"}
+    assert set(dead) == {*bad, None}
+    for value, told in bad.items():
+        assert told in dead[value]["tracebaton-error-message"]
+    assert dead[None]["tracebaton-error-message"] == "type is not a text but int"
+    said = [line["message"] for line in lines]
+    assert said.count("cannot transform") == len(bad) + 2
+    assert said.count("dead letter is too large, it goes without its payload") == 2
+    assert said.count("dead letter is too large even so, the record is lost") == 1
+    assert said[-1] == "stopped"
+    assert committed(servers) == len(bad) + 3, "every offset is committed"

@@ -27,6 +27,7 @@ mod span;
 #[cfg(test)]
 mod tests;
 mod value;
+mod waiting;
 
 pub use fate::{Coordinates, Fate, Fates, HopKind};
 pub use insert::Insert;

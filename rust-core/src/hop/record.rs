@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use super::{
@@ -24,8 +24,9 @@ const MAX_TEXT: usize = 1024;
 /// One record at one hop, or one request.
 ///
 /// The hop settles once it has ended and every output that was handed out is delivered, refused or
-/// given up. Then, and only then, it writes its span and its ledger event. It is a handle: clones
-/// speak of the same hop.
+/// given up. Then, and only then, it writes its span and its ledger event. What nobody has told of
+/// its outputs by [`Hop::close`], or by the time the export stops, is told as unconfirmed. It is a
+/// handle: clones speak of the same hop.
 ///
 /// # Examples
 ///
@@ -145,6 +146,7 @@ impl Hop {
                 unconfirmed: 0,
                 sends: Sends::default(),
                 end: None,
+                is_waiting: false,
                 is_settled: false,
             }),
         }))
@@ -285,16 +287,27 @@ impl Hop {
         self.settle(state);
     }
 
+    /// Ends the hop and settles it at once: outputs nobody has told of yet count as unconfirmed.
+    ///
+    /// For a record whose fate no output can change. What is told of an output later still has its
+    /// own event.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
     fn decide(&self, fate: Fate, error_type: Option<&str>, reason: &str) {
         let mut state = self.lock();
         state.fate = Some(fate);
         state.is_exception = error_type.is_some();
         state.error_type = error_type.map(|text| cut(text).to_owned());
         state.reason = Some(cut(reason).to_owned());
+        if matches!(fate, Fate::Failed | Fate::DeadLettered) {
+            self.wait(&mut state);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Returns the context of this hop, its own span id in it.
@@ -309,6 +322,13 @@ impl Hop {
     /// Takes note that an output is done with: acknowledged at a place, failed, or not known.
     pub(super) fn close_output(&self, done: impl FnOnce(&mut Sends) -> Result<(), Unacknowledged>) {
         let mut state = self.lock();
+        if state.is_settled {
+            // The hop has counted it as unconfirmed; this is how that is known to be over.
+            let mut late = Sends::default();
+            let _ = done(&mut late);
+            late.write(&self.0.recorder, now(), self.0.context, self.0.baton.legacy_text());
+            return;
+        }
         state.open = state.open.saturating_sub(1);
         match done(&mut state.sends) {
             Ok(()) => {}
@@ -330,6 +350,17 @@ impl Hop {
     fn settle(&self, mut state: MutexGuard<'_, State>) {
         if state.end.is_some() && state.open == 0 {
             self.0.write(&mut state);
+        } else if state.end.is_some() {
+            self.wait(&mut state);
+        }
+    }
+
+    /// Makes sure that the hop is told at the latest when the export stops.
+    fn wait(&self, state: &mut State) {
+        let recorder = &self.0.recorder;
+        if !state.is_waiting && !state.is_settled && recorder.is_on() {
+            state.is_waiting = true;
+            recorder.wait(self.0.span_id, Arc::downgrade(&self.0));
         }
     }
 }

@@ -15,6 +15,7 @@ use super::{
     proto::Writer,
     span::{SpanRecord, now},
     value::{Value, encode_pair},
+    waiting::Waiting,
 };
 use crate::{propagate::Baton, sample::Sampler};
 
@@ -196,10 +197,12 @@ impl DropCause {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     spans: Queue,
     logs: Queue,
     ledger: Queue,
+    /// Hops that wait to hear of their outputs.
+    pub(super) waiting: Waiting,
     /// Chunks that were sent, emptied: fresh memory costs more than what is written into it.
     spare: Vec<Vec<u8>>,
     bytes: usize,
@@ -479,7 +482,7 @@ impl Recorder {
         std::mem::take(&mut self.lock().dropped)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Encoding does not panic; if it did, a chunk would end with a partial record.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

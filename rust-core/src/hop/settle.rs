@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
@@ -53,14 +53,33 @@ pub(super) struct State {
     pub(super) unconfirmed: u64,
     pub(super) sends: Sends,
     pub(super) end: Option<u64>,
+    /// Whether the recorder knows that the hop waits for its outputs.
+    pub(super) is_waiting: bool,
     pub(super) is_settled: bool,
 }
 
 impl Inner {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the hop and settles it at once: outputs nobody has told of yet are unconfirmed.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.end.get_or_insert_with(now);
+        if !state.is_settled {
+            state.unconfirmed += std::mem::take(&mut state.open) as u64;
+        }
+        self.write(&mut state);
+    }
+
     /// Writes the span and the ledger events, once.
     pub(super) fn write(&self, state: &mut State) {
         if !state.is_settled {
             state.is_settled = true;
+            if std::mem::take(&mut state.is_waiting) {
+                self.recorder.waits_no_more(self.span_id);
+            }
             // The hop is settled now; its span has ended when it was said to have.
             let time = now();
             self.write_span(state, time);
@@ -199,7 +218,7 @@ impl State {
 impl Drop for Inner {
     /// Ends what was not ended: with the last handle the last output is gone too.
     fn drop(&mut self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         state.end.get_or_insert_with(now);
         self.write(&mut state);
     }

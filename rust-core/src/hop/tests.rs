@@ -126,6 +126,32 @@ fn a_forgotten_output_is_told_as_unconfirmed() {
 }
 
 #[test]
+fn an_output_told_after_its_hop_was_closed_has_an_event_of_its_own() {
+    let recorder = recorder();
+    let hop = Hop::process(&recorder, &at(7), &baton());
+    let (known, late, refused) = (hop.output("users"), hop.output("users"), hop.output("users"));
+    known.delivered(0, 1);
+    hop.failed("TypeError", "no");
+    hop.close();
+    let (spans, logs) = read(&recorder);
+    assert_eq!(spans.len(), 2);
+    let [process, _] = &logs[..] else { panic!("{logs:?}") };
+    let process = map(&process.attributes);
+    assert_eq!(process["tracebaton.records.failed"], "1");
+    assert_eq!(process["tracebaton.records.emitted"], "3");
+    assert_eq!(process["tracebaton.outputs.unconfirmed"], "2");
+    late.delivered(0, 2);
+    refused.undelivered("MessageSizeTooLarge", "too large");
+    hop.end();
+    drop(hop);
+    let (spans, logs) = read(&recorder);
+    let [delivered, failed] = &logs[..] else { panic!("{logs:?}") };
+    assert_eq!(map(&delivered.attributes)["messaging.kafka.offset"], "2");
+    assert_eq!(map(&failed.attributes)["tracebaton.records.failed"], "1");
+    assert_eq!(spans.len(), 2, "the two sends");
+}
+
+#[test]
 fn a_dead_letter_says_so() {
     let recorder = recorder();
     let hop = Hop::process(&recorder, &at(7), &baton());

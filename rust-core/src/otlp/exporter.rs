@@ -24,6 +24,7 @@ pub struct Exporter {
     commands: mpsc::UnboundedSender<Command>,
     thread: Mutex<Option<JoinHandle<()>>>,
     tally: Tally,
+    recorder: Recorder,
 }
 
 impl Exporter {
@@ -48,7 +49,12 @@ impl Exporter {
         let tally = Tally::default();
         recorder.set_service(&resource::service_name(options));
         if options.is_disabled {
-            return Ok(Self { commands, thread: Mutex::default(), tally });
+            return Ok(Self {
+                commands,
+                thread: Mutex::default(),
+                tally,
+                recorder: recorder.clone(),
+            });
         }
         let transport = Transport::new(options)?;
         let full = Arc::new(Notify::new());
@@ -68,7 +74,8 @@ impl Exporter {
                 runtime.shutdown_background();
             })
             .map_err(failed)?;
-        Ok(Self { commands, thread: Mutex::new(Some(thread)), tally })
+        let thread = Mutex::new(Some(thread));
+        Ok(Self { commands, thread, tally, recorder: recorder.clone() })
     }
 
     /// Sends everything recorded so far; tells whether the endpoint has it within the deadline.
@@ -82,9 +89,12 @@ impl Exporter {
     }
 
     /// Sends what is left within the deadline, stops, and tells what came of it all.
+    ///
+    /// Hops that are done but for word of their outputs are told as they are, these unconfirmed.
     pub fn shutdown(&self, within: Duration) -> ShutdownReport {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
+            self.recorder.settle_waiting();
             let _ = self.commands.send(Command::Shutdown { deadline: Instant::now() + within });
             // A panic of the thread shows in the report: what it held was not exported.
             let _ = thread.join();

@@ -2,6 +2,7 @@
 
 mod encode;
 mod laws;
+mod settling;
 mod verdicts;
 
 use super::{
@@ -137,7 +138,7 @@ fn store(hops: Vec<HopEvent>, dropped: Vec<Dropped>) -> (Sqlite, tempfile::TempD
 
 fn diagnosis_of(hops: Vec<HopEvent>) -> Diagnosis {
     let (store, _folder) = store(hops, Vec::new());
-    diagnose(&store, TRACE, NOW).unwrap()
+    diagnose(&store, TRACE, || NOW).unwrap()
 }
 
 /// Returns the verdicts found, the worst first, and each hop's name.

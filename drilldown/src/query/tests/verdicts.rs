@@ -232,9 +232,9 @@ fn a_hole_where_the_service_dropped_evidence_is_no_proof_of_a_loss() {
     let dropped = Dropped { time: NOW, service: "transform".into(), ledger: 7 };
     let elsewhere = Dropped { service: "elsewhere".into(), ..dropped.clone() };
     let (store_of_other, _folder) = store(events.clone(), vec![elsewhere]);
-    assert_eq!(diagnose(&store_of_other, TRACE, NOW).unwrap().verdict, LostBetweenHops);
+    assert_eq!(diagnose(&store_of_other, TRACE, || NOW).unwrap().verdict, LostBetweenHops);
     let (store, _folder) = store(events, vec![dropped]);
-    let diagnosis = diagnose(&store, TRACE, NOW).unwrap();
+    let diagnosis = diagnose(&store, TRACE, || NOW).unwrap();
     assert_eq!(diagnosis.verdict, Inconclusive);
     assert!(diagnosis.summary.contains("transform dropped 7 ledger events"));
     assert_eq!(diagnosis.verdict.exit_code(), 15);
@@ -437,7 +437,7 @@ fn a_batch_can_be_asked_for_by_its_own_trace() {
     let other = "00000000000000000000000000000001";
     let events = vec![batch(id, "users", 0, &[TRACE, other, TRACE], Fate::Passed)];
     let (store, _folder) = store(events, Vec::new());
-    let diagnosis = diagnose(&store, id, NOW).unwrap();
+    let diagnosis = diagnose(&store, id, || NOW).unwrap();
     assert_eq!(branch(&diagnosis, "sync").passed, 3);
     assert_eq!(diagnosis.verdict, Inserted);
 }
@@ -445,7 +445,7 @@ fn a_batch_can_be_asked_for_by_its_own_trace() {
 /// Asks an otherwise busy store for an id of which it knows nothing.
 fn unknown(id: &str) -> Diagnosis {
     let (store, _folder) = store(relay(1), Vec::new());
-    diagnose(&store, id, NOW).unwrap()
+    diagnose(&store, id, || NOW).unwrap()
 }
 
 /// A UUIDv7 made at a moment in milliseconds since 1970.
@@ -497,4 +497,80 @@ fn numbers_that_no_pipeline_has_are_survived() {
     let sent = HopEvent { emitted: u32::MAX.into(), ..sent("request", "raw", 0, 0) };
     let diagnosis = diagnosis_of(vec![request(1), sent.clone(), sent, huge]);
     assert_eq!(branch(&diagnosis, "transform").records_in, i64::from(u32::MAX));
+}
+
+/// The relay of three records, of which the table has one more than was made.
+fn relay_with_a_copy() -> Vec<HopEvent> {
+    let mut events = relay(3);
+    let last = events.pop().unwrap();
+    let batch = batch("batch", "users", 0, &[TRACE; 4], Fate::Passed);
+    events.push(HopEvent { time: last.time, ..batch });
+    events
+}
+
+#[test]
+fn what_an_attempt_sent_that_could_not_tell_is_a_duplicate() {
+    let duplicate = (Duplicated, "sync (insert users)");
+    let expected = [duplicate, (Inserted, "sync (insert users)")];
+    let mut events = relay_with_a_copy();
+    let diagnosis = diagnosis_of(events.clone());
+    assert_eq!(found(&diagnosis), expected);
+    let text = "4 came in, and the hops before tell of 3: an attempt that could not tell sent \
+        some again";
+    assert_eq!(diagnosis.findings[0].evidence, text);
+    // The `send` of that attempt was still told of, and nothing else.
+    events.push(HopEvent { service: "transform".into(), ..sent("crashed", "users", 3, 3) });
+    for event in events.iter_mut().filter(|event| event.topic.as_deref() == Some("users")) {
+        if event.kind == "send" {
+            event.service = "transform".into();
+        }
+    }
+    assert_eq!(found(&diagnosis_of(events)), expected);
+}
+
+#[test]
+fn records_beyond_those_sent_are_never_plainly_inserted() {
+    let (store, _folder) = store(
+        relay_with_a_copy(),
+        vec![Dropped { time: NOW, service: "transform".into(), ledger: 1 }],
+    );
+    assert_eq!(diagnose(&store, TRACE, || NOW).unwrap().verdict, Inconclusive);
+    let events = relay_with_a_copy().into_iter();
+    let fresh = events.map(|event| HopEvent { time: NOW - SECOND, ..event }).collect();
+    assert_eq!(diagnosis_of(fresh).verdict, Inconclusive);
+}
+
+#[test]
+fn only_texts_that_hold_a_time_are_dated() {
+    for text in ["cust-119", "order-17", "00000000deadbeef", "20261121093000123456789012"] {
+        let diagnosis = unknown(text);
+        let words = "nothing here has this id; just sent? try again in a moment";
+        assert_eq!((diagnosis.verdict, diagnosis.summary.as_str()), (UnknownId, words), "{text}");
+    }
+    // A ULID of the year 2021.
+    let diagnosis = unknown("01F8MECHZX3TBDSZ7XRADM79XV");
+    assert_eq!(diagnosis.verdict, BeforeRetention);
+}
+
+#[test]
+fn a_moment_after_now_is_no_negative_time() {
+    let ahead = HopEvent {
+        trace_id: "00000000000000000000000000000001".into(),
+        time: NOW + 2 * SECOND,
+        ..read("other", "raw", "transform", 4, Fate::Passed)
+    };
+    let diagnosis = diagnosis_of(vec![request(1), sent("request", "raw", 5, 5), ahead]);
+    assert!(diagnosis.summary.ends_with("transform was heard last 0 s ago"));
+}
+
+#[test]
+fn a_hop_that_passed_and_whose_outputs_are_open_is_named() {
+    let events = vec![
+        HopEvent { emitted: 0, ..request(1) },
+        HopEvent { unconfirmed: 1, ..read("transform", "raw", "transform", 0, Fate::Passed) },
+    ];
+    let diagnosis = diagnosis_of(events);
+    let text = "transform (process raw): 1 passed, outputs unconfirmed: no event tells where \
+        they went";
+    assert_eq!((diagnosis.verdict, diagnosis.summary.as_str()), (Inconclusive, text));
 }

@@ -4,9 +4,10 @@
  * `KAFKA_BROKERS` names the brokers (127.0.0.1:9092), `OTEL_*` says where telemetry goes. What cannot be
  * handled goes to `user_events.dlq` with its trace and the reason.
  */
-import { Kafka, logLevel, Partitioners, type EachMessagePayload, type IHeaders, type LogEntry, type Producer } from "kafkajs";
+import { Kafka, logLevel, type EachMessagePayload, type IHeaders, type LogEntry, type Producer } from "kafkajs";
 import { init, Logger, process as traced, shutdown, type Hop, type Output } from "tracebaton";
 
+import { partitioner } from "./partitions.js";
 import { findUser } from "./users.js";
 
 const INPUT = "user_events";
@@ -74,7 +75,7 @@ async function main() {
   });
   await admin.disconnect();
 
-  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  const producer = kafka.producer({ createPartitioner: partitioner });
   // A member that crashed is given up soon: its partitions wait for no longer.
   const consumer = kafka.consumer({ groupId: GROUP, sessionTimeout: 10_000 });
   await producer.connect();
@@ -83,18 +84,28 @@ async function main() {
   consumer.on(consumer.events.GROUP_JOIN, () => log.info("ready", { topic: INPUT }));
 
   let isStopping = false;
-  const stop = async () => {
+  const stop = async (exitCode: number) => {
     if (isStopping) return;
     isStopping = true;
-    // Waits for the message in hand, and commits.
-    await consumer.disconnect();
-    await producer.disconnect();
+    try {
+      // Waits for the message in hand, and commits.
+      await consumer.disconnect();
+      await producer.disconnect();
+    } catch (error) {
+      log.error("cannot take leave of Kafka", { reason: String(error) });
+    }
     log.info("stopped");
     await shutdown(5000);
-    process.exit(0);
+    process.exit(exitCode);
   };
-  process.once("SIGTERM", () => void stop());
-  process.once("SIGINT", () => void stop());
+  process.once("SIGTERM", () => void stop(0));
+  process.once("SIGINT", () => void stop(0));
+  // A consumer that kafkajs does not start again reads nothing any more: whoever watches this process is to see it.
+  consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
+    if (restart) return;
+    log.error("gives up", { reason: String(error) });
+    void stop(1);
+  });
   await consumer.run({
     partitionsConsumedConcurrently: 4,
     eachMessage: (payload) => handle(producer, payload),

@@ -4,15 +4,15 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use rdkafka::producer::FutureProducer;
+use rdkafka::{producer::FutureProducer, types::RDKafkaErrorCode};
 use serde_json::{Value, json};
 use tracebaton::{
     Propagation,
     hop::{Fates, Hop},
-    kafka::{Record, send_all},
+    kafka::{Record, SendError, send_all},
 };
 
-use crate::{body, records};
+use crate::{body, media, records};
 
 pub(crate) struct Ingest {
     producer: FutureProducer,
@@ -55,6 +55,10 @@ impl Ingest {
         }
         let mut response = Response::new(Full::from(body.to_string()));
         *response.status_mut() = status;
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            // RFC 9110, 15.5.6: it says what is allowed.
+            response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("POST"));
+        }
         let json = header::HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         response
@@ -91,13 +95,10 @@ impl Ingest {
         hop: &Hop,
         topic: &str,
     ) -> Result<(StatusCode, Value), Refusal> {
-        let content_type = request.headers().get(header::CONTENT_TYPE);
-        let media_type = content_type.and_then(|value| value.to_str().ok()?.split(';').next());
-        if !media_type.is_some_and(|text| text.trim().eq_ignore_ascii_case("application/json")) {
-            let message = "send Content-Type: application/json".to_owned();
+        media::check(request.headers()).map_err(|message| {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(Refusal(status, "unsupported_media_type", message));
-        }
+            Refusal(status, "unsupported_media_type", message.to_owned())
+        })?;
         let body = body::read(request.into_body(), self.max_body_bytes).await;
         let body = body.map_err(|error| match error {
             body::Error::TooLarge => {
@@ -134,7 +135,9 @@ impl Ingest {
         let invalid = rejected.len();
         let sent = send_all(&self.producer, &self.propagation, hop, topic, sending).await;
         let undelivered = indices.into_iter().zip(&sent).filter_map(|(index, result)| {
-            result.as_ref().err().map(|error| (index, error.to_string()))
+            let error = result.as_ref().err()?;
+            let kind = if is_too_large(error) { "record_too_large: " } else { "" };
+            Some((index, format!("{kind}{error}")))
         });
         rejected.extend(undelivered);
         rejected.sort_unstable_by_key(|(index, _)| *index);
@@ -158,16 +161,38 @@ impl Ingest {
             .iter()
             .map(|(index, error)| json!({ "index": index, "error": error }))
             .collect();
-        match accepted {
-            0 if invalid == total => {
-                let message = format!("no record is valid; record {first}: {message}");
-                Err(Refusal(StatusCode::BAD_REQUEST, "invalid_records", message))
-            }
-            0 => {
-                let message = format!("Kafka took no record; try again later: {message}");
-                Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, "kafka_unavailable", message))
-            }
-            _ => Ok((StatusCode::MULTI_STATUS, json!({ "accepted": accepted, "rejected": list }))),
+        if accepted > 0 {
+            return Ok((
+                StatusCode::MULTI_STATUS,
+                json!({ "accepted": accepted, "rejected": list }),
+            ));
         }
+        let errors: Vec<&SendError> =
+            sent.iter().filter_map(|result| result.as_ref().err()).collect();
+        let (status, error, why) = nothing_taken(invalid, &errors);
+        Err(Refusal(status, error, format!("{why}; record {first}: {message}")))
     }
+}
+
+fn is_too_large(error: &SendError) -> bool {
+    error.code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
+}
+
+/// Tells the client what to do about a request of which no record was taken.
+fn nothing_taken(
+    invalid: usize,
+    errors: &[&SendError],
+) -> (StatusCode, &'static str, &'static str) {
+    if errors.iter().any(|error| error.is_retryable()) {
+        let why = "Kafka took no record, try again later";
+        return (StatusCode::SERVICE_UNAVAILABLE, "kafka_unavailable", why);
+    }
+    if invalid > 0 {
+        return (StatusCode::BAD_REQUEST, "invalid_records", "no record is valid");
+    }
+    if errors.iter().all(|error| is_too_large(error)) {
+        let why = "no record is small enough for Kafka";
+        return (StatusCode::PAYLOAD_TOO_LARGE, "record_too_large", why);
+    }
+    (StatusCode::INTERNAL_SERVER_ERROR, "kafka_refused", "Kafka takes no record of this service")
 }

@@ -10,9 +10,10 @@
 
 mod body;
 mod handler;
+mod media;
 mod records;
 
-use std::{env, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{env, io::Write, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use hyper::server::conn::http1;
@@ -31,12 +32,40 @@ use tracebaton::{otlp::Exporter, tower::TraceLayer};
 
 use handler::Ingest;
 
+const USAGE: &str = "\
+Takes JSON records by POST /ingest/{topic} and sends them to Kafka, traced.
+
+Usage: ingest    (it has no arguments, only variables)
+
+  INGEST_ADDR     where to listen (127.0.0.1:4000)
+  KAFKA_BROKERS   the brokers (127.0.0.1:9092)
+  TOPICS          the topics that may be written, separated by commas (shop_events)
+  MAX_BODY_BYTES  the largest body that is taken (1048576)
+  OTEL_*          where telemetry goes, as OpenTelemetry says (http://localhost:4318)
+";
+
+/// Answers an argument instead of starting: `--help` with the usage, anything else with an error.
+fn answer_argument() -> Option<ExitCode> {
+    let argument = env::args_os().nth(1)?;
+    // Nobody reads what cannot be written.
+    if argument == "--help" || argument == "-h" {
+        drop(std::io::stdout().write_all(USAGE.as_bytes()));
+        return Some(ExitCode::SUCCESS);
+    }
+    let error = format!("ingest: there is no argument {argument:?}\n\n{USAGE}");
+    drop(std::io::stderr().write_all(error.as_bytes()));
+    Some(ExitCode::from(2))
+}
+
 fn var(key: &str, default: &str) -> String {
     env::var(key).unwrap_or_else(|_| default.to_owned())
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
+    if let Some(exit_code) = answer_argument() {
+        return Ok(exit_code);
+    }
     let exporter = Exporter::from_env("ingest")?;
     tracebaton::log::init()?;
     let served = serve().await;

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+/// Ids become keys, span attributes and columns: nobody's is longer than this.
+const MAX_ID_BYTES: usize = 256;
+
 /// A record, its text untouched, or why it cannot be taken.
 pub(crate) type Checked<'a> = Result<(String, &'a RawValue), String>;
 
@@ -46,6 +49,10 @@ fn check(record: &RawValue) -> Checked<'_> {
         if value.is_empty() {
             return Err(format!("`{name}` is empty"));
         }
+        if value.len() > MAX_ID_BYTES {
+            let found = value.len();
+            return Err(format!("`{name}` may have {MAX_ID_BYTES} bytes, not {found}"));
+        }
     }
     Ok((required.user_id.into_owned(), record))
 }
@@ -70,6 +77,21 @@ mod tests {
         let good: Vec<bool> = records.iter().map(Result::is_ok).collect();
         assert_eq!(good, [true, false, false]);
         assert!(records[2].as_ref().unwrap_err().contains("missing field `type`"));
+    }
+
+    #[test]
+    fn ids_of_any_length_are_not_taken() {
+        for name in ["event_id", "type", "user_id", "occurred_at"] {
+            let with = |length: usize| {
+                let mut record: serde_json::Value = serde_json::from_str(GOOD).unwrap();
+                record[name] = "x".repeat(length).into();
+                let text = record.to_string();
+                let checked = read(text.as_bytes()).unwrap().remove(0);
+                checked.map(drop)
+            };
+            assert_eq!(with(256), Ok(()));
+            assert_eq!(with(257), Err(format!("`{name}` may have 256 bytes, not 257")));
+        }
     }
 
     #[test]

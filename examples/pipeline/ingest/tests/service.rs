@@ -154,7 +154,7 @@ async fn a_partial_failure_is_told_record_by_record() {
     let indices: Vec<_> = rejected.iter().map(|one| one["index"].as_u64().unwrap()).collect();
     assert_eq!(indices, [1, 3, 4]);
     assert!(rejected[0]["error"].as_str().unwrap().contains("missing field `type`"));
-    assert!(rejected[2]["error"].as_str().unwrap().contains("MessageSizeTooLarge"));
+    assert!(rejected[2]["error"].as_str().unwrap().starts_with("record_too_large: "));
     assert_eq!(answer.headers["x-trace-id"], answer.body["trace_id"].as_str().unwrap());
     assert_eq!(ingest.read(2).len(), 2);
 }
@@ -175,6 +175,33 @@ async fn what_cannot_be_taken_is_refused_clearly_and_with_the_id() {
     refused(&post("/ingest/shop_events", text).await, 415, "unsupported_media_type");
     let got = ingest.ask(Method::GET, "/ingest/shop_events", &[], "").await;
     refused(&got, 405, "method_not_allowed");
+    assert_eq!(got.headers["allow"], "POST");
+    let twice = &[JSON[0], ("content-type", "text/plain")];
+    refused(&post("/ingest/shop_events", twice).await, 415, "unsupported_media_type");
+    let packed = &[JSON[0], ("content-encoding", "gzip")];
+    refused(&post("/ingest/shop_events", packed).await, 415, "unsupported_media_type");
+    let large = json!([event(&"u".repeat(257))]);
+    refused(&ingest.post(large.to_string()).await, 400, "invalid_records");
+}
+
+#[tokio::test]
+async fn a_record_that_kafka_will_never_take_is_not_to_be_tried_again() {
+    let ingest = Ingest::start();
+    let mut large = event("u");
+    large["note"] = "x".repeat(1_020_000).into();
+    refused(&ingest.post(large.to_string()).await, 413, "record_too_large");
+    refused(&ingest.post(json!([large, 7]).to_string()).await, 400, "invalid_records");
+    assert_eq!(ingest.post(event("u").to_string()).await.status, 200);
+}
+
+#[test]
+fn an_argument_is_answered_instead_of_starting() {
+    let run = |argument| Command::new(env!("CARGO_BIN_EXE_ingest")).arg(argument).output().unwrap();
+    let help = run("--help");
+    assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).contains("INGEST_ADDR"));
+    let unknown = run("--port");
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("\"--port\""));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tracebaton::{
     Baton, Propagation,
     hop::{Coordinates, Hop, Insert, Recorder},
-    kafka::{Record, coordinates, extract, send_all},
+    kafka::{Record, SendError, coordinates, extract, send_all},
     otel::{self, FutureExt},
 };
 
@@ -124,6 +124,9 @@ impl Sink {
     }
 
     /// Sends a record to the dead letters with its context; false where the process stops first.
+    ///
+    /// What Kafka will never take, because it is too large, goes without key and payload: where it
+    /// stands in the topic it came from, and why it is here, is in the headers and in the trace.
     async fn dead_letter(
         &self,
         hop: &Hop,
@@ -132,27 +135,62 @@ impl Sink {
         reason: &str,
     ) -> bool {
         let mut pause = Duration::from_millis(200);
+        let mut is_whole = true;
         loop {
             hop.dead_lettered(error_type, reason);
-            let headers = hop.error_headers().into_iter();
-            let record = Record {
-                key: message.key().map(<[u8]>::to_vec),
-                payload: message.payload().unwrap_or_default().to_vec(),
-                headers: headers.map(|(name, text)| (name.to_owned(), text.into_bytes())).collect(),
-            };
-            let sent = send_all(&self.producer, &self.propagation, hop, DEAD_LETTERS, [record]);
-            let is_sent = sent.await.iter().all(Result::is_ok);
-            async { tracing::error!(error_type, reason, is_sent, "sent to the dead letters") }
-                .with_context(otel::cx(hop.baton()))
-                .await;
-            if is_sent {
-                hop.end();
-                return true;
+            let sent = self.send_dead_letter(hop, message, is_whole).await;
+            async {
+                match &sent {
+                    Ok(()) => {
+                        tracing::error!(error_type, reason, is_whole, "sent to the dead letters");
+                    }
+                    Err(error) => {
+                        tracing::error!(error_type, reason, is_whole, %error, "no dead letter sent");
+                    }
+                }
             }
-            if !self.pause(&mut pause).await {
-                return false;
+            .with_context(otel::cx(hop.baton()))
+            .await;
+            match sent {
+                Ok(()) => break,
+                Err(error) if error.is_retryable() => {
+                    if !self.pause(&mut pause).await {
+                        return false;
+                    }
+                }
+                Err(_) if is_whole => is_whole = false,
+                Err(error) => {
+                    // Whoever waited here would hold up everything behind this record for good.
+                    hop.failed(error_type, &format!("{reason}; no dead letter: {error}"));
+                    break;
+                }
             }
         }
+        hop.end();
+        true
+    }
+
+    async fn send_dead_letter(
+        &self,
+        hop: &Hop,
+        message: &OwnedMessage,
+        is_whole: bool,
+    ) -> Result<(), SendError> {
+        let headers = hop.error_headers().into_iter();
+        let mut headers: Vec<_> =
+            headers.map(|(name, text)| (name.to_owned(), text.into_bytes())).collect();
+        let mut record = Record::default();
+        if is_whole {
+            record.key = message.key().map(<[u8]>::to_vec);
+            record.payload = message.payload().unwrap_or_default().to_vec();
+        } else {
+            let (topic, partition) = (message.topic(), message.partition());
+            let place = format!("{topic}/{partition}/{}", message.offset());
+            headers.push(("tracebaton-left-out".to_owned(), place.into_bytes()));
+        }
+        record.headers = headers;
+        let sent = send_all(&self.producer, &self.propagation, hop, DEAD_LETTERS, [record]).await;
+        sent.into_iter().try_for_each(|result| result.map(drop))
     }
 
     /// Waits, longer each time; tells whether to go on.

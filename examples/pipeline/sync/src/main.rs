@@ -12,7 +12,7 @@ mod batch;
 mod row;
 mod table;
 
-use std::{env, time::Duration};
+use std::{env, io::Write, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use rdkafka::{
@@ -35,18 +35,46 @@ const TOPIC: &str = "enriched_events";
 const DEAD_LETTERS: &str = "enriched_events.dlq";
 const GROUP: &str = "sync";
 
+const USAGE: &str = "\
+Inserts the records of a Kafka topic into ClickHouse in batches, traced.
+
+Usage: sync    (it has no arguments, only variables)
+
+  KAFKA_BROKERS   the brokers (127.0.0.1:9092)
+  CLICKHOUSE_URL  the database's HTTP interface (http://127.0.0.1:8123)
+  BATCH_SIZE      how many records a batch has at most (500)
+  BATCH_MS        how long a batch waits for more, in milliseconds (500)
+  OTEL_*          where telemetry goes, as OpenTelemetry says (http://localhost:4318)
+";
+
+/// Answers an argument instead of starting: `--help` with the usage, anything else with an error.
+fn answer_argument() -> Option<ExitCode> {
+    let argument = env::args_os().nth(1)?;
+    // Nobody reads what cannot be written.
+    if argument == "--help" || argument == "-h" {
+        drop(std::io::stdout().write_all(USAGE.as_bytes()));
+        return Some(ExitCode::SUCCESS);
+    }
+    let error = format!("sync: there is no argument {argument:?}\n\n{USAGE}");
+    drop(std::io::stderr().write_all(error.as_bytes()));
+    Some(ExitCode::from(2))
+}
+
 fn var(key: &str, default: &str) -> String {
     env::var(key).unwrap_or_else(|_| default.to_owned())
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
+    if let Some(exit_code) = answer_argument() {
+        return Ok(exit_code);
+    }
     let exporter = Exporter::from_env("sync")?;
     tracebaton::log::init()?;
     let ran = run().await;
     let report = exporter.shutdown(Duration::from_secs(5));
     tracing::info!(%report, "stopped");
-    ran
+    ran.map(|()| ExitCode::SUCCESS)
 }
 
 async fn run() -> anyhow::Result<()> {

@@ -163,6 +163,33 @@ async fn poison_is_isolated_and_everything_else_gets_in() {
 }
 
 #[tokio::test]
+async fn a_dead_letter_that_is_too_large_goes_without_its_payload_and_nothing_waits_for_it() {
+    let (kafka, clickhouse) = (Kafka::start(), ClickHouse::start());
+    // The dead letter has more headers than the record: it is larger than what Kafka takes.
+    let payloads = ["x".repeat(999_830), event("e1")];
+    kafka.send(&payloads).await;
+    let _sync = Sync::start(&kafka, &clickhouse);
+    wait_for("the commit", || kafka.committed().filter(|offset| *offset == 2));
+    assert_eq!(clickhouse.inserted(), ["e1"]);
+    let letters = kafka.dead_letters(1);
+    assert_eq!(letters[0].payload().unwrap_or_default(), b"");
+    let headers = headers(&letters[0]);
+    assert_eq!(headers["tracebaton-error-type"], "mapping");
+    assert_eq!(headers["tracebaton-left-out"], "enriched_events/0/0");
+    assert_eq!(headers["traceparent"].get(3..35), traceparent(0).get(3..35));
+}
+
+#[test]
+fn an_argument_is_answered_instead_of_starting() {
+    let run = |argument| Command::new(env!("CARGO_BIN_EXE_sync")).arg(argument).output().unwrap();
+    let help = run("--help");
+    assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).contains("BATCH_SIZE"));
+    let unknown = run("--batch");
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("\"--batch\""));
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_well_is_asked_again_under_the_same_name() {
     let (kafka, clickhouse) = (Kafka::start(), ClickHouse::start());
     clickhouse.answer(|attempt, _| match attempt {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use tracebaton::{
-    hop::Recorder,
+    hop::{Coordinates, Counts, Hop, Recorder},
     otlp::{Exporter, Options, Protocol},
+    propagate::Baton,
 };
 
 use super::{SOON, counts, options, record, start};
@@ -72,4 +74,22 @@ fn dropping_it_sends_what_is_left() {
     record(&recorder, 0..7);
     drop(exporter);
     assert_eq!(sink.telemetry().spans.len(), 7);
+}
+
+#[test]
+fn a_hop_whose_outputs_outlive_the_export_is_told() {
+    let sink = Sink::start();
+    let (recorder, exporter) = start(&options(&sink, Protocol::HttpProtobuf));
+    let input = Coordinates { topic: "orders".into(), partition: 0, offset: 1, group: None };
+    let hop = Hop::process(&recorder, &input, &Baton::default());
+    let kept = [hop.output("invoices"), hop.output("invoices")];
+    hop.end();
+    let report = exporter.shutdown(SOON);
+    assert_eq!(report.exported, Counts { spans: 1, logs: 0, ledger: 1 }, "{report}");
+    drop(kept);
+    let telemetry = sink.telemetry();
+    let [event] = &telemetry.logs[..] else { panic!("{:?}", telemetry.logs) };
+    let unconfirmed = "tracebaton.outputs.unconfirmed";
+    let pair = event.attributes.iter().find(|pair| pair.key == unconfirmed).unwrap();
+    assert_eq!(pair.value.as_ref().unwrap().value, Some(Any::IntValue(2)));
 }
