@@ -10,6 +10,7 @@ use std::{
     env,
     ffi::{CString, c_char, c_int, c_void},
     process::{Command, ExitCode},
+    sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed},
 };
 
 use anyhow::{Context, ensure};
@@ -17,6 +18,10 @@ use anyhow::{Context, ensure};
 /// Set in the process that is to become ClickHouse; its parent watches over it.
 const CHILD: &str = "TRACEBATON_CLICKHOUSE_CHILD";
 const MAX_RESTARTS: u32 = 20;
+
+/// The process that has become ClickHouse.
+static PROCESS: AtomicI32 = AtomicI32::new(0);
+static IS_STOPPING: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
     run().unwrap_or_else(|error| {
@@ -33,8 +38,15 @@ fn run() -> anyhow::Result<ExitCode> {
     if env::var_os(CHILD).is_some() {
         return become_clickhouse(library, http, tcp, folder);
     }
+    forward_sigterm();
     for _ in 0..MAX_RESTARTS {
-        let status = Command::new(env::current_exe()?).args(&arguments).env(CHILD, "1").status()?;
+        let mut child =
+            Command::new(env::current_exe()?).args(&arguments).env(CHILD, "1").spawn()?;
+        PROCESS.store(child.id().cast_signed(), Relaxed);
+        let status = child.wait()?;
+        if IS_STOPPING.load(Relaxed) {
+            return Ok(ExitCode::SUCCESS);
+        }
         // An exit code is ClickHouse's own word; only a signal, an abort most likely, is not.
         if let Some(code) = status.code().filter(|code| *code != 134) {
             return Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)));
@@ -84,6 +96,22 @@ fn become_clickhouse(
     let result = unsafe { query(count, pointers.as_mut_ptr()) };
     ensure!(!result.is_null(), "clickhouse could not start");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Hands SIGTERM on to ClickHouse and stays until that has ended, so that whoever waits for this
+/// process knows that nobody writes into the folder any more.
+fn forward_sigterm() {
+    extern "C" fn forward(_: c_int) {
+        IS_STOPPING.store(true, Relaxed);
+        let process = PROCESS.load(Relaxed);
+        if process > 0 {
+            // SAFETY: `kill` is async-signal-safe and touches no memory; the process is our child,
+            // and this one ends as soon as it has been waited for.
+            unsafe { libc::kill(process, libc::SIGTERM) };
+        }
+    }
+    // SAFETY: the handler stores to atomics and calls `kill`, both async-signal-safe.
+    unsafe { libc::signal(libc::SIGTERM, forward as *const () as libc::sighandler_t) };
 }
 
 /// Asks the kernel to end this process when its parent dies, also by SIGKILL.

@@ -87,8 +87,10 @@ fn shutdown_keeps_its_deadline_and_tells_what_was_lost() {
         let options = Options { timeout: Duration::from_secs(60), ..options_at(&base, protocol) };
         let (recorder, exporter) = start(&options);
         record(&recorder, 0..20);
-        // A request is under way when the order comes.
-        wait_for("a request", || (recorder.held().total() == 0).then_some(()));
+        // Where somebody listens, a request is under way when the order comes.
+        if base.contains(&silent.address.to_string()) {
+            wait_for("a request", || (recorder.held().total() == 0).then_some(()));
+        }
         record(&recorder, 20..30);
         let start = Instant::now();
         let report = exporter.shutdown(Duration::from_millis(300));
