@@ -27,7 +27,7 @@ mod value;
 
 /// The compiled half of `tracebaton`.
 #[pymodule]
-mod _native {
+pub mod _native {
     #[pymodule_export]
     use crate::baton::{Baton, Extracted, Refusal, Source};
     #[pymodule_export]
