@@ -2,14 +2,9 @@
 
 use std::time::UNIX_EPOCH;
 
-use napi::{Error, Status, bindgen_prelude::Buffer};
+use napi::{Error, Status};
 use napi_derive::napi;
-use tracebaton::{
-    carrier::List,
-    propagate::{self, Propagation},
-};
-
-use crate::headers::{self, Rewritten, Value};
+use tracebaton::propagate;
 
 /// Makes the error for a value that a programmer got wrong.
 pub(crate) fn wrong(message: &str) -> Error {
@@ -162,62 +157,4 @@ impl Extracted {
         let since = self.0.extraction_time.duration_since(UNIX_EPOCH).unwrap_or_default();
         since.as_secs_f64() * 1000.0
     }
-}
-
-/// Reads a baton from headers.
-///
-/// # Errors
-///
-/// Throws for a medium that there is none of.
-#[napi]
-pub fn extract(names: Vec<String>, values: Vec<Value>, medium: String) -> napi::Result<Extracted> {
-    let list = headers::read(names, values, headers::medium(&medium)?);
-    Ok(Extracted(Propagation::of_process().extract(&list)))
-}
-
-/// Reads a baton from a JSON payload.
-#[napi]
-pub fn extract_payload(payload: Value) -> Extracted {
-    let list =
-        headers::read(vec![String::new()], vec![payload], tracebaton::carrier::Medium::Kafka);
-    let payload = list.entries().first().and_then(|(_, value)| value.as_deref());
-    Extracted(Propagation::of_process().extract_payload(payload.unwrap_or_default()))
-}
-
-/// Returns a copy of a JSON payload with the baton in it.
-///
-/// # Errors
-///
-/// Throws where the payload is not a JSON object, or cannot take a baton.
-#[napi]
-pub fn inject_payload(baton: &Baton, payload: Value) -> napi::Result<Buffer> {
-    let list =
-        headers::read(vec![String::new()], vec![payload], tracebaton::carrier::Medium::Kafka);
-    let payload = list.entries().first().and_then(|(_, value)| value.as_deref());
-    let written = Propagation::of_process().inject_payload(&baton.0, payload.unwrap_or_default());
-    written.map(Buffer::from).map_err(|error| wrong(&error.to_string()))
-}
-
-/// Writes the baton to headers of these names, and tells what stays and what comes.
-///
-/// # Errors
-///
-/// Throws for a medium that there is none of.
-#[napi]
-pub fn inject(baton: &Baton, names: Vec<String>, medium: String) -> napi::Result<Rewritten> {
-    let medium = headers::medium(&medium)?;
-    let propagation = Propagation::of_process();
-    Ok(headers::rewrite(names, medium, |list| propagation.inject(&baton.0, list)))
-}
-
-/// Returns what a fresh carrier gets of the baton, as name, value, name, value …
-///
-/// # Errors
-///
-/// Throws for a medium that there is none of.
-#[napi]
-pub fn headers(baton: &Baton, medium: String) -> napi::Result<Vec<String>> {
-    let mut list = List::new(headers::medium(&medium)?, Vec::<(String, Option<String>)>::new());
-    Propagation::of_process().inject(&baton.0, &mut list);
-    Ok(headers::write(list))
 }

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
-use tracebaton::{carrier::Medium, config::Settings, propagate};
+use tracebaton::{
+    carrier::{List, Medium},
+    config::Settings,
+    propagate,
+};
 
 use crate::{
     baton::{Baton, Extracted, wrong},
@@ -100,6 +104,61 @@ impl Propagation {
         let job = self.0.inject_payload(&baton.0, &bytes(payload));
         job.map(Buffer::from).map_err(|error| wrong(&error.to_string()))
     }
+}
+
+impl Propagation {
+    /// Takes the rules of the process.
+    fn of_process() -> Self {
+        Self(propagate::Propagation::of_process())
+    }
+}
+
+/// Reads a baton from headers.
+///
+/// # Errors
+///
+/// Throws for a medium that there is none of.
+#[napi]
+pub fn extract(names: Vec<String>, values: Vec<Value>, medium: String) -> napi::Result<Extracted> {
+    Propagation::of_process().extract(names, values, medium)
+}
+
+/// Reads a baton from a JSON payload.
+#[napi]
+pub fn extract_payload(payload: Value) -> Extracted {
+    Propagation::of_process().extract_payload(payload)
+}
+
+/// Writes the baton to headers of these names, and tells what stays and what comes.
+///
+/// # Errors
+///
+/// Throws for a medium that there is none of.
+#[napi]
+pub fn inject(baton: &Baton, names: Vec<String>, medium: String) -> napi::Result<Rewritten> {
+    Propagation::of_process().inject(baton, names, medium)
+}
+
+/// Returns a copy of a JSON payload with the baton in it.
+///
+/// # Errors
+///
+/// Throws where the payload is not a JSON object, or cannot take a baton.
+#[napi]
+pub fn inject_payload(baton: &Baton, payload: Value) -> napi::Result<Buffer> {
+    Propagation::of_process().inject_payload(baton, payload)
+}
+
+/// Returns what a fresh carrier gets of the baton, as name, value, name, value …
+///
+/// # Errors
+///
+/// Throws for a medium that there is none of.
+#[napi]
+pub fn headers(baton: &Baton, medium: String) -> napi::Result<Vec<String>> {
+    let mut list = List::new(headers::medium(&medium)?, Vec::<(String, Option<String>)>::new());
+    propagate::Propagation::of_process().inject(&baton.0, &mut list);
+    Ok(headers::write(list))
 }
 
 fn bytes(payload: Value) -> Vec<u8> {
