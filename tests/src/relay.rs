@@ -13,19 +13,9 @@ use hyper_util::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
-use tracebaton_embedded::{Part, Ports, Stack};
+use tracebaton_embedded::{Part, Ports, Stack, is_settled};
 
 const SETTLES_WITHIN: Duration = Duration::from_secs(60);
-
-/// What a trace is not at its end with.
-const OPEN: [&str; 6] = [
-    "PRODUCED_NOT_CONSUMED",
-    "BATCH_PENDING",
-    "BATCH_BLOCKED",
-    "INCONCLUSIVE",
-    "UNKNOWN_ID",
-    "LOST_BETWEEN_HOPS",
-];
 
 /// An answer over HTTP.
 #[derive(Debug)]
@@ -147,9 +137,7 @@ impl Relay {
         for id in ids {
             loop {
                 let diagnosis = self.ask(id, "/diagnosis").await?;
-                let findings = list(&diagnosis, "findings");
-                let is_open = |finding: &Value| OPEN.contains(&text(finding, "verdict"));
-                if !findings.is_empty() && !findings.iter().any(is_open) {
+                if is_settled(&diagnosis) {
                     ended.insert(id.clone(), diagnosis);
                     break;
                 }
@@ -202,8 +190,4 @@ pub fn event(id: &str, kind: &str) -> Value {
 
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
-    value.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }

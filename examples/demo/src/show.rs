@@ -8,7 +8,7 @@ use tokio::{
     process::Command,
     time::{Instant, sleep},
 };
-use tracebaton_embedded::Stack;
+use tracebaton_embedded::{Stack, is_settled};
 
 use crate::{client::ask, sample::Request};
 
@@ -63,20 +63,7 @@ pub(crate) async fn settled(
         let mut still = Vec::new();
         for one in open {
             let found = diagnosis(stack, &one.trace_id).await?;
-            let is_open = |finding: &Value| {
-                let name = finding.get("verdict").and_then(Value::as_str).unwrap_or_default();
-                [
-                    "PRODUCED_NOT_CONSUMED",
-                    "BATCH_PENDING",
-                    "BATCH_BLOCKED",
-                    "INCONCLUSIVE",
-                    "UNKNOWN_ID",
-                    "LOST_BETWEEN_HOPS",
-                ]
-                .contains(&name)
-            };
-            let findings = found.get("findings").and_then(Value::as_array);
-            if findings.is_none_or(|findings| findings.iter().any(is_open)) {
+            if !is_settled(&found) {
                 still.push(one);
             }
         }

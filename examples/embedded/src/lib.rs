@@ -8,10 +8,12 @@ mod child;
 mod layout;
 mod part;
 mod ports;
+mod settled;
 mod stack;
 
 pub use child::Child;
 pub use layout::Layout;
 pub use part::Part;
 pub use ports::{Ports, free_port};
+pub use settled::is_settled;
 pub use stack::Stack;
