@@ -10,44 +10,11 @@ use pyo3::{
     sync::PyOnceLock,
     types::{PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyString, PyTuple},
 };
+use tracebaton_fuzz::checks::NAMES;
 use tracebaton_python::_native;
 
 const FORMATS: [&str; 9] =
     ["tracecontext", "baggage", "legacy", "b3", "b3multi", "jaeger", "xray", "gcp", "datadog"];
-
-/// The names that mean something, in the order of the core's targets: their corpus means the same here.
-const NAMES: [&str; 30] = [
-    "traceparent",
-    "tracestate",
-    "baggage",
-    "trace_id",
-    "x-trace-id",
-    "X-Trace-Id",
-    "x-span-id",
-    "x-baggage-a",
-    "X-Baggage-B",
-    "x-baggage-",
-    "b3",
-    "x-b3-traceid",
-    "x-b3-spanid",
-    "x-b3-sampled",
-    "x-b3-flags",
-    "uber-trace-id",
-    "uberctx-a",
-    "uberctx-B",
-    "uberctx-\u{e9}",
-    "x-amzn-trace-id",
-    "x-cloud-trace-context",
-    "x-datadog-trace-id",
-    "x-datadog-parent-id",
-    "x-datadog-tags",
-    "x-datadog-sampling-priority",
-    "Traceparent",
-    "traceparent ",
-    "x-baggage-a b",
-    "",
-    "\u{0}",
-];
 
 /// The module, an object with the same methods that goes by all formats, and the error of payloads.
 struct Entry {
