@@ -96,6 +96,8 @@ export interface Output<H = Readonly<Record<string, string>>> {
   readonly topic: string;
   /** The headers of the message: the context, and for a dead letter what went wrong. */
   readonly headers: H;
+  /** Returns a message for the client: these fields with the topic, the headers, and this output. */
+  message<F extends object>(fields: F): F & { readonly topic: string; readonly headers: H; readonly output: Output<H> };
   /** Says where the broker put it: what `producer.send` returned for it. */
   delivered(metadata: unknown): void;
   /** Says that the broker or the client refused it. */

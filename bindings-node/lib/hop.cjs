@@ -28,6 +28,11 @@ class Output {
     return (this._headers ??= { traceparent, trace_id: traceparent.slice(3, 35) });
   }
 
+  /** Returns a message for the client: these fields with the topic, the headers, and this output. */
+  message(fields) {
+    return { ...fields, topic: this._topic, headers: this.headers, output: this };
+  }
+
   /** Says where the broker put it: what `producer.send` returned for it. */
   delivered(metadata) {
     // kafkajs returns a list, empty where no acknowledgement is waited for; @platformatic/kafka an object with a list.
