@@ -198,16 +198,8 @@ class Propagation:
     def extract_payload(self, payload: _Text) -> Extracted: ...
     @overload
     def inject(
-        self, baton: Baton | Extracted | Hop, headers: _Mapping, *, medium: Literal["http"]
-    ) -> dict[str, str | None]: ...
-    @overload
-    def inject(
-        self,
-        baton: Baton | Extracted | Hop,
-        headers: _Mapping,
-        *,
-        medium: Literal["kafka", "metadata"] = "kafka",
-    ) -> dict[str, bytes | None]: ...
+        self, baton: Baton | Extracted | Hop, headers: _Mapping, *, medium: _Medium = "kafka"
+    ) -> dict[str, Any]: ...
     @overload
     def inject(
         self,
@@ -234,17 +226,10 @@ def extract_payload(payload: _Text) -> Extracted:
 
 @overload
 def inject(
-    baton: Baton | Extracted | Hop, headers: _Mapping, *, medium: Literal["http"]
-) -> dict[str, str | None]:
-    """Returns a copy of headers with the baton in them."""
+    baton: Baton | Extracted | Hop, headers: _Mapping, *, medium: _Medium = "kafka"
+) -> dict[str, Any]:
+    """Returns a copy of headers with the baton in them; a name with several values keeps them as a list."""
 
-@overload
-def inject(
-    baton: Baton | Extracted | Hop,
-    headers: _Mapping,
-    *,
-    medium: Literal["kafka", "metadata"] = "kafka",
-) -> dict[str, bytes | None]: ...
 @overload
 def inject(
     baton: Baton | Extracted | Hop, headers: _Pairs | None = None, *, medium: Literal["http"]
