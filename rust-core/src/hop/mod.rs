@@ -14,6 +14,8 @@
 
 mod batch;
 mod fate;
+#[cfg(feature = "otlp")]
+mod finished;
 mod insert;
 mod ledger;
 #[cfg(any(feature = "log", feature = "tower"))]
@@ -34,6 +36,8 @@ mod waiting;
 
 pub use batch::Batch;
 pub use fate::{Coordinates, Fate, Fates, HopKind};
+#[cfg(feature = "otlp")]
+pub use finished::FinishedSpan;
 pub use insert::Insert;
 pub use ledger::{LedgerEvent, Range};
 pub use log::{Level, Log};

@@ -9,6 +9,7 @@ use std::{
 use tokio::{sync::Notify, time::sleep};
 
 use super::{
+    host::SpanHost,
     options::{Compression, Options},
     report::Tally,
     request::{Shipment, Signal},
@@ -34,6 +35,8 @@ pub(super) struct Lane {
     resource: Arc<[u8]>,
     recorder: Recorder,
     transport: Arc<Transport>,
+    /// Who takes what there is instead of the endpoint.
+    host: Option<SpanHost>,
     tally: Tally,
     state: Mutex<State>,
     /// There is something to do.
@@ -89,6 +92,7 @@ impl Lane {
             resource,
             recorder: recorder.clone(),
             transport,
+            host: options.span_host.clone().filter(|_| signal == Signal::Traces),
             tally,
             state: Mutex::default(),
             work: Notify::new(),
@@ -120,6 +124,15 @@ impl Lane {
         while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), only_full) {
             is_all = taken.is_all;
             let taken_bytes = taken.bytes.len();
+            if let Some(host) = &self.host {
+                match host.take(&taken.bytes) {
+                    true => self.tally.exported(taken.counts),
+                    false => self.tally.refused(taken.counts),
+                }
+                self.recorder.settle(taken_bytes);
+                self.recorder.recycle(taken.bytes);
+                continue;
+            }
             let mut shipment = Shipment::new(&self.resource, taken.bytes, taken.counts);
             // What has to wait for long is packed: memory is what an outage costs.
             if self.is_gzip || self.has_to_wait() {

@@ -8,6 +8,7 @@
 //! Everything is set by the standard `OTEL_*` variables; see [`Options::from_env`].
 
 mod exporter;
+mod host;
 mod lane;
 mod options;
 mod report;
@@ -17,5 +18,6 @@ mod transport;
 mod worker;
 
 pub use exporter::Exporter;
+pub use host::SpanHost;
 pub use options::{Compression, OptionError, Options, Protocol};
 pub use report::ShutdownReport;

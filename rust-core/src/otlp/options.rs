@@ -4,6 +4,8 @@ use std::{env, fmt, time::Duration};
 
 use http::{HeaderName, HeaderValue, Uri};
 
+use super::host::SpanHost;
+
 /// How requests are put on the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
@@ -89,6 +91,8 @@ pub struct Options {
     pub limit_bytes: usize,
     /// A file of certificates to trust instead of the system's.
     pub certificate: Option<String>,
+    /// Who takes the spans instead of the endpoint, for instance the host's own SDK.
+    pub span_host: Option<SpanHost>,
     /// Whether to say on stderr that the endpoint is out of reach, and when it is back.
     pub is_quiet: bool,
 }
@@ -114,6 +118,7 @@ impl Default for Options {
             interval: Duration::from_millis(500),
             limit_bytes: 64 << 20,
             certificate: None,
+            span_host: None,
             is_quiet: false,
         }
     }

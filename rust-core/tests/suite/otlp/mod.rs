@@ -1,6 +1,8 @@
 //! The exporter, against endpoints that work, and endpoints that fail in every way.
 
 mod faults;
+#[cfg(feature = "otel")]
+mod host;
 mod life;
 mod wire;
 
