@@ -54,6 +54,6 @@ pub fn process(
     message: &impl HasHeaders,
     group: &str,
 ) -> Hop {
-    let baton = extract(propagation, message).baton;
+    let baton = propagation.extract_baton(&ReadHeaders(message.read_headers()));
     Hop::process(recorder, &coordinates(message, group), &baton)
 }
