@@ -2,16 +2,16 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pyo3::{exceptions::PyTypeError, prelude::*};
-use tracebaton::hop;
+use pyo3::{exceptions::PyTypeError, prelude::*, types::PyString};
+use tracebaton::{hop, propagate};
 
 use crate::{baton::Baton, message, value};
 
 /// A message on its way to a topic, until the broker has it or is known not to.
 #[pyclass(module = "tracebaton", frozen)]
 pub(crate) struct Output {
-    topic: String,
-    baton: Baton,
+    topic: Py<PyString>,
+    baton: propagate::Baton,
     headers: Py<PyAny>,
     value: Option<Py<PyAny>>,
     state: Mutex<State>,
@@ -26,12 +26,13 @@ impl Output {
     /// Creates the Python side of an output and the headers its message is to have.
     pub(crate) fn new(
         output: hop::Output,
+        topic: Bound<'_, PyString>,
         headers: Bound<'_, PyAny>,
         value: Option<Bound<'_, PyAny>>,
     ) -> Self {
         Self {
-            topic: output.topic().to_owned(),
-            baton: Baton(output.baton().clone()),
+            topic: topic.unbind(),
+            baton: output.baton().clone(),
             headers: headers.unbind(),
             value: value.map(Bound::unbind),
             state: Mutex::new(State { output: Some(output), is_delivered: false }),
@@ -51,8 +52,8 @@ impl Output {
 #[pymethods]
 impl Output {
     #[getter]
-    fn topic(&self) -> &str {
-        &self.topic
+    fn topic<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        self.topic.bind(py).clone()
     }
 
     #[getter]
@@ -68,7 +69,7 @@ impl Output {
 
     #[getter]
     fn baton(&self) -> Baton {
-        self.baton.clone()
+        Baton(self.baton.clone())
     }
 
     /// Whether the broker has it, as far as is known.
@@ -112,8 +113,8 @@ impl Output {
         }
     }
 
-    fn __repr__(&self) -> String {
-        format!("<tracebaton.Output to {}>", self.topic)
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("<tracebaton.Output to {}>", self.topic.bind(py).to_string_lossy())
     }
 }
 
