@@ -5,6 +5,8 @@
 #[cfg(feature = "otel")]
 pub(crate) mod kept;
 #[cfg(feature = "otlp")]
+pub(crate) mod raw;
+#[cfg(feature = "otlp")]
 pub(crate) mod sink;
 pub(crate) mod telemetry;
 
