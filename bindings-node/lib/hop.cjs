@@ -7,6 +7,7 @@ const { checkObject, checkText, checkWhole } = require("./errors.cjs");
 const { rewrite } = require("./headers.cjs");
 const { native } = require("./native.cjs");
 const { Overlay, valueOf } = require("./otel/hop.cjs");
+const { keepShape } = require("./shapes.cjs");
 const { describeError, toText } = require("./text.cjs");
 const { outputNumber } = require("./topics.cjs");
 
@@ -218,5 +219,8 @@ class Hop {
     this.end();
   }
 }
+
+const output = new Output(0, 0, "", "", undefined);
+keepShape(new Hop(0), output, output.headers);
 
 module.exports = { Hop };
