@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{
+    clock::now,
     fate::{Coordinates, Fate, Fates, HopKind},
     ledger::{LedgerEvent, Range},
     record::{Hop, cut},
     recorder::Recorder,
-    span::{Link, MAX_LINKS, SpanKind, SpanRecord, Status, now},
+    span::{Link, MAX_LINKS, SpanKind, SpanRecord, Status},
     value::Value,
 };
 use crate::{

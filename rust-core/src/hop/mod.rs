@@ -12,6 +12,9 @@
 //!    `in = passed + filtered + failed + dead_lettered + pending`;
 //! 2. between hops, per topic and group: `emitted = in + waiting + expired + unseen`.
 
+mod clock;
+mod consumer;
+mod counts;
 mod fate;
 mod insert;
 mod ledger;
@@ -22,21 +25,29 @@ mod output;
 mod proto;
 mod record;
 mod recorder;
+mod sends;
 mod settle;
+mod shard;
 mod span;
+mod state;
+mod taken;
+mod template;
 #[cfg(test)]
 mod tests;
 mod value;
 mod waiting;
 
+pub use consumer::{Consumer, Destination};
+pub use counts::{Counts, DropCause};
 pub use fate::{Coordinates, Fate, Fates, HopKind};
 pub use insert::Insert;
 pub use ledger::{LedgerEvent, Range};
 pub use log::{Level, Log};
 pub use output::Output;
 pub use record::Hop;
-pub use recorder::{Counts, DropCause, Paused, Recorder, Taken};
+pub use recorder::{Paused, Recorder};
 pub use span::{Link, SpanKind, SpanRecord, Status};
+pub use taken::Taken;
 pub use value::Value;
 
 #[cfg(any(feature = "log", feature = "tower"))]
@@ -44,4 +55,4 @@ pub(crate) use local::LocalSpan;
 #[cfg(feature = "tower")]
 pub(crate) use record::{OTHER as OTHER_METHOD, http_method, http_name};
 #[cfg(feature = "otlp")]
-pub(crate) use {proto::Writer, recorder::Part, value::encode_pair};
+pub(crate) use {proto::Writer, taken::Part, value::encode_pair};

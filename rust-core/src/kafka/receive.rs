@@ -7,7 +7,7 @@ use rdkafka::{
 
 use super::headers::ReadHeaders;
 use crate::{
-    hop::{Coordinates, Hop, Recorder},
+    hop::{Consumer, Coordinates, Hop, Recorder},
     propagate::{Extracted, Propagation},
 };
 
@@ -55,5 +55,6 @@ pub fn process(
     group: &str,
 ) -> Hop {
     let baton = extract(propagation, message).baton;
-    Hop::process(recorder, &coordinates(message, group), &baton)
+    let consumer = Consumer::of(message.topic(), Some(group));
+    consumer.process(recorder, message.partition(), message.offset(), &baton)
 }

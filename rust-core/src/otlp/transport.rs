@@ -2,7 +2,7 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use bytes::{Buf, Bytes, buf::Chain};
+use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -22,9 +22,6 @@ use super::{
     request::{self, Body, Pieces, Signal},
 };
 
-/// A body, after gRPC's frame where there is one.
-type Framed = Chain<Bytes, Pieces>;
-
 /// An answer longer than this is not read; OTLP answers are tiny.
 const MAX_ANSWER: usize = 64 << 10;
 
@@ -40,7 +37,7 @@ pub(super) enum Delivery {
 }
 
 pub(super) struct Transport {
-    client: Client<HttpsConnector<HttpConnector>, Full<Framed>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Pieces>>,
     options: Options,
 }
 
@@ -92,7 +89,7 @@ impl Transport {
         }
     }
 
-    fn request(&self, signal: Signal, body: Body) -> Result<Request<Full<Framed>>, http::Error> {
+    fn request(&self, signal: Signal, body: Body) -> Result<Request<Full<Pieces>>, http::Error> {
         let is_gzip = self.options.compression == Compression::Gzip;
         let body = body.encoded(is_gzip);
         let mut request = Request::post(signal.url(&self.options));
@@ -115,8 +112,11 @@ impl Transport {
             }
         }
         let body = match self.options.protocol {
-            Protocol::HttpProtobuf => Bytes::new().chain(body),
-            Protocol::Grpc => frame(body.remaining(), is_gzip).chain(body),
+            Protocol::HttpProtobuf => body,
+            Protocol::Grpc => {
+                let frame = frame(body.remaining(), is_gzip);
+                body.after(frame)
+            }
         };
         request.body(Full::new(body))
     }

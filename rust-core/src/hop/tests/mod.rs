@@ -1,6 +1,9 @@
 //! What hops leave behind, read back as an OTLP endpoint reads it.
 
-use std::collections::HashMap;
+mod alike;
+mod threads;
+
+use std::{borrow::Cow, collections::HashMap};
 
 use opentelemetry_proto::tonic::{
     common::v1::{KeyValue, any_value::Value as Any},
