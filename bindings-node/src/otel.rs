@@ -22,7 +22,7 @@ pub fn hand_on(
     baggage: Option<Vec<BaggageEntry>>,
 ) -> Option<Baton> {
     // Our `TraceState` holds everything that came in: nothing was withheld from OpenTelemetry.
-    let carried = baton.map(|Baton(baton)| Carried::new(baton.clone(), baton.tracestate.as_str()));
+    let carried = baton.map(|Baton(baton)| Carried::new(baton.clone(), baton.tracestate.clone()));
     let trace_id = trace_id.and_then(|id| TraceId::parse(&id).ok());
     let span_id = span_id.and_then(|id| SpanId::parse(&id).ok());
     let tracestate = tracestate.unwrap_or_default();

@@ -203,8 +203,8 @@ impl CarrierMut for Made<'_> {
     fn remove(&mut self, _: &str) {}
 }
 
-/// Gives headers back: a mapping as a `dict`, anything else as a list of pairs; values are text in
-/// HTTP and bytes elsewhere.
+/// Gives headers back: a mapping as a `dict`, in which a name that comes more than once has a list of
+/// its values, anything else as a list of pairs; values are text in HTTP and bytes elsewhere.
 pub(crate) fn write<'py>(
     list: List,
     medium: Medium,
@@ -221,13 +221,29 @@ pub(crate) fn write<'py>(
     });
     let entries = entries.collect::<PyResult<Vec<_>>>()?;
     if like.cast::<PyMapping>().is_ok() {
-        let dict = PyDict::new(py);
-        for (name, value) in entries {
-            dict.set_item(name, value)?;
-        }
-        return Ok(dict.into_any());
+        return Ok(gather(py, entries)?.into_any());
     }
     Ok(PyList::new(py, entries)?.into_any())
+}
+
+/// Makes a `dict` whose values are lists where a name comes more than once, so that none is lost.
+fn gather<'py>(
+    py: Python<'py>,
+    entries: Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (name, value) in entries {
+        match dict.get_item(&name)? {
+            None => dict.set_item(name, value)?,
+            Some(known) => match known.cast_into::<PyList>() {
+                Ok(values) => values.append(value)?,
+                Err(known) => {
+                    dict.set_item(name, PyList::new(py, [known.into_inner(), value])?)?;
+                }
+            },
+        }
+    }
+    Ok(dict)
 }
 
 fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {

@@ -55,7 +55,7 @@ impl Carried {
     /// What OpenTelemetry can take of the state.
     #[getter]
     fn tracestate(&self) -> &str {
-        self.0.given()
+        self.0.given().as_str()
     }
 
     #[getter]

@@ -58,5 +58,5 @@ pub(crate) fn otel_sample(
     };
     let decided = Sampler::new(rate).decide_on(baton);
     let is_sampled = decided.context.is_some_and(|context| context.flags.is_sampled());
-    (is_sampled, decided.tracestate.to_level_1())
+    (is_sampled, decided.tracestate.to_level_1().to_string())
 }

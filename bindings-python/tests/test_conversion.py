@@ -31,6 +31,21 @@ def test_any_mapping_is_read(headers: dict[Any, Any], medium: Any) -> None:
     tracebaton.extract(headers, medium=medium)
 
 
+@pytest.mark.parametrize("medium", ["http", "kafka"])
+def test_a_mapping_keeps_every_value_of_a_name(medium: Any) -> None:
+    text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    headers = {"x": ["1", "2", "3"], "y": ("4",), "traceparent": [text, text]}
+    out = tracebaton.inject(tracebaton.extract({}), headers, medium=medium)
+    values: list[Any] = list(out.values())
+    flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    texts = ["1", "2", "3", "4", text, text]
+    assert flat == (texts if medium == "http" else [one.encode() for one in texts])
+    assert not isinstance(out["y"], list)
+    assert tracebaton.extract(out, medium=medium).trace_id == (
+        tracebaton.extract(headers, medium=medium).trace_id
+    ), "twice is twice"
+
+
 @given(HEADERS)
 def test_any_message_is_processed(headers: list[Any]) -> None:
     with tracebaton.process(Message(headers)) as hop:

@@ -1,52 +1,23 @@
-// The example as a process, against a real broker: the one at KAFKA_BROKERS, or the embedded one (`make broker`).
+// The example as a process, against a real broker.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { createServer } from "node:net";
 import { after, before, test } from "node:test";
-import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Kafka, logLevel } from "kafkajs";
 
+import { eventually, startBroker } from "../../bindings-node/test/support/broker.mjs";
 import { listen } from "../../bindings-node/test/support/otlp.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
-const children = [];
-let brokers = process.env.KAFKA_BROKERS;
+let broker;
 let kafka;
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-/** Calls `attempt` until it does not throw. */
-async function eventually(attempt) {
-  const until = Date.now() + 60_000;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (Date.now() > until) throw error;
-      await pause(100);
-    }
-  }
-}
+let service;
 
 before(async () => {
-  if (brokers === undefined) {
-    const binary = process.env.TRACEBATON_BROKER ?? here("../../target/broker/debug/broker");
-    assert.ok(existsSync(binary), `${binary} is not there: run \`make broker\`, or set KAFKA_BROKERS`);
-    brokers = `127.0.0.1:${await freePort()}`;
-    children.push(spawn(binary, [brokers], { stdio: ["pipe", "ignore", "inherit"] }));
-  }
-  kafka = new Kafka({ brokers: brokers.split(","), logLevel: logLevel.NOTHING, retry: { retries: 20 } });
+  broker = await startBroker();
+  kafka = new Kafka({ brokers: broker.brokers.split(","), logLevel: logLevel.NOTHING, retry: { retries: 20 } });
   const admin = kafka.admin();
   await eventually(() => admin.connect());
   const topics = ["orders", "invoices", "orders.dlq"].map((topic) => ({ topic, numPartitions: 1 }));
@@ -54,11 +25,8 @@ before(async () => {
   await admin.disconnect();
 });
 after(() => {
-  for (const child of children) {
-    // The broker ends with its standard input.
-    child.stdin?.end();
-    child.kill();
-  }
+  service?.kill();
+  broker.stop();
 });
 
 /** Reads a topic from its start until there are `count` messages. */
@@ -88,9 +56,8 @@ test("every order's outcome is its own: billed, free, or dead-lettered, in its t
   });
   await producer.disconnect();
 
-  const env = { ...process.env, KAFKA_BROKERS: brokers, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.url };
-  const service = spawn(process.execPath, [here("billing.mjs")], { env, stdio: ["ignore", "pipe", "inherit"] });
-  children.push(service);
+  const env = { ...process.env, KAFKA_BROKERS: broker.brokers, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.url };
+  service = spawn(process.execPath, [here("billing.mjs")], { env, stdio: ["ignore", "pipe", "inherit"] });
   let output = "";
   service.stdout.setEncoding("utf8").on("data", (text) => { output += text; });
   const [invoices, dead] = await Promise.all([received("invoices", 32), received("orders.dlq", 4)]);

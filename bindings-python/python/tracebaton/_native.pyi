@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, TypeAlias, final, overload
+from typing import Any, Literal, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Self
 
@@ -18,6 +18,7 @@ _Format: TypeAlias = Literal[
 ]
 # An exception, confluent-kafka's KafkaError, or the name of an error's type.
 _Error: TypeAlias = BaseException | str | Any
+_F = TypeVar("_F")
 
 __all__ = [
     "Active",
@@ -198,16 +199,8 @@ class Propagation:
     def extract_payload(self, payload: _Text) -> Extracted: ...
     @overload
     def inject(
-        self, baton: Baton | Extracted | Hop, headers: _Mapping, *, medium: Literal["http"]
-    ) -> dict[str, str | None]: ...
-    @overload
-    def inject(
-        self,
-        baton: Baton | Extracted | Hop,
-        headers: _Mapping,
-        *,
-        medium: Literal["kafka", "metadata"] = "kafka",
-    ) -> dict[str, bytes | None]: ...
+        self, baton: Baton | Extracted | Hop, headers: _Mapping, *, medium: _Medium = "kafka"
+    ) -> dict[str, Any]: ...
     @overload
     def inject(
         self,
@@ -234,17 +227,10 @@ def extract_payload(payload: _Text) -> Extracted:
 
 @overload
 def inject(
-    baton: Baton | Extracted | Hop, headers: _Mapping, *, medium: Literal["http"]
-) -> dict[str, str | None]:
-    """Returns a copy of headers with the baton in them."""
+    baton: Baton | Extracted | Hop, headers: _Mapping, *, medium: _Medium = "kafka"
+) -> dict[str, Any]:
+    """Returns a copy of headers with the baton in them; a name with several values keeps them as a list."""
 
-@overload
-def inject(
-    baton: Baton | Extracted | Hop,
-    headers: _Mapping,
-    *,
-    medium: Literal["kafka", "metadata"] = "kafka",
-) -> dict[str, bytes | None]: ...
 @overload
 def inject(
     baton: Baton | Extracted | Hop, headers: _Pairs | None = None, *, medium: Literal["http"]
@@ -284,6 +270,12 @@ class Output:
 
     def delivered(self, metadata: object, offset: int | None = None, /) -> None:
         """Says where the broker put it: what aiokafka and kafka-python return, or both numbers."""
+
+    def sent(self, future: _F) -> _F:
+        """Says that the client took it: it is settled as the future is that the client returned.
+
+        Futures of kafka-python, `asyncio` and `concurrent.futures`. Returns the future.
+        """
 
     def undelivered(self, error: _Error, message: str = "") -> None:
         """Says that the broker or the client refused it; the hop's message has then failed."""
@@ -329,6 +321,11 @@ class Hop:
 
     def dead_lettered(self, error: _Error, message: str = "") -> None:
         """Says that the message goes to a dead-letter topic; make the output for it after this."""
+
+    def dead_letter(
+        self, topic: str, error: _Error, headers: _Pairs | _Mapping | None = None
+    ) -> Output:
+        """Says that the message goes to a dead-letter topic, and starts the message for it."""
 
     def end(self) -> None:
         """Ends the hop; leaving the `with` block does. It is told once its outputs are reported."""

@@ -21,6 +21,7 @@ mod ledger;
 #[cfg(any(feature = "log", feature = "tower"))]
 mod local;
 mod log;
+mod outcome;
 mod output;
 mod proto;
 mod record;

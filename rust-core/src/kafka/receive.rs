@@ -54,7 +54,7 @@ pub fn process(
     message: &impl HasHeaders,
     group: &str,
 ) -> Hop {
-    let baton = extract(propagation, message).baton;
+    let baton = propagation.extract_baton(&ReadHeaders(message.read_headers()));
     let consumer = Consumer::of(message.topic(), Some(group));
     consumer.process(recorder, message.partition(), message.offset(), &baton)
 }

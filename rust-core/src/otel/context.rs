@@ -1,6 +1,6 @@
 //! From a baton to an OpenTelemetry context and back.
 
-use std::str::FromStr;
+use std::borrow::Cow;
 
 use opentelemetry::{
     Context,
@@ -9,7 +9,7 @@ use opentelemetry::{
 
 use crate::{
     propagate::{ActiveSpan, Baton, Carried},
-    wire::{Flags, SpanId, TraceContext, TraceId},
+    wire::{self, Flags, SpanId, TraceContext, TraceId},
 };
 
 /// Returns the current context with `baton` in it: spans that are started in it are its children.
@@ -34,8 +34,7 @@ pub fn cx(baton: &Baton) -> Context {
 /// Returns `parent` with `baton` in it.
 #[must_use]
 pub fn cx_in(parent: &Context, baton: &Baton) -> Context {
-    // What OpenTelemetry's stricter grammar refuses is kept in the baton only.
-    let given = TraceState::from_str(&baton.tracestate.to_level_1()).unwrap_or_default();
+    let (known, given) = given(&baton.tracestate);
     let parent_of = |context: TraceContext| {
         // A root is nobody's child, whatever span is active here.
         let Some(span_id) = context.span_id else { return SpanContext::empty_context() };
@@ -44,15 +43,49 @@ pub fn cx_in(parent: &Context, baton: &Baton) -> Context {
             trace::SpanId::from_bytes(span_id.to_bytes()),
             TraceFlags::new(context.flags.bits()),
             true,
-            given.clone(),
+            given,
         )
     };
+    let is_kept_beside = parent.get::<Carried>().is_some() || !is_told_by_span(baton, &known);
     let span = baton.context.map(parent_of);
-    let cx = parent.with_value(Carried::new(baton.clone(), given.header()));
-    match span {
-        Some(span) => cx.with_remote_span_context(span),
-        None => cx,
+    match (is_kept_beside, span) {
+        (false, Some(span)) => parent.with_remote_span_context(span),
+        (_, span) => {
+            let cx = parent.with_value(Carried::new(baton.clone(), known));
+            match span {
+                Some(span) => cx.with_remote_span_context(span),
+                None => cx,
+            }
+        }
     }
+}
+
+/// Returns what OpenTelemetry can take of a state, as ours and as its own.
+fn given(state: &wire::TraceState) -> (wire::TraceState, TraceState) {
+    if state.is_empty() {
+        return Default::default();
+    }
+    // What its stricter grammar refuses is kept in the baton only.
+    let known = state.to_level_1();
+    match TraceState::from_key_value(known.members()) {
+        Ok(given) => (known, given),
+        Err(_) => Default::default(),
+    }
+}
+
+/// Tells whether OpenTelemetry's own span says all that the baton does, so that nothing needs to be
+/// kept beside it.
+///
+/// Its SDK takes the random flag from spans it does not sample, and gives it to none.
+fn is_told_by_span(baton: &Baton, known: &wire::TraceState) -> bool {
+    let is_told = |context: TraceContext| context.span_id.is_some() && !context.flags.is_random();
+    let Baton { context, tracestate, baggage, legacy, is_debug, is_deferred } = baton;
+    context.is_some_and(is_told)
+        && tracestate == known
+        && baggage.is_empty()
+        && legacy.is_none()
+        && !is_debug
+        && !is_deferred
 }
 
 /// Returns the baton of the current context.
@@ -66,7 +99,9 @@ pub fn current() -> Option<Baton> {
 pub fn baton_of(cx: &Context) -> Option<Baton> {
     let span = cx.span();
     let span = span.span_context();
-    let tracestate = span.trace_state().header();
+    let carried = cx.get::<Carried>();
+    let given = carried.map_or("", |carried| carried.given().as_str());
+    let tracestate = written(span.trace_state(), given);
     let ids = TraceId::from_bytes(span.trace_id().to_bytes())
         .zip(SpanId::from_bytes(span.span_id().to_bytes()));
     let active = ids.map(|(trace_id, span_id)| ActiveSpan {
@@ -75,7 +110,21 @@ pub fn baton_of(cx: &Context) -> Option<Baton> {
         flags: Flags::from_bits(span.trace_flags().to_u8()),
         tracestate: &tracestate,
     });
-    Carried::hand_on(cx.get::<Carried>(), active)
+    Carried::hand_on(carried, active)
+}
+
+/// Returns how OpenTelemetry writes a state, mostly the one it was given.
+fn written<'a>(state: &TraceState, given: &'a str) -> Cow<'a, str> {
+    let mut rest = given;
+    for (key, value) in state {
+        let after = rest.strip_prefix(key).and_then(|rest| rest.strip_prefix('='));
+        let after = after.and_then(|rest| rest.strip_prefix(value));
+        let Some(after) = after.filter(|rest| rest.is_empty() || rest.starts_with(',')) else {
+            return Cow::Owned(state.header());
+        };
+        rest = after.strip_prefix(',').unwrap_or_default();
+    }
+    if rest.is_empty() { Cow::Borrowed(given) } else { Cow::Owned(state.header()) }
 }
 
 /// Returns the trace that a root in this context belongs to: a legacy id names one, and no span.

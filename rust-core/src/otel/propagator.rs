@@ -58,9 +58,9 @@ impl TextMapPropagator for BatonPropagator {
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        let extracted = self.propagation.extract(&Offered::new(extractor));
-        let is_empty = extracted.baton.context.is_none() && extracted.baton.baggage.is_empty();
-        if is_empty { cx.clone() } else { cx_in(cx, &extracted.baton) }
+        let baton = self.propagation.extract_baton(&Offered::new(extractor));
+        let is_empty = baton.context.is_none() && baton.baggage.is_empty();
+        if is_empty { cx.clone() } else { cx_in(cx, &baton) }
     }
 
     fn fields(&self) -> FieldIter<'_> {

@@ -8,6 +8,8 @@ use crate::{
 };
 
 /// What a request hands on.
+///
+/// It is cheap to clone: what came as text is shared.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Baton {
     /// Where it stands in its trace; nothing before the first hop has started one.
@@ -178,14 +180,21 @@ pub struct Extracted {
     pub extraction_time: SystemTime,
 }
 
-impl Default for Extracted {
-    fn default() -> Self {
+impl Extracted {
+    /// Nothing was found at this time.
+    pub(super) fn at(extraction_time: SystemTime) -> Self {
         Self {
             baton: Baton::default(),
             source: None,
             linked: None,
             refused: Vec::new(),
-            extraction_time: SystemTime::now(),
+            extraction_time,
         }
+    }
+}
+
+impl Default for Extracted {
+    fn default() -> Self {
+        Self::at(SystemTime::now())
     }
 }

@@ -11,7 +11,7 @@ use crate::wire::{Flags, SpanId, TraceContext, TraceId, TraceState};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Carried {
     baton: Baton,
-    given: String,
+    given: TraceState,
 }
 
 /// A span as another library knows it.
@@ -30,8 +30,8 @@ pub struct ActiveSpan<'a> {
 impl Carried {
     /// Keeps a baton beside a library that was `given` this `tracestate` for it.
     #[must_use]
-    pub fn new(baton: Baton, given: impl Into<String>) -> Self {
-        Self { baton, given: given.into() }
+    pub fn new(baton: Baton, given: TraceState) -> Self {
+        Self { baton, given }
     }
 
     /// Returns the baton that came in.
@@ -42,7 +42,7 @@ impl Carried {
 
     /// Returns the `tracestate` the library was given.
     #[must_use]
-    pub fn given(&self) -> &str {
+    pub fn given(&self) -> &TraceState {
         &self.given
     }
 
@@ -51,11 +51,12 @@ impl Carried {
     /// # Examples
     ///
     /// ```
-    /// use tracebaton::{TraceContext, wire::{Flags, SpanId}};
+    /// use tracebaton::{TraceContext, wire::{Flags, SpanId, TraceState}};
     /// use tracebaton::propagate::{ActiveSpan, Baton, Carried};
     ///
     /// let context = TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03")?;
-    /// let carried = Carried::new(Baton { context: Some(context), ..Baton::default() }, "");
+    /// let baton = Baton { context: Some(context), ..Baton::default() };
+    /// let carried = Carried::new(baton, TraceState::default());
     /// let span_id = SpanId::parse("00f067aa0ba902b7")?;
     /// let (trace_id, flags) = (context.trace_id, Flags::default());
     /// let active = ActiveSpan { trace_id, span_id, flags, tracestate: "" };
@@ -89,7 +90,7 @@ impl Carried {
         // While the span is the one that came in, nobody here has decided yet.
         baton.is_deferred &= baton.context.is_some_and(|known| known.span_id == context.span_id);
         baton.context = Some(TraceContext { flags, ..context });
-        if tracestate != carried.given {
+        if tracestate != carried.given.as_str() {
             baton.tracestate = carried.changed(tracestate);
         }
         Some(baton)
@@ -100,12 +101,10 @@ impl Carried {
     /// The library cannot have removed members that it was not given: they stay, behind what it has
     /// now (Trace Context Level 2, "Mutating the tracestate Field").
     fn changed(&self, now: &str) -> TraceState {
-        let (Ok(given), Ok(now)) = (TraceState::parse(&self.given), TraceState::parse(now)) else {
-            return self.baton.tracestate.clone();
-        };
+        let Ok(now) = TraceState::parse(now) else { return self.baton.tracestate.clone() };
         let ours = self.baton.tracestate.members();
         let kept = ours
-            .filter(|(key, _)| given.get(key).is_none())
+            .filter(|(key, _)| self.given.get(key).is_none())
             .map(|(key, value)| format!("{key}={value}"));
         let kept = TraceState::parse(&kept.collect::<Vec<_>>().join(",")).unwrap_or_default();
         let members: Vec<_> = now.members().collect();
@@ -128,7 +127,7 @@ mod tests {
         let context = Some(TraceContext::parse(&text).unwrap());
         let tracestate = TraceState::parse(state).unwrap();
         let baton = Baton { context, tracestate, is_deferred: true, ..Baton::default() };
-        Carried::new(baton, given)
+        Carried::new(baton, TraceState::parse(given).unwrap())
     }
 
     fn active(flags: u8, tracestate: &str) -> ActiveSpan<'_> {

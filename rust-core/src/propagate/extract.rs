@@ -1,6 +1,6 @@
 //! Reading headers: the order of the formats, and the trust policy.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::SystemTime};
 
 use super::{
     Propagation, Trust,
@@ -30,7 +30,29 @@ impl Propagation {
     /// Reads a baton from headers. Never fails: what is not taken is listed in `refused`.
     #[must_use]
     pub fn extract(&self, carrier: &dyn Carrier) -> Extracted {
-        let mut extracted = Extracted::default();
+        Extracted { extraction_time: SystemTime::now(), ..self.read(carrier) }
+    }
+
+    /// Reads a baton from headers, for whoever asks nothing else: where it came from, what was not
+    /// taken and the time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tracebaton::{carrier::{List, Medium}, propagate::Propagation};
+    ///
+    /// let headers = List::new(Medium::Kafka, [("trace_id", Some("order-1234"))]);
+    /// let baton = Propagation::default().extract_baton(&headers);
+    /// assert_eq!(baton.legacy_text(), Some("order-1234"));
+    /// ```
+    #[must_use]
+    pub fn extract_baton(&self, carrier: &dyn Carrier) -> Baton {
+        self.read(carrier).baton
+    }
+
+    /// Reads a baton from headers without a look at the clock.
+    pub(crate) fn read(&self, carrier: &dyn Carrier) -> Extracted {
+        let mut extracted = Extracted::at(SystemTime::UNIX_EPOCH);
         if self.trust == Trust::Ignore {
             return extracted;
         }

@@ -43,7 +43,7 @@ impl Propagation {
                     put(carrier, "tracestate", baton.tracestate.as_str());
                 }
                 Format::Baggage => {
-                    put(carrier, "baggage", &self.allowed(&baton.baggage).to_header());
+                    put(carrier, "baggage", self.allowed(&baton.baggage).header());
                 }
                 Format::Legacy => self.write_legacy(baton, carrier),
                 foreign => {

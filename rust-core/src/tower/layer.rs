@@ -107,7 +107,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let extracted = self.propagation.extract(request.headers());
+        let extracted = self.propagation.read(request.headers());
         let method = request.method().as_str();
         let hop = Hop::receive(&self.recorder, method, request.uri().path(), &extracted.baton);
         if let Some(theirs) = extracted.linked {

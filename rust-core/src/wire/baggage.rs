@@ -1,6 +1,11 @@
 //! `baggage`: key and value pairs that travel with a request (W3C Baggage).
 
-use std::str;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    str,
+    sync::{Arc, OnceLock},
+};
 
 use super::text::{encoded_len, is_octet, percent_decode, percent_encode, trim};
 use crate::error::ErrorKind;
@@ -25,6 +30,8 @@ pub struct BaggageEntry {
 
 /// Key and value pairs that travel with a request.
 ///
+/// Clones share the pairs; without a pair there is nothing to share.
+///
 /// # Examples
 ///
 /// ```
@@ -34,10 +41,20 @@ pub struct BaggageEntry {
 /// assert_eq!(baggage.get("userId"), Some("Amélie"));
 /// assert_eq!(baggage.to_header(), "userId=Am%C3%A9lie,isProduction=false;sticky");
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Baggage {
+#[derive(Clone, Default)]
+pub struct Baggage(Option<Arc<Held>>);
+
+/// One of the two is there, and the other is made of it when somebody asks.
+#[derive(Default)]
+struct Held {
+    pairs: OnceLock<Pairs>,
+    header: OnceLock<Box<str>>,
+}
+
+/// The pairs, and how long the field is that holds them; never more than [`MAX_BYTES`].
+#[derive(Clone, Default)]
+struct Pairs {
     entries: Vec<BaggageEntry>,
-    /// How long the field is that [`Baggage::to_header`] writes; never more than [`MAX_BYTES`].
     bytes: usize,
 }
 
@@ -56,7 +73,7 @@ impl Baggage {
     pub fn read_fields<'a>(
         fields: impl IntoIterator<Item = &'a [u8]>,
     ) -> (Self, Option<ErrorKind>) {
-        let mut baggage = Self::default();
+        let mut pairs = Pairs::default();
         let mut left_out = None;
         let mut bytes_read = 0;
         let members = fields.into_iter().flat_map(|field| field.split(|byte| *byte == b','));
@@ -70,29 +87,29 @@ impl Baggage {
             if member.is_empty() {
                 continue;
             }
-            if let Err(kind) = read_member(member).and_then(|entry| baggage.put(entry)) {
+            if let Err(kind) = read_member(member).and_then(|entry| pairs.put(entry)) {
                 left_out.get_or_insert(kind);
             }
         }
-        (baggage, left_out)
+        (Self::of(pairs), left_out)
     }
 
     /// Returns the pairs in order.
     #[must_use]
     pub fn entries(&self) -> &[BaggageEntry] {
-        &self.entries
+        self.0.as_ref().map_or(&[], |held| &held.pairs().entries)
     }
 
     /// Tells whether there is no pair.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.0.is_none()
     }
 
     /// Returns the value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str())
+        self.entries().iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str())
     }
 
     /// Sets a pair.
@@ -105,7 +122,8 @@ impl Baggage {
         if !is_token(key.as_bytes()) {
             return Err(ErrorKind::BadByte);
         }
-        self.put(BaggageEntry { key: key.into(), value: value.into(), properties: None })
+        let entry = BaggageEntry { key: key.into(), value: value.into(), properties: None };
+        self.change(|pairs| pairs.put(entry))
     }
 
     /// Adds the pairs whose keys are not there yet.
@@ -114,22 +132,102 @@ impl Baggage {
     ///
     /// Returns [`ErrorKind::TooMany`] where there was no room for all.
     pub fn add(&mut self, others: Self) -> Result<(), ErrorKind> {
-        let mut added = Ok(());
-        for entry in others.entries {
-            if self.get(&entry.key).is_none() {
-                added = added.and(self.put(entry));
-            }
+        if others.is_empty() {
+            return Ok(());
         }
-        added
+        self.change(|pairs| {
+            let mut added = Ok(());
+            for entry in others.entries() {
+                if pairs.entries.iter().all(|known| known.key != entry.key) {
+                    added = added.and(pairs.put(entry.clone()));
+                }
+            }
+            added
+        })
     }
 
     /// Keeps the pairs whose key passes.
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
-        self.entries.retain(|entry| keep(&entry.key));
-        let members: usize = self.entries.iter().map(BaggageEntry::encoded_len).sum();
-        self.bytes = members + self.entries.len().saturating_sub(1);
+        if !self.is_empty() {
+            self.change(|pairs| {
+                pairs.entries.retain(|entry| keep(&entry.key));
+                let members: usize = pairs.entries.iter().map(BaggageEntry::encoded_len).sum();
+                pairs.bytes = members + pairs.entries.len().saturating_sub(1);
+            });
+        }
     }
 
+    /// Writes the field: values percent-encoded, properties as they came, at most 8,192 bytes.
+    #[must_use]
+    pub fn to_header(&self) -> String {
+        self.header().to_owned()
+    }
+
+    /// Returns the field as [`Baggage::to_header`] writes it.
+    pub(crate) fn header(&self) -> &str {
+        self.0.as_ref().map_or("", |held| held.header())
+    }
+
+    fn of(pairs: Pairs) -> Self {
+        let held = |pairs| Held { pairs: OnceLock::from(pairs), ..Held::default() };
+        Self((!pairs.entries.is_empty()).then(|| Arc::new(held(pairs))))
+    }
+
+    fn change<T>(&mut self, change: impl FnOnce(&mut Pairs) -> T) -> T {
+        let mut pairs = match self.0.take().map(Arc::try_unwrap) {
+            Some(Ok(mut own)) => {
+                own.pairs();
+                own.pairs.take().unwrap_or_default()
+            }
+            Some(Err(shared)) => shared.pairs().clone(),
+            None => Pairs::default(),
+        };
+        let changed = change(&mut pairs);
+        *self = Self::of(pairs);
+        changed
+    }
+}
+
+impl PartialEq for Baggage {
+    /// A field has one meaning, and pairs have one field.
+    fn eq(&self, other: &Self) -> bool {
+        self.header() == other.header()
+    }
+}
+
+impl Eq for Baggage {}
+
+impl Hash for Baggage {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.header().hash(state);
+    }
+}
+
+impl fmt::Debug for Baggage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Baggage").field(&self.header()).finish()
+    }
+}
+
+impl Held {
+    fn pairs(&self) -> &Pairs {
+        self.pairs.get_or_init(|| {
+            let header = self.header.get().map_or(&[][..], |header| header.as_bytes());
+            let mut pairs = Pairs::default();
+            for member in header.split(|byte| *byte == b',') {
+                // The field was looked at when it came: every member is right and fits.
+                let _ = read_member(member).and_then(|entry| pairs.put(entry));
+            }
+            pairs
+        })
+    }
+
+    fn header(&self) -> &str {
+        self.header.get_or_init(|| self.pairs.get().map(Pairs::to_header).unwrap_or_default())
+    }
+}
+
+impl Pairs {
     fn put(&mut self, entry: BaggageEntry) -> Result<(), ErrorKind> {
         let is_full = self.entries.len() >= MAX_ENTRIES;
         let comma = usize::from(!self.entries.is_empty());
@@ -150,9 +248,7 @@ impl Baggage {
         Ok(())
     }
 
-    /// Writes the field: values percent-encoded, properties as they came, at most 8,192 bytes.
-    #[must_use]
-    pub fn to_header(&self) -> String {
+    fn to_header(&self) -> Box<str> {
         let mut header = String::with_capacity(self.bytes);
         for entry in &self.entries {
             if !header.is_empty() {
@@ -166,7 +262,7 @@ impl Baggage {
                 header.push_str(properties);
             }
         }
-        header
+        header.into_boxed_str()
     }
 }
 

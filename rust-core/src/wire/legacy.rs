@@ -1,6 +1,6 @@
 //! The legacy id of `X-Trace-Id` and Kafka's `trace_id`: any short text, mapped to 128 bits.
 
-use std::{fmt, str};
+use std::{fmt, str, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
@@ -39,7 +39,7 @@ pub enum LegacyKind {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LegacyId {
-    text: Box<str>,
+    text: Arc<str>,
     trace_id: TraceId,
     kind: LegacyKind,
 }

@@ -1,6 +1,6 @@
 //! `tracestate`: what the vendors on the way have to say (W3C Trace Context Level 2).
 
-use std::{fmt, str};
+use std::{fmt, str, sync::Arc};
 
 use super::trim;
 use crate::error::{ErrorKind, ParseError};
@@ -11,6 +11,8 @@ const MAX_KEY: usize = 256;
 const MAX_VALUE: usize = 256;
 
 /// The members of all `tracestate` fields, in order, joined by commas without white space.
+///
+/// Clones share the text; an empty list has none.
 ///
 /// # Examples
 ///
@@ -23,7 +25,7 @@ const MAX_VALUE: usize = 256;
 /// # Ok::<(), tracebaton::ParseError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct TraceState(Box<str>);
+pub struct TraceState(Option<Arc<str>>);
 
 impl TraceState {
     /// Reads one field.
@@ -73,19 +75,24 @@ impl TraceState {
                 list.push_str(text);
             }
         }
-        Ok(Self(list.into_boxed_str()))
+        Ok(Self::of(&list))
+    }
+
+    /// Shares a list whose members are right.
+    fn of(list: &str) -> Self {
+        Self((!list.is_empty()).then(|| Arc::from(list)))
     }
 
     /// Returns the list as it is written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_deref().unwrap_or_default()
     }
 
     /// Tells whether there is no member.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// Returns the value of a key.
@@ -96,16 +103,23 @@ impl TraceState {
 
     /// Returns keys and values in order.
     pub fn members(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.split(',').filter_map(|member| member.split_once('='))
+        self.as_str().split(',').filter_map(|member| member.split_once('='))
     }
 
     /// Returns the members whose keys Level 1 knows too, as libraries of today read them: it wants a
     /// letter first, and in keys with an `@` at most 241 and 14 characters around it (Trace Context
     /// Level 1, "tracestate Header Field Values").
     #[must_use]
-    pub fn to_level_1(&self) -> String {
+    pub fn to_level_1(&self) -> Self {
+        if self.members().all(|(key, _)| is_level_1_key(key)) {
+            return self.clone();
+        }
         let known = self.members().filter(|(key, _)| is_level_1_key(key));
-        known.fold(String::new(), |mut list, (key, value)| {
+        Self::join(known)
+    }
+
+    fn join<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let list = members.fold(String::new(), |mut list, (key, value)| {
             if !list.is_empty() {
                 list.push(',');
             }
@@ -113,7 +127,8 @@ impl TraceState {
             list.push('=');
             list.push_str(value);
             list
-        })
+        });
+        Self::of(&list)
     }
 
     /// Returns the list with this member first, as whoever changes a member must write it
@@ -131,15 +146,13 @@ impl TraceState {
         }
         let others = self.members().filter(|(known, _)| *known != key).take(MAX_MEMBERS - 1);
         let list = others.fold(first, |list, (key, value)| format!("{list},{key}={value}"));
-        Ok(Self(list.into_boxed_str()))
+        Ok(Self::of(&list))
     }
 
     /// Returns the list without this member.
     #[must_use]
     pub fn without(&self, key: &str) -> Self {
-        let others = self.members().filter(|(known, _)| *known != key);
-        let list: Vec<String> = others.map(|(key, value)| format!("{key}={value}")).collect();
-        Self(list.join(",").into_boxed_str())
+        Self::join(self.members().filter(|(known, _)| *known != key))
     }
 }
 
@@ -153,7 +166,7 @@ impl str::FromStr for TraceState {
 
 impl fmt::Display for TraceState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -220,7 +233,7 @@ mod tests {
     #[test]
     fn level_1_is_given_the_keys_it_knows() {
         let state = TraceState::parse("a=1,1b=2,c@@d=3,4@e=5,f@7=8,g@=9,h=10").unwrap();
-        assert_eq!(state.to_level_1(), "a=1,4@e=5,h=10");
+        assert_eq!(state.to_level_1().as_str(), "a=1,4@e=5,h=10");
     }
 
     #[test]

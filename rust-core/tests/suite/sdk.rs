@@ -261,3 +261,37 @@ async fn baggage_that_came_alone_goes_along_with_the_trace_that_is_begun() {
     .with_context(cx)
     .await;
 }
+
+#[test]
+fn the_sdk_gives_no_child_the_random_flag_that_its_parent_has_not() {
+    // What comes without the flag is kept in OpenTelemetry's own span alone.
+    let samplers =
+        [Sampler::AlwaysOn, Sampler::AlwaysOff, Sampler::ParentBased(Box::new(Sampler::AlwaysOff))];
+    for sampler in samplers {
+        let tracer = Kept::default().provider(sampler).tracer("t");
+        for flags in ["00", "01"] {
+            let parent = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
+            let cx = cx_of(&[("traceparent", &parent)]);
+            let child = cx.with_span(tracer.start_with_context("child", &cx));
+            let context = otel::baton_of(&child).unwrap().context.unwrap();
+            assert!(!context.flags.is_random(), "{flags}");
+            assert_eq!(context.trace_id.to_string(), "0af7651916cd43dd8448eb211c80319c");
+        }
+        for flags in ["02", "03"] {
+            let parent = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
+            let cx = cx_of(&[("traceparent", &parent)]);
+            let child = cx.with_span(tracer.start_with_context("child", &cx));
+            assert!(otel::baton_of(&child).unwrap().context.unwrap().flags.is_random(), "{flags}");
+        }
+    }
+}
+
+#[test]
+fn what_an_outer_context_carries_is_not_taken_for_the_inner_ones() {
+    let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let outer = cx_of(&[("traceparent", text), ("baggage", "a=1"), ("x-trace-id", "order-1234")]);
+    let plain =
+        Propagation::default().extract(&List::new(Medium::Http, [("traceparent", Some(text))]));
+    let inner = otel::cx_in(&outer, &plain.baton);
+    assert_eq!(otel::baton_of(&inner), Some(plain.baton));
+}

@@ -4,61 +4,20 @@
  * `KAFKA_BROKERS` names the brokers (127.0.0.1:9092), `OTEL_*` says where telemetry goes. What cannot be
  * handled goes to `user_events.dlq` with its trace and the reason.
  */
-import { Kafka, logLevel, type EachMessagePayload, type IHeaders, type LogEntry, type Producer } from "kafkajs";
-import { init, Logger, process as traced, shutdown, type Hop, type Output } from "tracebaton";
+import { Kafka, logLevel, type LogEntry } from "kafkajs";
+import { init, Logger, shutdown } from "tracebaton";
 
+import { handle } from "./handle.js";
 import { partitioner } from "./partitions.js";
-import { findUser } from "./users.js";
-
-const INPUT = "user_events";
-const OUTPUT = "enriched_events";
-const DEAD_LETTERS = "user_events.dlq";
-const GROUP = "enrich";
+import { DEAD_LETTERS, GROUP, INPUT, OUTPUT } from "./topics.js";
 
 const log = new Logger("enrich");
 const kafkaLog = new Logger("kafka");
-
-/** Sends one message and says what became of it. */
-async function send(producer: Producer, topic: string, output: Output, key: Buffer | null, value: Buffer | string | null) {
-  try {
-    const headers: IHeaders = { ...output.headers };
-    output.delivered(await producer.send({ topic, messages: [{ key, value, headers }] }));
-  } catch (error) {
-    output.undelivered(error);
-    throw error;
-  }
-}
-
-async function enrich(value: Buffer | null): Promise<string> {
-  const event: unknown = JSON.parse(value?.toString("utf8") ?? "null");
-  if (typeof event !== "object" || event === null || !("user_id" in event)) {
-    throw new TypeError("the event names no user");
-  }
-  const { user_id: userId } = event;
-  if (typeof userId !== "string") throw new TypeError("user_id is not a text");
-  return JSON.stringify({ ...event, ...(await findUser(userId)) });
-}
 
 /** What kafkajs has to say becomes log lines like ours. */
 function logKafka({ level, log: { message, error } }: LogEntry) {
   const write = level === logLevel.ERROR ? kafkaLog.error : kafkaLog.warn;
   write.call(kafkaLog, message, error === undefined ? {} : { reason: String(error) });
-}
-
-/** Handles one message: it is done with only once the broker has what was made of it. */
-async function handle(producer: Producer, { topic, partition, message }: EachMessagePayload) {
-  await traced({ topic, partition, message, group: GROUP }, async (hop: Hop) => {
-    let enriched: string;
-    try {
-      enriched = await enrich(message.value);
-    } catch (error) {
-      log.error("cannot enrich", { reason: String(error) });
-      await send(producer, DEAD_LETTERS, hop.deadLetter(DEAD_LETTERS, error), message.key, message.value);
-      return;
-    }
-    await send(producer, OUTPUT, hop.output(OUTPUT), message.key, enriched);
-    log.info("enriched", { offset: message.offset });
-  });
 }
 
 async function main() {

@@ -72,9 +72,12 @@ async fn main() -> anyhow::Result<ExitCode> {
     let exporter = Exporter::from_env("sync")?;
     tracebaton::log::init()?;
     let ran = run().await;
+    if let Err(error) = &ran {
+        tracing::error!(reason = format!("{error:#}"), "gives up");
+    }
     let report = exporter.shutdown(Duration::from_secs(5));
     tracing::info!(%report, "stopped");
-    ran.map(|()| ExitCode::SUCCESS)
+    Ok(if ran.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn run() -> anyhow::Result<()> {

@@ -189,6 +189,19 @@ fn an_argument_is_answered_instead_of_starting() {
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("\"--batch\""));
 }
 
+#[test]
+fn what_stops_it_is_a_log_line() {
+    let run = Command::new(env!("CARGO_BIN_EXE_sync"))
+        .env("BATCH_SIZE", "many")
+        .env("OTEL_SDK_DISABLED", "true")
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    let lines = String::from_utf8(run.stdout).unwrap();
+    let line = lines.lines().find(|line| line.contains("gives up")).unwrap();
+    assert!(line.contains("BATCH_SIZE is not a number"), "{line}");
+}
+
 #[tokio::test]
 async fn a_server_that_is_not_well_is_asked_again_under_the_same_name() {
     let (kafka, clickhouse) = (Kafka::start(), ClickHouse::start());

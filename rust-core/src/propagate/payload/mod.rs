@@ -96,7 +96,7 @@ impl Propagation {
             members.push((paths::TRACESTATE, tracestate));
         }
         if self.write.contains(&Format::Baggage) {
-            members.push((paths::BAGGAGE, text(&self.allowed(&baton.baggage).to_header())));
+            members.push((paths::BAGGAGE, text(self.allowed(&baton.baggage).header())));
         }
         write::put(payload, &self.payload_target, &members)
     }
