@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    batch,
     clock::now,
     consumer::{Consumer, Destination},
     fate::{Coordinates, Fate, Fates, HopKind},
@@ -14,6 +15,7 @@ use super::{
     sends::Sends,
     span::{Link, MAX_ATTRIBUTES, MAX_LINKS},
     state::{Inner, Rare, STATUS_CODE, State},
+    tally::Tally,
     template::Template,
     value::Value,
 };
@@ -100,6 +102,31 @@ impl Hop {
         let rare = Rare { batch_id: Some(batch_id.to_owned()), ..Rare::default() };
         let place = Some((input.partition, input.offset));
         Self::start(recorder, Arc::new(template), place, baton, Some(Box::new(rare)))
+    }
+
+    /// Starts the hop of messages that were polled together, below the span of the poll.
+    pub(super) fn batch(recorder: &Recorder, poll: &Baton) -> Self {
+        static BATCHES: LazyLock<Arc<Template>> =
+            LazyLock::new(|| Arc::new(Template::of_batches()));
+        let rare = Rare { span_name: "process".into(), ..Rare::default() };
+        Self::start(recorder, BATCHES.clone(), None, poll, Some(Box::new(rare)))
+    }
+
+    /// Ends the hop of a batch, which is that of these records.
+    pub(super) fn end_batch(&self, tally: Tally) {
+        let time = now();
+        let mut state = self.lock();
+        let rare = state.rare();
+        rare.span_name = batch::name("process", &tally).into();
+        // Those that were told besides come after them.
+        let told = std::mem::replace(&mut rare.links, tally.links().to_vec());
+        let room = MAX_LINKS - rare.links.len();
+        rare.dropped_links +=
+            tally.dropped_links() + u32::try_from(told.len().saturating_sub(room)).unwrap_or(0);
+        rare.links.extend(told.into_iter().take(room));
+        rare.tally = Some(tally);
+        state.end.get_or_insert(time);
+        self.settle(state, time);
     }
 
     /// Starts the hop of what stood at `place`, a partition and an offset.

@@ -4,12 +4,13 @@ use super::{
     clock::now,
     counts::Signal,
     fate::{Fate, Fates, HopKind},
+    ledger::LedgerEvent,
     proto::Writer,
     shard::Room,
     span::{write_error, write_exception, write_link},
-    state::{Inner, Rare, STATUS_CODE, State},
+    state::{Inner, Rare, STATUS_CODE, State, UNCONFIRMED},
     template::SpanHead,
-    value::encode_pair,
+    value::{Value, encode_pair},
 };
 
 impl Inner {
@@ -47,7 +48,8 @@ impl Inner {
             context: &self.context,
             tracestate: self.baton.tracestate.as_str(),
             parent: self.parent.map(|parent| parent.span_id),
-            is_parent_remote: true,
+            // Above a batch is its own poll.
+            is_parent_remote: state.rare.as_deref().is_none_or(|rare| rare.tally.is_none()),
             start: self.start,
             end,
         };
@@ -75,6 +77,10 @@ impl Inner {
 
     fn write_events(&self, state: &State, time: u64, room: &mut Room<'_>) {
         let rare = state.rare.as_deref();
+        if let Some((rare, tally)) = rare.and_then(|rare| Some((rare, rare.tally.as_ref()?))) {
+            self.write_batch(state, rare, time, |event, fate| tally.write(room, event, fate));
+            return state.sends.write(room, time, &self.context, self.baton.legacy_text());
+        }
         let fates = match (self.template.kind, rare.and_then(|rare| rare.fates), state.fate) {
             (_, Some(fates), _) => fates,
             // A request without records, for instance a health check, has no place in the ledger.
@@ -94,7 +100,7 @@ impl Inner {
                     }
                     if state.unconfirmed > 0 {
                         let unconfirmed = state.unconfirmed.cast_signed();
-                        event.int_pair(6, "tracebaton.outputs.unconfirmed", unconfirmed);
+                        event.int_pair(6, UNCONFIRMED, unconfirmed);
                     }
                     if let Some(legacy) = self.baton.legacy_text() {
                         event.text_pair(6, "tracebaton.legacy_id", legacy);
@@ -106,6 +112,36 @@ impl Inner {
             });
         }
         state.sends.write(room, time, &self.context, self.baton.legacy_text());
+    }
+
+    /// Hands `write` what the events of a batch have in common, and the fate of its records.
+    fn write_batch(
+        &self,
+        state: &State,
+        rare: &Rare,
+        time: u64,
+        write: impl FnOnce(&LedgerEvent<'_>, Option<Fate>),
+    ) {
+        let mut extra: Vec<(&str, Value<'_>)> = Vec::new();
+        if state.unconfirmed > 0 {
+            extra.push((UNCONFIRMED, state.unconfirmed.cast_signed().into()));
+        }
+        let event = LedgerEvent {
+            time,
+            trace_id: self.context.trace_id,
+            span_id: self.span_id,
+            flags: self.context.flags,
+            kind: self.template.kind,
+            name: "",
+            fates: Fates::default(),
+            emitted: state.sends.emitted() + state.unconfirmed,
+            range: None,
+            reason: rare.reason.as_deref(),
+            error_type: rare.error_type.as_deref(),
+            attempt: state.attempt,
+            extra: &extra,
+        };
+        write(&event, state.fate.or(Some(Fate::Passed)));
     }
 }
 

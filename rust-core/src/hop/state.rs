@@ -10,6 +10,7 @@ use super::{
     recorder::Recorder,
     sends::Sends,
     span::Link,
+    tally::Tally,
     template::Template,
     value::Value,
 };
@@ -71,6 +72,8 @@ pub(super) struct Rare {
     pub(super) is_exception: bool,
     pub(super) fates: Option<Fates>,
     pub(super) batch_id: Option<String>,
+    /// The records of a batch.
+    pub(super) tally: Option<Tally>,
 }
 
 impl State {
@@ -106,6 +109,7 @@ impl State {
     }
 }
 
+pub(super) const UNCONFIRMED: &str = "tracebaton.outputs.unconfirmed";
 pub(super) const STATUS_CODE: &str = "http.response.status_code";
 
 impl Rare {

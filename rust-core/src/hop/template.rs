@@ -71,6 +71,17 @@ impl Template {
         }
     }
 
+    /// Encodes what is constant where messages are handled by the batch: each names its own topics.
+    pub(super) fn of_batches() -> Self {
+        Self {
+            topic: "".into(),
+            group: None,
+            kind: HopKind::Process,
+            span: span(SpanKind::Consumer, "", |_| ()),
+            event: event(HopKind::Process, "", |_| ()),
+        }
+    }
+
     /// Writes a span: what is constant, what every span has, and the `rest` of it.
     #[inline]
     pub(super) fn write_span(

@@ -1,6 +1,7 @@
 //! What hops leave behind, read back as an OTLP endpoint reads it.
 
 mod alike;
+mod batch;
 mod threads;
 
 use std::{borrow::Cow, collections::HashMap};
