@@ -1,4 +1,4 @@
-//! Wraps recorded chunks into whole OTLP requests, and reads the answers.
+//! Wraps recorded chunks into whole OTLP requests.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +10,6 @@ use std::{
 use bytes::{Buf, Bytes};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
-use super::options::Options;
 use crate::hop::{Counts, Part, Recorder, Writer};
 
 /// Which service of the endpoint a request is for.
@@ -29,11 +28,11 @@ impl Signal {
         }
     }
 
-    /// Returns where it is.
-    pub(super) fn url(self, options: &Options) -> &str {
+    /// Returns its name in the names of variables.
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
-            Self::Traces => &options.traces_url,
-            Self::Logs => &options.logs_url,
+            Self::Traces => "TRACES",
+            Self::Logs => "LOGS",
         }
     }
 }
@@ -217,51 +216,6 @@ fn start(resource: &[u8], items: usize) -> Vec<u8> {
     start
 }
 
-/// Reads how many items an answer says were rejected: `partial_success.rejected_*`, which is field 1
-/// of field 1. Whatever else an answer holds is not looked at.
-pub(super) fn rejected(answer: &[u8]) -> u64 {
-    field(answer, 1).and_then(|(_, partial)| field(partial, 1)).map_or(0, |(number, _)| number)
-}
-
-/// Finds a field: its number if it is a varint, its bytes if it has a length.
-fn field(mut message: &[u8], wanted: u64) -> Option<(u64, &[u8])> {
-    loop {
-        let tag = varint(&mut message)?;
-        let (number, bytes) = match tag & 7 {
-            0 => (varint(&mut message)?, &[][..]),
-            1 => (0, skip(&mut message, 8)?),
-            2 => {
-                let length = usize::try_from(varint(&mut message)?).ok()?;
-                (0, skip(&mut message, length)?)
-            }
-            5 => (0, skip(&mut message, 4)?),
-            _ => return None,
-        };
-        if tag >> 3 == wanted {
-            return Some((number, bytes));
-        }
-    }
-}
-
-fn skip<'a>(message: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (bytes, rest) = message.split_at_checked(length)?;
-    *message = rest;
-    Some(bytes)
-}
-
-fn varint(message: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = message.split_first()?;
-        *message = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,14 +250,5 @@ mod tests {
             }
             assert_eq!(read, b"abcdefg", "{step}");
         }
-    }
-
-    #[test]
-    fn rejected_items_are_read_from_the_answer() {
-        assert_eq!(rejected(&[]), 0);
-        assert_eq!(rejected(&[0x0a, 0x00]), 0);
-        assert_eq!(rejected(&[0x0a, 0x06, 0x08, 0x96, 0x01, 0x12, 0x01, b'x']), 150);
-        assert_eq!(rejected(&[0x0a, 0xff]), 0);
-        assert_eq!(rejected(b"<html>"), 0);
     }
 }
