@@ -23,8 +23,8 @@ impl SpanHost {
     }
 
     /// Hands over encoded spans; tells whether they were taken.
-    pub(super) fn take(&self, encoded: &[u8]) -> bool {
-        let spans = FinishedSpan::read_all(encoded);
+    pub(super) fn take(&self, encoded: &[Vec<u8>]) -> bool {
+        let spans = encoded.iter().flat_map(|chunk| FinishedSpan::read_all(chunk)).collect();
         catch_unwind(AssertUnwindSafe(|| (self.0)(spans))).is_ok()
     }
 }

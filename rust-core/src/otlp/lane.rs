@@ -22,8 +22,6 @@ use crate::{
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// With so many shipments before it one has to wait for long.
-const MANY: usize = 8;
 /// An endpoint may ask for more time than we would give it, but not for ever.
 const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(60);
 
@@ -112,9 +110,10 @@ impl Lane {
         !self.lock().queue.is_empty()
     }
 
+    /// Tells whether what is collected has to wait for long, or memory is needed for what comes. A
+    /// burst that is on its way is not packed: that costs more than all else that is done with it.
     fn has_to_wait(&self) -> bool {
-        let state = self.lock();
-        state.standing == Standing::Away || state.queue.len() >= MANY
+        self.lock().standing == Standing::Away || self.recorder.is_filling()
     }
 
     /// Tells whether the endpoint has taken the last request, or a part of it.
@@ -134,11 +133,12 @@ impl Lane {
         // followed record by record.
         while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), only_full) {
             is_all = taken.is_all;
-            let taken_bytes = taken.bytes.len();
-            let mut shipment = Shipment::new(&self.resource, taken.bytes, taken.counts);
+            let taken_bytes: usize = taken.chunks.iter().map(Vec::len).sum();
+            let (chunks, counts) = (taken.chunks, taken.counts);
+            let mut shipment = Shipment::new(&self.resource, chunks, counts, &self.recorder);
             // What has to wait for long is packed: memory is what an outage costs.
             if transport.is_gzip() || self.has_to_wait() {
-                shipment.pack().into_iter().for_each(|memory| self.recorder.recycle(memory));
+                shipment.pack();
             }
             self.recorder.charge(shipment.len());
             self.recorder.settle(taken_bytes);
@@ -155,14 +155,13 @@ impl Lane {
         let mut is_all = false;
         while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), false) {
             is_all = taken.is_all;
-            if host.take(&taken.bytes) {
+            if host.take(&taken.chunks) {
                 self.tally.exported(taken.counts);
             } else {
                 self.lock().refused += taken.counts.total();
                 self.tally.refused(taken.counts);
             }
-            self.recorder.settle(taken.bytes.len());
-            self.recorder.recycle(taken.bytes);
+            self.let_go(taken.chunks);
         }
     }
 
@@ -171,9 +170,14 @@ impl Lane {
         let mut is_all = false;
         while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), false) {
             is_all = taken.is_all;
-            self.recorder.settle(taken.bytes.len());
-            self.recorder.recycle(taken.bytes);
+            self.let_go(taken.chunks);
         }
+    }
+
+    /// Gives back the memory of what was taken.
+    fn let_go(&self, chunks: Vec<Vec<u8>>) {
+        self.recorder.settle(chunks.iter().map(Vec::len).sum());
+        chunks.into_iter().for_each(|memory| self.recorder.recycle(memory));
     }
 
     /// Ends a pause that is under way, and marks how far there is to go.
@@ -276,7 +280,6 @@ impl Lane {
         state.refused += refused.total();
         drop(state);
         self.recorder.settle(shipment.len());
-        shipment.into_items().into_iter().for_each(|memory| self.recorder.recycle(memory));
         self.tally.exported(exported);
         self.tally.refused(refused);
         self.progress.notify_one();

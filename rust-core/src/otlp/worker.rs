@@ -86,7 +86,7 @@ impl Worker {
                     None => break Instant::now(),
                 },
                 _ = ticks.tick() => self.collect(),
-                () = full.notified() => self.collect(),
+                () = full.notified() => self.collect_full(),
                 () = self.progress.notified() => self.report_dropped(),
                 () = until(next) => {}
             }
@@ -101,6 +101,13 @@ impl Worker {
         self.report_dropped();
         for lane in &self.lanes {
             lane.collect(lane.is_waiting());
+        }
+    }
+
+    /// Takes what makes full requests; the rest is still being filled.
+    fn collect_full(&self) {
+        for lane in &self.lanes {
+            lane.collect(true);
         }
     }
 
