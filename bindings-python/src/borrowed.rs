@@ -4,7 +4,7 @@ use pyo3::{
     prelude::*,
     types::{PyBytes, PyList, PyString, PyTuple},
 };
-use tracebaton::carrier::{Carrier, Medium};
+use tracebaton::carrier::{Carrier, Medium, Search};
 
 /// More headers than these are read the slow way.
 const MAX: usize = 16;
@@ -70,36 +70,14 @@ fn bytes<'a>(value: &'a Bound<'_, PyAny>) -> Option<Option<&'a [u8]>> {
     value.is_none().then_some(None)
 }
 
-impl Borrowed<'_> {
-    fn is_same(&self, one: &[u8], other: &[u8]) -> bool {
-        match self.medium {
-            Medium::Http => one.eq_ignore_ascii_case(other),
-            Medium::Kafka | Medium::Metadata => one == other,
-        }
-    }
-}
-
 impl Carrier for Borrowed<'_> {
     fn medium(&self) -> Medium {
         self.medium
     }
 
-    fn visit<'a>(&'a self, name: &str, each: &mut dyn FnMut(Option<&'a [u8]>)) {
-        for (known, value) in self.entries {
-            if self.is_same(known, name.as_bytes()) {
-                each(*value);
-            }
-        }
-    }
-
-    fn visit_prefix<'a>(&'a self, prefix: &str, each: &mut dyn FnMut(&'a [u8], Option<&'a [u8]>)) {
-        for (known, value) in self.entries {
-            let parts = known.split_at_checked(prefix.len());
-            if let Some((start, rest)) = parts
-                && self.is_same(start, prefix.as_bytes())
-            {
-                each(rest, *value);
-            }
+    fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
+        for (name, value) in self.entries {
+            search.offer(name, *value);
         }
     }
 }
