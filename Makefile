@@ -117,13 +117,13 @@ lint: tools ## Checks formatting and lints
 
 .PHONY: clean
 clean: ## Removes everything that was built
-	rm -rf target .venv .cache bindings-node/*.node examples/pipeline/enrich/dist
-	rm -rf {bindings-node,bench/node,tests/w3c/node,examples/node,examples/pipeline/enrich,examples/embedded/clickhouse}/node_modules
+	rm -rf target .venv .cache bindings-node/*.node examples/{pipeline/enrich,runner/node}/dist
+	rm -rf {bindings-node,bench/node,tests/w3c/node,examples/node,examples/pipeline/enrich,examples/runner/node,examples/embedded/clickhouse}/node_modules
 
 # ---- what is built
 
 .PHONY: build
-build: rust python node broker clickhouse enrich ## Builds everything that the demo and the tests start
+build: rust python node broker clickhouse enrich runner ## Builds everything that the demo and the tests start
 
 .PHONY: rust
 rust: tools
@@ -142,9 +142,11 @@ $(VENV)/python: | tools
 	@echo "== making .venv"
 	$(PYTHON) -m venv .venv
 
-$(VENV)/.ready: $(VENV)/python $(PYTHON_SOURCES) examples/pipeline/raw_to_user/requirements.txt
+PYTHON_EXAMPLES := examples/pipeline/raw_to_user/requirements.txt examples/runner/python/requirements.txt
+
+$(VENV)/.ready: $(VENV)/python $(PYTHON_SOURCES) $(PYTHON_EXAMPLES)
 	@echo "== building the Python binding"
-	$(VENV)/pip install -q ./bindings-python -r examples/pipeline/raw_to_user/requirements.txt
+	$(VENV)/pip install -q ./bindings-python $(addprefix -r ,$(PYTHON_EXAMPLES))
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready bindings-python/requirements-dev.txt
@@ -166,6 +168,11 @@ clickhouse: examples/embedded/clickhouse/node_modules/.package-lock.json
 enrich: node examples/pipeline/enrich/node_modules/.package-lock.json
 	@echo "== building enrich"
 	cd examples/pipeline/enrich && npx --no-install tsc
+
+.PHONY: runner
+runner: node examples/runner/node/node_modules/.package-lock.json
+	@echo "== building the runner"
+	cd examples/runner/node && npx --no-install tsc
 
 %/node_modules/.package-lock.json: %/package-lock.json | tools
 	@echo "== installing the npm packages of $*"

@@ -76,7 +76,12 @@ export class Propagation {
   injectPayload<P extends Buffer | string>(baton: Baton | null, payload: P): P extends string ? string : Buffer;
 }
 
-/** Reads a baton from headers. What is not taken is listed in `refused`. */
+/**
+ * Reads a baton from headers. What is not taken is listed in `refused`.
+ *
+ * What no client sends, a number for instance, is a programmer's mistake wherever it stands, and a `TypeError`. Of a message that is
+ * handed to `process` or another of the functions below, it is passed over: that is a peer's.
+ */
 export function extract(headers: Headers | null | undefined, options?: { readonly medium?: Medium }): Extracted;
 /** Reads a baton from a JSON payload. */
 export function extractPayload(payload: Buffer | string): Extracted;
@@ -96,6 +101,8 @@ export interface Output<H = Readonly<Record<string, string>>> {
   readonly topic: string;
   /** The headers of the message: the context, and for a dead letter what went wrong. */
   readonly headers: H;
+  /** Returns a message for the client: these fields with the topic, the headers, and this output. */
+  message<F extends object>(fields: F): F & { readonly topic: string; readonly headers: H; readonly output: Output<H> };
   /** Says where the broker put it: what `producer.send` returned for it. */
   delivered(metadata: unknown): void;
   /** Says that the broker or the client refused it. */

@@ -6,6 +6,7 @@
 
 const { AsyncLocalStorage } = require("node:async_hooks");
 
+const { Hop } = require("./hop.cjs");
 const { batonOf } = require("./otel/context.cjs");
 const { HopContext, ROOT } = require("./otel/hop.cjs");
 const { HOP, hostManager } = require("./otel/keys.cjs");
@@ -20,8 +21,10 @@ function activeContext() {
 /** Runs `fn` with `hop` as the current one. */
 function withHop(hop, fn, first, second) {
   const manager = hostManager();
-  if (manager === undefined) return storage.run(new HopContext(hop, storage.getStore()), fn, first, second);
-  return manager.with(new HopContext(hop, manager.active()), fn, undefined, first, second);
+  const below = manager === undefined ? storage.getStore() : manager.active();
+  const context = hop.isOver(below) ? hop : new HopContext(hop, below);
+  if (manager === undefined) return storage.run(context, fn, first, second);
+  return manager.with(context, fn, undefined, first, second);
 }
 
 /** Makes `context` the active one for the code that goes on after the caller, until something else is entered. */
@@ -40,7 +43,7 @@ function currentHop() {
 /** Returns the number of the hop whose span is the active one, 0 where nothing is, null where it takes a closer look. */
 function currentNumber() {
   const context = activeContext();
-  if (context instanceof HopContext) return context.hop?.number ?? null;
+  if (context instanceof Hop || context instanceof HopContext) return context.number;
   return context === ROOT && storage.getStore() === undefined ? 0 : null;
 }
 

@@ -24,6 +24,11 @@ function isText(value) {
   return typeof value === "string" || value instanceof Uint8Array;
 }
 
+/** Tells whether a value is one that a header can have; an array of values is looked at elsewhere. */
+function isHeaderValue(value) {
+  return value instanceof Uint8Array || typeof value === "string" || value === undefined || value === null;
+}
+
 /**
  * Tells whether one of several values is no value at all. kafkajs looks up what it has read of a name without asking whose it is:
  * a header that a peer calls `constructor` comes as `[Object, <Buffer>]`, one called `__proto__` as `[Object.prototype, <Buffer>]`.
@@ -137,4 +142,4 @@ function rewrite(headers, change) {
   return reshape([...kept.map((at) => pairs[at]), ...Object.entries(toObject(added))], headers);
 }
 
-module.exports = { receivedLists, rewrite, toLists, toObject };
+module.exports = { isHeaderValue, receivedLists, rewrite, toLists, toObject };

@@ -2,11 +2,15 @@
 // plain and set in the constructor, because private ones cost several times as much to make.
 "use strict";
 
+const { AT, keepIds, layOffset, traceparentOf, words } = require("./desk.cjs");
 const { checkObject, checkText, checkWhole } = require("./errors.cjs");
 const { rewrite } = require("./headers.cjs");
-const { native, reply } = require("./native.cjs");
+const { native } = require("./native.cjs");
+const { Overlay, valueOf } = require("./otel/hop.cjs");
 const { describeError, toText } = require("./text.cjs");
-const { topicNumber } = require("./topics.cjs");
+const { outputNumber } = require("./topics.cjs");
+
+const { fastClose, fastDelivered, fastEmit, fastStop } = native ?? {};
 
 class Output {
   /** `traceparent` is given where that and the trace id are all there is to write. */
@@ -28,6 +32,11 @@ class Output {
     return (this._headers ??= { traceparent, trace_id: traceparent.slice(3, 35) });
   }
 
+  /** Returns a message for the client: these fields with the topic, the headers, and this output. */
+  message(fields) {
+    return { ...fields, topic: this._topic, headers: this.headers, output: this };
+  }
+
   /** Says where the broker put it: what `producer.send` returned for it. */
   delivered(metadata) {
     // kafkajs returns a list, empty where no acknowledgement is waited for; @platformatic/kafka an object with a list.
@@ -41,8 +50,14 @@ class Output {
   /** @internal */
   deliveredAt(partition, offset) {
     if (native === null) return;
-    const isTaken = Number.isInteger(partition) && native.fastDelivered(this._hop, this._number, partition, offset) !== undefined;
-    if (!isTaken) native.delivered(this._hop, this._number, Number(checkWhole("partition", partition)), checkWhole("offset", offset));
+    if ((partition | 0) === partition && layOffset(offset)) {
+      words[AT.subject] = this._hop;
+      words[AT.output] = this._number;
+      words[AT.place] = partition;
+      fastDelivered();
+    } else {
+      native.delivered(this._hop, this._number, Number(checkWhole("partition", partition)), checkWhole("offset", offset));
+    }
   }
 
   /** Says that the broker or the client refused it. */
@@ -64,18 +79,22 @@ class Output {
   }
 }
 
+/** One object for all that a message needs: it is the hop, and the OpenTelemetry context in which the hop is the active span. */
 class Hop {
-  /** `number` is 0 where nothing is traced. */
-  constructor(number, traceparent, isPlain) {
+  /** `number` is 0 where nothing is traced; the rest stands on the desk. */
+  constructor(number) {
+    keepIds(this);
     this._number = number;
-    this._traceparent = traceparent;
-    this._isPlain = isPlain;
+    this._isPlain = number !== 0 && words[AT.isPlain] === 1;
     this._legacyId = null;
     this._baton = null;
     this._outputs = 0;
     this._isStopped = false;
     this._hasFate = false;
-    if (!isPlain) this._legacyId = this.baton?.legacyId ?? null;
+    this._below = null;
+    this._span = null;
+    this._carried = null;
+    if (!this._isPlain) this._legacyId = this.baton?.legacyId ?? null;
   }
 
   /** @internal */
@@ -84,11 +103,11 @@ class Hop {
   }
 
   get traceId() {
-    return this._traceparent?.slice(3, 35) ?? null;
+    return this._number === 0 ? null : traceparentOf(this).slice(3, 35);
   }
 
   get spanId() {
-    return this._traceparent?.slice(36, 52) ?? null;
+    return this._number === 0 ? null : traceparentOf(this).slice(36, 52);
   }
 
   get legacyId() {
@@ -96,20 +115,43 @@ class Hop {
   }
 
   get baton() {
-    if (this._baton === null && this._traceparent !== null) {
-      this._baton = native.hopBaton(this._number) ?? native.batonFrom(this._traceparent, this._legacyId ?? undefined);
+    if (this._baton === null && this._number !== 0) {
+      this._baton = native.hopBaton(this._number) ?? native.batonFrom(traceparentOf(this), this._legacyId ?? undefined);
     }
     return this._baton;
+  }
+
+  /** @internal Takes note of the context it runs in; false where it runs in another one already. */
+  isOver(below) {
+    if (this._below === null) this._below = below;
+    return this._below === below;
+  }
+
+  /** @internal */
+  getValue(key) {
+    return valueOf(this, this, this._below, key);
+  }
+
+  /** @internal */
+  setValue(key, value) {
+    return new Overlay(this, key, value);
+  }
+
+  /** @internal */
+  deleteValue(key) {
+    return new Overlay(this, key, undefined);
   }
 
   /** Starts a message on its way to `topic`; `headers` are copied to it. */
   output(topic, headers) {
     checkText("topic", topic);
     if (headers === undefined && this._isPlain) {
-      const traceparent = native.fastEmit(this._number, topicNumber(topic));
+      words[AT.subject] = this._number;
+      words[AT.place] = outputNumber(topic);
+      const traceparent = fastEmit();
       if (traceparent !== undefined) {
         this._outputs += 1;
-        return new Output(this._number, reply[0], topic, traceparent, undefined);
+        return new Output(this._number, words[AT.number], topic, traceparent, undefined);
       }
     }
     return this._emit(topic, headers, false);
@@ -156,13 +198,17 @@ class Hop {
   /** Ends the hop now; without a word before, the record has passed. Outputs of which nobody has heard are unconfirmed. */
   end() {
     this._isStopped = true;
-    native?.fastClose(this._number);
+    if (native === null) return;
+    words[AT.subject] = this._number;
+    fastClose();
   }
 
   /** @internal The work is done; outputs may still be on their way. */
   stop() {
     this._isStopped = true;
-    native?.fastStop(this._number);
+    if (native === null) return;
+    words[AT.subject] = this._number;
+    fastStop();
   }
 
   /** @internal Ends it because of an error outside: what was not done or sent by then has failed. */

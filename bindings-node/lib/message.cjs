@@ -1,12 +1,15 @@
 // Messages as the Kafka clients hand them over, told apart by their structure.
 "use strict";
 
+const { AT, layOffset, words } = require("./desk.cjs");
 const { called, checkObject, checkText, checkWhole } = require("./errors.cjs");
 const { receivedLists } = require("./headers.cjs");
 const { Hop } = require("./hop.cjs");
-const { native, reply } = require("./native.cjs");
-const { topicNumber } = require("./topics.cjs");
-const { findUsual, usual } = require("./usual.cjs");
+const { native } = require("./native.cjs");
+const { inputNumber } = require("./topics.cjs");
+const { layUsual } = require("./usual.cjs");
+
+const { fastBegin } = native ?? {};
 
 /**
  * Starts the hop of one message: `{ topic, partition, message }` as kafkajs hands it to `eachMessage`, or a message that knows its
@@ -22,10 +25,13 @@ function startHop(payload, group) {
 /** Starts the hop of a message that stood in this topic and partition. */
 function startAt(topic, partition, message, group) {
   const { headers, offset } = message;
-  if (native !== null && typeof topic === "string" && Number.isInteger(partition) && findUsual(headers)) {
+  if (native !== null && typeof topic === "string" && (partition | 0) === partition && layUsual(headers, true) && layOffset(offset)) {
     if (group !== undefined) checkText("group", group);
-    const traceparent = native.fastBegin(usual.traceparent, usual.traceId, topicNumber(topic, group), partition, offset);
-    if (traceparent !== undefined) return new Hop(reply[0], traceparent, reply[1] === 1);
+    words[AT.subject] = inputNumber(topic, group);
+    words[AT.place] = partition;
+    words[AT.isDone] = 0;
+    fastBegin();
+    if (words[AT.isDone] === 1) return new Hop(words[AT.number]);
   }
   return startSlowly(topic, partition, offset, headers, group);
 }
@@ -36,9 +42,9 @@ function startSlowly(topic, partition, offset, headers, group) {
   if (group !== undefined) checkText("group", group);
   const place = [Number(checkWhole("partition", partition)), checkWhole("offset", offset)];
   const { names, values } = receivedLists(headers);
-  if (native === null) return new Hop(0, null, false);
-  const { number, traceparent, isPlain } = called(() => native.begin(topicNumber(topic, group), ...place, names, values));
-  return new Hop(number, traceparent, isPlain);
+  if (native === null) return new Hop(0);
+  called(() => native.begin(inputNumber(topic, group), ...place, names, values));
+  return new Hop(words[AT.number]);
 }
 
 module.exports = { startAt, startHop };

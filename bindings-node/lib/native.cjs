@@ -8,6 +8,9 @@ const root = path.dirname(__dirname);
 const file = path.join(root, "tracebaton.node");
 const { version } = require("../package.json");
 
+/** Which calls of the native half this JavaScript makes, and where it finds things; see `src/fast/desk.rs`. */
+const LAYOUT = 2;
+
 /** Tells what to do where there is no native half that fits. */
 function remedy() {
   const isCheckout = existsSync(path.join(root, "Cargo.toml"));
@@ -19,8 +22,9 @@ function load() {
   if (!existsSync(file)) return { native: null, problem: "the native half has not been built" };
   try {
     const native = require(file);
-    if (native.VERSION === version) return { native, problem: null };
-    return { native: null, problem: `the native half is ${native.VERSION}, the package ${version}` };
+    if (native.VERSION !== version) return { native: null, problem: `the native half is ${native.VERSION}, the package ${version}` };
+    if (native.LAYOUT !== LAYOUT) return { native: null, problem: "the native half was built from other sources than this package" };
+    return { native, problem: null };
   } catch (error) {
     return { native: null, problem: `the native half cannot be loaded (${error.message.split("\n")[0]})` };
   }
@@ -34,7 +38,4 @@ if (problem !== null) {
   });
 }
 
-/** Where the native half leaves numbers that it returns beside the value of a call. */
-const reply = native?.fastShare(new Uint32Array(2)) ?? new Uint32Array(2);
-
-module.exports = { native, reply };
+module.exports = { native };

@@ -1,29 +1,31 @@
 // Batons in and out of headers and payloads.
 "use strict";
 
+const { AT, keepIds, number, traceparentOf, words } = require("./desk.cjs");
 const { native } = require("./native.cjs");
 const { TracebatonError, called, checkText, wrongType } = require("./errors.cjs");
-const { findUsual, usual } = require("./usual.cjs");
 const { rewrite, toLists, toObject } = require("./headers.cjs");
 const { configured, toSettings } = require("./settings.cjs");
+const { layUsual } = require("./usual.cjs");
 
+const { fastExtract } = native ?? {};
 const NOTHING_REFUSED = Object.freeze([]);
 const FROM_TRACEPARENT = Object.freeze({ place: "headers", format: "tracecontext", name: "traceparent", isTrusted: true });
 
 /** What was found where `traceparent` is all there is to say: nothing is made of it before somebody asks. */
 class Usual {
-  constructor(traceparent) {
-    this._traceparent = traceparent;
-    this._time = Date.now();
+  constructor() {
+    keepIds(this);
+    this._time = number[0];
     this._baton = null;
   }
 
   get traceId() {
-    return this._traceparent.slice(3, 35);
+    return traceparentOf(this).slice(3, 35);
   }
 
   get spanId() {
-    return this._traceparent.slice(36, 52);
+    return traceparentOf(this).slice(36, 52);
   }
 
   get legacyId() {
@@ -31,7 +33,7 @@ class Usual {
   }
 
   get baton() {
-    return (this._baton ??= native.batonFrom(this._traceparent));
+    return (this._baton ??= native.batonFrom(traceparentOf(this)));
   }
 
   get source() {
@@ -158,9 +160,10 @@ class Propagation {
 
 /** Reads a baton from headers. What is not taken is listed in `refused`. */
 function extract(headers, options) {
-  if ((options?.medium ?? "kafka") === "kafka" && native !== null && findUsual(headers)) {
-    const traceparent = native.fastExtract(usual.traceparent, usual.traceId);
-    if (traceparent !== undefined) return new Usual(traceparent);
+  if ((options?.medium ?? "kafka") === "kafka" && native !== null && layUsual(headers, false)) {
+    words[AT.isDone] = 0;
+    fastExtract();
+    if (words[AT.isDone] === 1) return new Usual();
   }
   return extractBy(native, headers, options);
 }

@@ -21,4 +21,13 @@ function topicNumber(topic, group) {
   return number;
 }
 
-module.exports = { topicNumber };
+/** Makes a function that numbers topics and remembers the last answer: most messages have the topic of the one before. */
+function numbering() {
+  let [lastTopic, lastGroup, last] = [null, null, 0];
+  return (topic, group) => {
+    if (topic !== lastTopic || group !== lastGroup) [lastTopic, lastGroup, last] = [topic, group, topicNumber(topic, group)];
+    return last;
+  };
+}
+
+module.exports = { inputNumber: numbering(), outputNumber: numbering() };

@@ -15,17 +15,6 @@ use crate::{
     headers::{self, Rewritten, Value},
 };
 
-/// A hop that was started.
-#[napi(object)]
-pub struct Started {
-    /// Its number.
-    pub number: u32,
-    /// Its `traceparent`.
-    pub traceparent: String,
-    /// Whether that and the trace id are all there is to its baton.
-    pub is_plain: bool,
-}
-
 /// Gives a topic, with the group that reads it, a number; 0 where there are too many.
 #[napi]
 pub fn topic_number(topic: String, group: Option<String>) -> u32 {
@@ -39,7 +28,8 @@ pub fn role_of(name: String) -> u32 {
     fast::role_of(&name)
 }
 
-/// Starts the hop of one consumed message, whatever its headers are.
+/// Starts the hop of one consumed message, whatever its headers are, and leaves on the desk what
+/// `fastBegin` leaves there.
 ///
 /// # Errors
 ///
@@ -51,7 +41,7 @@ pub fn begin(
     offset: String,
     names: Vec<String>,
     values: Vec<Value>,
-) -> napi::Result<Started> {
+) -> napi::Result<()> {
     let offset = offset.parse().map_err(|_| wrong("offset must be a whole number"))?;
     let list = headers::read(names, values, Medium::Kafka);
     let extracted = fast::propagation().extract(&list);
@@ -61,9 +51,8 @@ pub fn begin(
     if let Some(linked) = extracted.linked {
         hop.link(linked);
     }
-    let traceparent = hop.baton().context.and_then(TraceContext::to_traceparent);
-    let is_plain = fast::is_plain(hop.baton());
-    Ok(Started { traceparent: traceparent.unwrap_or_default(), is_plain, number: fast::put(hop) })
+    fast::tell_started(hop);
+    Ok(())
 }
 
 /// Returns what an open hop hands on.

@@ -89,6 +89,22 @@ test("of an incoming message's headers only texts and bytes count", async () => 
   }
 });
 
+test("a header of a wrong type is a mistake whether anybody reads it or not, in every shape", () => {
+  const wrong = { name: "TypeError", code: "TRACEBATON_WRONG_TYPE" };
+  for (const one of [7, 7n, true, {}, () => {}, Symbol("s"), [7], ["b", 7n]]) {
+    for (const name of ["a", "traceparent", "trace_id", "baggage"]) {
+      const pairs = [["traceparent", Buffer.from(traceparent)], ["content-type", "text/plain"], [name, one]];
+      for (const headers of [Object.fromEntries(pairs), pairs, new Map(pairs), { [name]: one, ...Object.fromEntries(pairs) }]) {
+        for (const medium of ["http", "kafka", "metadata"]) assert.throws(() => extract(headers, { medium }), wrong, `${name} in ${medium}`);
+      }
+    }
+  }
+  // What can be sent is no mistake.
+  for (const one of ["text", Buffer.from("b"), new Uint8Array(2), null, undefined, [], ["a", Buffer.from("b"), null]]) {
+    assert.equal(extract({ traceparent, a: one }).traceId, traceId);
+  }
+});
+
 test("a programmer's mistake is a TypeError with a code", async () => {
   const wrong = { name: "TypeError", code: /^TRACEBATON_WRONG_(TYPE|VALUE)$/ };
   for (const headers of [7, "text", true, Symbol("s"), [["a"]], [["a", "b", "c"]], [7], { a: 7 }, { a: {} }, { a: [7] }]) {

@@ -148,3 +148,15 @@ test("a trace that is not sampled leaves its ledger", async () => {
   assert.equal(spans.length, 0);
   assert.equal(ledger.length, 1);
 });
+
+test("an output makes the message that a client sends", async () => {
+  const { ledger } = await recorded(tracebaton, () =>
+    tracebaton.process({ topic: "raw", partition: 0, message: { offset: "7" } }, (hop) => {
+      const output = hop.output("out");
+      const message = output.message({ key: "k", value: "v", headers: { stale: "1" } });
+      assert.deepEqual(message, { key: "k", value: "v", topic: "out", headers: output.headers, output });
+      message.output.delivered({ partition: 0, offset: 1 });
+    }),
+  );
+  assert.equal(ledger.filter(({ attributes }) => attributes["tracebaton.records.passed"] === 1).length, 2);
+});

@@ -91,6 +91,14 @@ test("a native half of another version is not used", () => {
   warnsOnce(folder, /the native half is .*, the package 99\.0\.0/);
 });
 
+test("a native half of the same version that was built before a pull is not used", () => {
+  const { folder, copy } = bare();
+  cpSync(path.join(root, "tracebaton.node"), path.join(copy, "tracebaton.node"));
+  const file = path.join(copy, "lib", "native.cjs");
+  writeFileSync(file, readFileSync(file, "utf8").replace(/^const LAYOUT = \d+;$/m, "const LAYOUT = 0;"));
+  warnsOnce(folder, /was built from other sources/);
+});
+
 test("a file that is no library is not fatal", () => {
   const { folder, copy } = bare();
   writeFileSync(path.join(copy, "tracebaton.node"), "text");

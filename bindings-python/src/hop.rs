@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pyo3::{intern, prelude::*, types::PyList};
+use pyo3::{exceptions::PyGeneratorExit, intern, prelude::*, types::PyList};
 use tracebaton::{
     carrier::{CarrierMut, Medium},
     hop::{self, Recorder},
@@ -33,6 +33,7 @@ struct State {
     waiting: Vec<hop::Output>,
     before: Before,
     has_failed: bool,
+    is_filtered: bool,
     is_dead_letter: bool,
 }
 
@@ -151,6 +152,7 @@ impl Hop {
     /// Says that the message was left out on purpose.
     fn filtered(&self, reason: &str) {
         self.hop.filtered(reason);
+        self.state().is_filtered = true;
     }
 
     /// Says that the message could not be handled and nothing else took it.
@@ -169,6 +171,19 @@ impl Hop {
         let mut state = self.state();
         state.has_failed = true;
         state.is_dead_letter = true;
+    }
+
+    /// Says that the message goes to a dead-letter topic, and starts the message for it.
+    #[pyo3(signature = (topic, error, headers=None))]
+    fn dead_letter<'py>(
+        &self,
+        py: Python<'py>,
+        topic: &str,
+        error: &Bound<'py, PyAny>,
+        headers: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Output> {
+        self.dead_lettered(error, "");
+        self.output(py, topic, headers, None)
     }
 
     /// Ends the hop; leaving the `with` block does.
@@ -191,11 +206,13 @@ impl Hop {
     ) -> PyResult<bool> {
         let before = std::mem::take(&mut self.state().before);
         current::leave(py, &before)?;
-        let (has_failed, is_dead_letter) = {
+        let (has_failed, is_dead_letter, is_filtered) = {
             let state = self.state();
-            (state.has_failed, state.is_dead_letter)
+            (state.has_failed, state.is_dead_letter, state.is_filtered)
         };
-        if !error.is_none() && !has_failed {
+        // A generator that is closed early takes nothing back of what was said of its message.
+        let is_told = has_failed || (is_filtered && error.is_instance_of::<PyGeneratorExit>());
+        if !error.is_none() && !is_told {
             let (kind, text) = value::error(error, "");
             self.hop.failed(&kind, &text);
         }

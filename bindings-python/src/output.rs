@@ -2,7 +2,12 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pyo3::{exceptions::PyTypeError, prelude::*};
+use pyo3::{
+    exceptions::PyTypeError,
+    intern,
+    prelude::*,
+    types::{PyCFunction, PyDict, PyTuple},
+};
 use tracebaton::hop;
 
 use crate::{baton::Baton, message, value};
@@ -110,6 +115,34 @@ impl Output {
         if let Some(output) = self.take() {
             output.undelivered(&kind, &text);
         }
+    }
+
+    /// Says that the client took it and returned this future: it is settled as the future is. Returns
+    /// the future.
+    fn sent<'py>(slf: &Bound<'py, Self>, future: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        if let Ok(on_success) = future.getattr(intern!(py, "add_callback")) {
+            on_success.call1((slf.getattr(intern!(py, "delivered"))?,))?;
+            let undelivered = slf.getattr(intern!(py, "undelivered"))?;
+            future.call_method1(intern!(py, "add_errback"), (undelivered,))?;
+            return Ok(future);
+        }
+        let output = slf.clone().unbind();
+        let settle = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+            let (output, future) = (output.bind(args.py()).get(), args.get_item(0)?);
+            match future.call_method0(intern!(args.py(), "result")) {
+                Ok(metadata) => output.delivered(&metadata, None)?,
+                Err(error) => output.undelivered(error.value(args.py()), ""),
+            }
+            PyResult::Ok(())
+        };
+        let settle = PyCFunction::new_closure(py, None, None, settle)?;
+        let Ok(add) = future.getattr(intern!(py, "add_done_callback")) else {
+            let found = value::type_name(&future);
+            return Err(PyTypeError::new_err(format!("sent() takes a future, not {found}")));
+        };
+        add.call1((settle,))?;
+        Ok(future)
     }
 
     fn __repr__(&self) -> String {

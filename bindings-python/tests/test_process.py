@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import tracebaton
 from conftest import PARENT, TRACE, TRACEPARENT, Message
-from sink import Record, Sink
+from sink import Record, Sink, plain
 
 Exported = Callable[[], Sink]
 TRACED = [("traceparent", TRACEPARENT.encode())]
@@ -107,6 +107,12 @@ def test_an_exception_is_the_messages_failure_and_is_raised_on(exported: Exporte
     assert event.attributes["tracebaton.reason"] == "no such currency"
     (span,) = sink.spans
     assert (span.raw.status.code, span.raw.status.message) == (2, "no such currency")
+    (recorded,) = span.raw.events
+    assert recorded.name == "exception"
+    assert plain(recorded.attributes) == {
+        "exception.type": "ValueError",
+        "exception.message": "no such currency",
+    }
 
 
 def test_an_exception_without_a_text_is_recorded_too(exported: Exported) -> None:

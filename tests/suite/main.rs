@@ -1,5 +1,6 @@
 //! The whole relay, every part a real one.
 
+mod adoption;
 mod apart;
 mod crashes;
 mod demo;

@@ -50,13 +50,30 @@ class Overlay {
   }
 }
 
-/** The context of a hop, over the one it was started in. */
+/** Looks up what the context of a hop has of a key; `context` keeps what is made for it. */
+function valueOf(context, hop, below, key) {
+  if (key === HOP) return hop ?? below?.getValue(key);
+  // Without the native half there is a hop to be found, but nothing known of it.
+  if (hop === null || hop.number === 0) return below?.getValue(key);
+  switch (key) {
+    case SPAN:
+      return (context._span ??= new HopSpan(hop));
+    case BATON:
+      return (context._carried ??= new Carried(hop.baton, toBaggage(hop.baton)));
+    case BAGGAGE:
+      return context.getValue(BATON).baggage;
+    default:
+      return below?.getValue(key);
+  }
+}
+
+/** The context of a hop that is not known yet, or that runs in another context already. */
 class HopContext {
   constructor(hop, below) {
     this._hop = hop;
     this._below = below;
-    this._span = undefined;
-    this._carried = undefined;
+    this._span = null;
+    this._carried = null;
   }
 
   /** The hop; null until there is one. */
@@ -69,20 +86,13 @@ class HopContext {
     this._hop = hop;
   }
 
+  /** @internal */
+  get number() {
+    return this._hop?.number ?? null;
+  }
+
   getValue(key) {
-    if (key === HOP) return this._hop ?? this._below?.getValue(key);
-    // Without the native half there is a hop to be found, but nothing known of it.
-    if (this._hop === null || this._hop.baton === null) return this._below?.getValue(key);
-    switch (key) {
-      case SPAN:
-        return (this._span ??= new HopSpan(this._hop));
-      case BATON:
-        return (this._carried ??= new Carried(this._hop.baton, toBaggage(this._hop.baton)));
-      case BAGGAGE:
-        return this.getValue(BATON).baggage;
-      default:
-        return this._below?.getValue(key);
-    }
+    return valueOf(this, this._hop, this._below, key);
   }
 
   setValue(key, value) {
@@ -101,4 +111,4 @@ const ROOT = {
   deleteValue: () => ROOT,
 };
 
-module.exports = { HopContext, ROOT };
+module.exports = { HopContext, Overlay, ROOT, valueOf };

@@ -1,6 +1,9 @@
-//! The calls themselves.
+//! The calls themselves. Most find their arguments on the desk, and leave there what they return.
 
-use std::cell::RefCell;
+use std::{
+    cell::RefCell,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use napi::{Env, bindgen_prelude::Object, sys};
 use napi_derive::napi;
@@ -10,91 +13,91 @@ use tracebaton::{
 };
 
 use super::{
-    call::{Call, Function, Given, MAX_TEXT, define, reply, run, share},
+    call::{Call, Function, ascii, define, run, run_at_desk, share, with_desk},
     carrier::{Usual, is_plain},
+    desk::Desk,
     slab::{self, close, put, put_output, take_output, with_input},
 };
 use crate::log;
 
-/// Reads the two usual headers and hands what was found to `each`; nothing where they have to be
-/// read in the general way.
-fn with_usual<const N: usize, T>(
-    call: &Call<N>,
-    each: impl FnOnce(&Usual<'_>) -> Option<T>,
-) -> Option<T> {
-    let (mut room, mut other_room) = ([0; MAX_TEXT], [0; MAX_TEXT]);
-    let value = |given| match given {
-        Given::Absent => Some(None),
-        Given::Bytes(bytes) => Some(Some(bytes)),
-        Given::Other => None,
-    };
-    let traceparent = value(call.given(0, &mut room))?;
-    let trace_id = value(call.given(1, &mut other_room))?;
-    each(&Usual { traceparent, trace_id })
-}
+/// What a call returns: mostly nothing, since the answer stands on the desk.
+type Answer = Option<sys::napi_value>;
 
-/// `extract(traceparent, traceId)` → the `traceparent` that is carried on, where that is all there is
-/// to say; undefined asks for the general way.
-fn extract(call: &Call<2>) -> Option<sys::napi_value> {
-    with_usual(call, |usual| usual.with_plain_text(|text| call.ascii(text)))
-}
-
-/// `begin(traceparent, traceId, topic, partition, offset)` → the hop's `traceparent`; its number and
-/// whether it is plain are replied.
-fn begin(call: &Call<5>) -> Option<sys::napi_value> {
-    with_usual(call, |usual| {
-        let offset = call.offset(4)?;
-        let (baton, linked) = usual.baton();
-        let recorder = Recorder::global();
-        let hop = with_input(call.number(2), call.signed(3), offset, |input| {
-            Hop::process(recorder, input, &baton)
-        })?;
-        if let Some(linked) = linked {
-            hop.link(linked);
-        }
-        started(call, hop)
-    })
-}
-
-fn started<const N: usize>(call: &Call<N>, hop: Hop) -> Option<sys::napi_value> {
-    let traceparent = hop.baton().context?.to_traceparent()?;
-    let plain = u32::from(is_plain(hop.baton()));
-    reply([put(hop), plain]);
-    Some(call.ascii(&traceparent))
-}
-
-/// `emit(hop, topic)` → the output's `traceparent`; its number and whether it is plain are replied.
-fn emit(call: &Call<2>) -> Option<sys::napi_value> {
-    let topic = (call.number(1) as usize).checked_sub(1)?;
-    let start = |hop: &Hop, topics: &[tracebaton::hop::Coordinates]| {
-        Some(hop.output(&topics.get(topic)?.topic))
-    };
-    let (number, (traceparent, plain)) = put_output(call.number(0), start, |output| {
-        let traceparent = output.baton().context.and_then(|context| context.to_traceparent());
-        (traceparent, u32::from(is_plain(output.baton())))
-    })?;
-    reply([number, plain]);
-    Some(call.ascii(&traceparent?))
-}
-
-/// `delivered(hop, output, partition, offset)` → 0; undefined where the offset has to be looked at.
-fn delivered(call: &Call<4>) -> Option<sys::napi_value> {
-    let offset = call.offset(3)?;
-    if let Some(output) = take_output(call.number(0), call.number(1)) {
-        output.delivered(call.signed(2), offset);
-    }
-    Some(call.zero())
-}
-
-/// `stop(hop)`: the work is done, outputs may be on their way.
-fn stop(call: &Call<1>) -> Option<sys::napi_value> {
-    slab::hop_of(call.number(0))?.end();
+/// `extract()`: texts → ids and time, where they are all there is to say.
+fn extract(_: sys::napi_env, desk: &mut Desk) -> Answer {
+    let context = usual(desk).plain()?;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    desk.tell_context(context);
+    desk.tell_time(since.as_secs() as f64 * 1000.0 + f64::from(since.subsec_millis()));
+    desk.is_done();
     None
 }
 
-/// `close(hop)`: what is still on its way is unconfirmed.
-fn close_hop(call: &Call<1>) -> Option<sys::napi_value> {
-    close(call.number(0));
+fn usual(desk: &Desk) -> Usual<'_> {
+    Usual { traceparent: desk.text(0), trace_id: desk.text(1) }
+}
+
+/// `begin()`: texts, topic, partition, offset → the hop's number, whether it is plain, its ids.
+fn begin(_: sys::napi_env, desk: &mut Desk) -> Answer {
+    let (baton, linked) = usual(desk).baton();
+    let hop = with_input(desk.subject(), desk.place(), desk.offset(), |input| {
+        Hop::process(Recorder::global(), input, &baton)
+    })?;
+    if let Some(linked) = linked {
+        hop.link(linked);
+    }
+    tell_hop(desk, hop);
+    None
+}
+
+/// Leaves on the desk what JavaScript keeps of a hop.
+fn tell_hop(desk: &mut Desk, hop: Hop) {
+    if let Some(context) = hop.baton().context {
+        desk.tell_context(context);
+    }
+    let is_plain = is_plain(hop.baton());
+    desk.tell(put(hop), is_plain);
+}
+
+/// Keeps a hop that was started, and leaves on the desk what JavaScript keeps of it.
+pub(crate) fn tell_started(hop: Hop) {
+    with_desk(|desk| tell_hop(desk, hop));
+}
+
+/// `text()`: ids → their `traceparent`.
+fn text(env: sys::napi_env, desk: &mut Desk) -> Answer {
+    ascii(env, &desk.context()?.to_traceparent()?)
+}
+
+/// `emit()`: hop, topic → the output's `traceparent`; its number and whether it is plain.
+fn emit(env: sys::napi_env, desk: &mut Desk) -> Answer {
+    let topic = usize::try_from(desk.place()).ok()?.checked_sub(1)?;
+    let start = |hop: &Hop, topics: &[tracebaton::hop::Coordinates]| {
+        Some(hop.output(&topics.get(topic)?.topic))
+    };
+    let (number, (traceparent, is_plain)) = put_output(desk.subject(), start, |output| {
+        let traceparent = output.baton().context.and_then(|context| context.to_traceparent());
+        (traceparent, is_plain(output.baton()))
+    })?;
+    desk.tell(number, is_plain);
+    ascii(env, &traceparent?)
+}
+
+/// `delivered()`: hop, output, partition, offset.
+fn delivered(_: sys::napi_env, desk: &mut Desk) -> Answer {
+    take_output(desk.subject(), desk.output())?.delivered(desk.place(), desk.offset());
+    None
+}
+
+/// `stop()`: the work of a hop is done, outputs may be on their way.
+fn stop(_: sys::napi_env, desk: &mut Desk) -> Answer {
+    slab::hop_of(desk.subject())?.end();
+    None
+}
+
+/// `close()`: what of a hop is still on its way is unconfirmed.
+fn close_hop(_: sys::napi_env, desk: &mut Desk) -> Answer {
+    close(desk.subject());
     None
 }
 
@@ -104,7 +107,7 @@ thread_local! {
 }
 
 /// `log(logger, level, message, fields, hop)` → 0; undefined where the hop is closed.
-fn log(call: &Call<5>) -> Option<sys::napi_value> {
+fn log(call: &Call<5>) -> Answer {
     TEXTS.with_borrow_mut(|texts| {
         texts.clear();
         let is_text = call.append(2, texts);
@@ -123,8 +126,8 @@ fn log(call: &Call<5>) -> Option<sys::napi_value> {
     })
 }
 
-/// `share(array)` → the `Uint32Array` for what is replied.
-fn share_replies(call: &Call<1>) -> Option<sys::napi_value> {
+/// `share(buffer)` → the `ArrayBuffer` that is the desk.
+fn share_desk(call: &Call<1>) -> Answer {
     share(call)
 }
 
@@ -138,18 +141,29 @@ macro_rules! function {
     }};
 }
 
+/// The same for one whose arguments stand on the desk.
+macro_rules! at_desk {
+    ($body:path) => {{
+        extern "C" fn called(env: sys::napi_env, _: sys::napi_callback_info) -> sys::napi_value {
+            run_at_desk(env, $body)
+        }
+        called as Function
+    }};
+}
+
 #[napi(module_exports)]
 pub fn register(exports: Object<'_>, env: Env) -> napi::Result<()> {
     use napi::JsValue;
     let functions = [
-        (c"fastExtract", function!(extract)),
-        (c"fastBegin", function!(begin)),
-        (c"fastEmit", function!(emit)),
-        (c"fastDelivered", function!(delivered)),
+        (c"fastExtract", at_desk!(extract)),
+        (c"fastText", at_desk!(text)),
+        (c"fastBegin", at_desk!(begin)),
+        (c"fastEmit", at_desk!(emit)),
+        (c"fastDelivered", at_desk!(delivered)),
         (c"fastLog", function!(log)),
-        (c"fastStop", function!(stop)),
-        (c"fastClose", function!(close_hop)),
-        (c"fastShare", function!(share_replies)),
+        (c"fastStop", at_desk!(stop)),
+        (c"fastClose", at_desk!(close_hop)),
+        (c"fastShare", function!(share_desk)),
     ];
     define(env.raw(), exports.raw(), &functions);
     Ok(())

@@ -89,21 +89,11 @@ impl Usual<'_> {
         if !with_rules(|rules| rules.is_usual) {
             return None;
         }
-        let context = TraceContext::parse_bytes(self.traceparent?).ok()?;
-        let is_same = self.trace_id.is_none_or(|id| id == context.trace_id.to_hex());
+        let traceparent = self.traceparent?;
+        let context = TraceContext::parse_bytes(traceparent).ok()?;
+        // Where the trace id of a `traceparent` stands; as it was read, it is 32 lower-case digits.
+        let is_same = self.trace_id.is_none_or(|id| traceparent.get(3..35) == Some(id));
         is_same.then_some(context)
-    }
-
-    /// Hands the `traceparent` that goes on to `each`, where it is all there is. Mostly it is the one
-    /// that came, letter by letter: version 00, and none but the flags that are defined.
-    pub(super) fn with_plain_text<T>(&self, each: impl FnOnce(&str) -> T) -> Option<T> {
-        let context = self.plain()?;
-        let came = self.traceparent.and_then(|value| std::str::from_utf8(value).ok())?;
-        let flags = came.strip_prefix("00-").and_then(|rest| rest.get(SAMPLE.len() - 5..));
-        match flags {
-            Some("00" | "01" | "02" | "03") => Some(each(came)),
-            _ => Some(each(&context.to_traceparent()?)),
-        }
     }
 
     /// Returns what the message carries, and what is not carried on but linked to.

@@ -1,13 +1,14 @@
 //! The calls that every message makes, on the bare N-API: conversions by macro cost more than what they call.
 //!
-//! JavaScript holds numbers: of a topic, of a hop, of an output of that hop. What comes back besides a
-//! text stands in an array that both sides see (`REPLY`).
+//! JavaScript holds numbers: of a topic, of a hop, of an output of that hop.
 
 mod call;
 mod calls;
 mod carrier;
+mod desk;
 mod slab;
 
 pub(crate) use call::MAX_SAFE;
-pub(crate) use carrier::{forget_rules, is_plain, propagation, role_of};
-pub(crate) use slab::{hop_of, put, put_output, take_output, topic, with_input, with_output};
+pub(crate) use calls::tell_started;
+pub(crate) use carrier::{forget_rules, propagation, role_of};
+pub(crate) use slab::{hop_of, put_output, take_output, topic, with_input, with_output};

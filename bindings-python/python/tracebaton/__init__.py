@@ -11,6 +11,7 @@
         log.info("made an invoice")
 """
 
+from tracebaton._consume import consume
 from tracebaton._logging import LogFilter, LogHandler, fast_logger, structlog_ids
 from tracebaton._native import (
     Baton,
@@ -54,6 +55,7 @@ __all__ = [
     "ShutdownReport",
     "Source",
     "TracebatonError",
+    "consume",
     "current_hop",
     "extract",
     "extract_payload",

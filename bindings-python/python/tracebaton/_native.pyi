@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, TypeAlias, final, overload
+from typing import Any, Literal, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Self
 
@@ -18,6 +18,7 @@ _Format: TypeAlias = Literal[
 ]
 # An exception, confluent-kafka's KafkaError, or the name of an error's type.
 _Error: TypeAlias = BaseException | str | Any
+_F = TypeVar("_F")
 
 __all__ = [
     "Active",
@@ -270,6 +271,12 @@ class Output:
     def delivered(self, metadata: object, offset: int | None = None, /) -> None:
         """Says where the broker put it: what aiokafka and kafka-python return, or both numbers."""
 
+    def sent(self, future: _F) -> _F:
+        """Says that the client took it: it is settled as the future is that the client returned.
+
+        Futures of kafka-python, `asyncio` and `concurrent.futures`. Returns the future.
+        """
+
     def undelivered(self, error: _Error, message: str = "") -> None:
         """Says that the broker or the client refused it; the hop's message has then failed."""
 
@@ -314,6 +321,11 @@ class Hop:
 
     def dead_lettered(self, error: _Error, message: str = "") -> None:
         """Says that the message goes to a dead-letter topic; make the output for it after this."""
+
+    def dead_letter(
+        self, topic: str, error: _Error, headers: _Pairs | _Mapping | None = None
+    ) -> Output:
+        """Says that the message goes to a dead-letter topic, and starts the message for it."""
 
     def end(self) -> None:
         """Ends the hop; leaving the `with` block does. It is told once its outputs are reported."""

@@ -20,6 +20,8 @@ pub enum Part {
 }
 
 impl Part {
+    /// What the services need to be there.
+    pub const SERVERS: [Self; 3] = [Self::Clickhouse, Self::Broker, Self::Drilldown];
     /// The services of the pipeline, in the order of the relay.
     pub const SERVICES: [Self; 4] = [Self::Ingest, Self::RawToUser, Self::Enrich, Self::Sync];
 

@@ -39,6 +39,18 @@ impl Stack {
     /// Returns an error of one line that names the part that could not start; what was started is
     /// stopped again.
     pub async fn start(folder: PathBuf, ports: Ports) -> anyhow::Result<Self> {
+        let parts: Vec<Part> = Part::SERVERS.into_iter().chain(Part::SERVICES).collect();
+        Self::start_only(folder, ports, &parts).await
+    }
+
+    /// Starts these parts alone, in this order; logs and data go to `folder`, which is made if it is
+    /// missing.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of one line that names the part that could not start; what was started is
+    /// stopped again.
+    pub async fn start_only(folder: PathBuf, ports: Ports, parts: &[Part]) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
         let own_kafka = env::var("KAFKA_BROKERS").ok();
@@ -53,7 +65,13 @@ impl Stack {
             folder,
             children: Vec::new(),
         };
-        let started = stack.start_parts(own_kafka.is_none(), own_clickhouse.is_none()).await;
+        let is_ours = |part: &&Part| match part {
+            Part::Broker => own_kafka.is_none(),
+            Part::Clickhouse => own_clickhouse.is_none(),
+            _ => true,
+        };
+        let ours: Vec<Part> = parts.iter().filter(is_ours).copied().collect();
+        let started = stack.start_parts(&ours).await;
         if let Err(error) = started {
             stack.stop().await;
             return Err(error);
@@ -61,24 +79,17 @@ impl Stack {
         Ok(stack)
     }
 
-    async fn start_parts(&mut self, with_kafka: bool, with_clickhouse: bool) -> anyhow::Result<()> {
+    async fn start_parts(&mut self, parts: &[Part]) -> anyhow::Result<()> {
         // All start at once; what the services need is there before the first of them.
-        let servers = [
-            (Part::Clickhouse, with_clickhouse),
-            (Part::Broker, with_kafka),
-            (Part::Drilldown, true),
-        ];
-        for (part, _) in servers.iter().filter(|(_, is_ours)| *is_ours) {
-            self.spawn(*part)?;
-        }
-        for (part, _) in servers.iter().filter(|(_, is_ours)| *is_ours) {
-            self.ready(*part).await?;
-        }
-        for service in Part::SERVICES {
-            self.spawn(service)?;
-        }
-        for service in Part::SERVICES {
-            self.ready(service).await?;
+        let (servers, services): (Vec<Part>, Vec<Part>) =
+            parts.iter().partition(|part| Part::SERVERS.contains(part));
+        for together in [servers, services] {
+            for part in &together {
+                self.spawn(*part)?;
+            }
+            for part in &together {
+                self.ready(*part).await?;
+            }
         }
         Ok(())
     }
@@ -150,28 +161,39 @@ impl Stack {
                 command.arg("--http").arg(format!("127.0.0.1:{}", self.ports.otlp_http));
                 command
             }
-            Part::Ingest => self.service(part, Command::new(self.layout.binary("ingest")?)),
-            Part::Sync => self.service(part, Command::new(self.layout.binary("sync")?)),
+            Part::Ingest => {
+                self.service(part.as_str(), Command::new(self.layout.binary("ingest")?))
+            }
+            Part::Sync => self.service(part.as_str(), Command::new(self.layout.binary("sync")?)),
             Part::RawToUser => {
                 let mut command = Command::new(self.layout.built(".venv/bin/python")?);
                 command.arg(self.layout.built("examples/pipeline/raw_to_user/main.py")?);
-                self.service(part, command)
+                self.service(part.as_str(), command)
             }
             Part::Enrich => {
                 let mut command = Command::new("node");
                 command.arg(self.layout.built("examples/pipeline/enrich/dist/main.js")?);
-                self.service(part, command)
+                self.service(part.as_str(), command)
             }
         };
         Ok(command)
     }
 
-    fn service(&self, part: Part, mut command: Command) -> Command {
+    /// Starts a program beside the parts; it finds broker, ClickHouse and drilldown as they do.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the program where it cannot be started.
+    pub fn run(&self, name: &str, command: Command) -> anyhow::Result<Child> {
+        Child::spawn(name, self.service(name, command), &self.folder)
+    }
+
+    fn service(&self, name: &str, mut command: Command) -> Command {
         command
             .env("KAFKA_BROKERS", &self.kafka)
             .env("CLICKHOUSE_URL", &self.clickhouse)
             .env("INGEST_ADDR", format!("127.0.0.1:{}", self.ports.ingest))
-            .env("OTEL_SERVICE_NAME", part.as_str());
+            .env("OTEL_SERVICE_NAME", name);
         if env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_none() {
             command.env("OTEL_EXPORTER_OTLP_ENDPOINT", self.server());
         }

@@ -18,6 +18,7 @@ mod ledger;
 #[cfg(any(feature = "log", feature = "tower"))]
 mod local;
 mod log;
+mod outcome;
 mod output;
 mod proto;
 mod record;

@@ -64,6 +64,12 @@ impl Output {
         &self.hop
     }
 
+    /// Tells whether it is a dead letter.
+    #[must_use]
+    pub fn is_dead_letter(&self) -> bool {
+        self.is_dead_letter
+    }
+
     /// Says where the broker put it.
     pub fn delivered(mut self, partition: i32, offset: i64) {
         self.is_closed = true;

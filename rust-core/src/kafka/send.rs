@@ -15,6 +15,7 @@ use rdkafka::{
 
 use super::headers::OwnedBaton;
 use crate::{
+    carrier::CarrierMut,
     hop::{Hop, Output},
     propagate::Propagation,
 };
@@ -84,7 +85,8 @@ impl fmt::Display for SendError {
 impl std::error::Error for SendError {}
 
 /// Sends records to a topic as outputs of a hop, and returns partition and offset, or the error, of
-/// each in order.
+/// each in order. Dead letters, which are sent after [`Hop::dead_lettered`], say in their headers what
+/// failed, where and why ([`Hop::error_headers`]).
 ///
 /// At most 1,024 are on their way at once, and a full producer queue is waited for: the caller is
 /// slowed down instead of the queue growing.
@@ -105,6 +107,11 @@ pub async fn send_all<C: ClientContext + 'static>(
             headers = OwnedBaton(headers.0.insert(header));
         }
         propagation.inject(output.baton(), &mut headers);
+        if output.is_dead_letter() {
+            for (name, text) in hop.error_headers() {
+                headers.set(name, &text);
+            }
+        }
         let mut message =
             FutureRecord::<[u8], [u8]>::to(topic).payload(&record.payload).headers(headers.0);
         message.key = record.key.as_deref();

@@ -176,9 +176,6 @@ impl Sink {
         message: &OwnedMessage,
         is_whole: bool,
     ) -> Result<(), SendError> {
-        let headers = hop.error_headers().into_iter();
-        let mut headers: Vec<_> =
-            headers.map(|(name, text)| (name.to_owned(), text.into_bytes())).collect();
         let mut record = Record::default();
         if is_whole {
             record.key = message.key().map(<[u8]>::to_vec);
@@ -186,9 +183,8 @@ impl Sink {
         } else {
             let (topic, partition) = (message.topic(), message.partition());
             let place = format!("{topic}/{partition}/{}", message.offset());
-            headers.push(("tracebaton-left-out".to_owned(), place.into_bytes()));
+            record.headers.push(("tracebaton-left-out".to_owned(), place.into_bytes()));
         }
-        record.headers = headers;
         let sent = send_all(&self.producer, &self.propagation, hop, DEAD_LETTERS, [record]).await;
         sent.into_iter().try_for_each(|result| result.map(drop))
     }

@@ -1,5 +1,6 @@
 //! Kafka over a real wire: librdkafka's own broker, in this process.
 
+mod failure;
 mod receive;
 mod send;
 
@@ -42,9 +43,14 @@ impl Broker {
 
     /// Reads the first `count` messages of the topic.
     fn read(&self, count: usize) -> Vec<OwnedMessage> {
+        self.read_from(TOPIC, count)
+    }
+
+    /// Reads the first `count` messages of another topic.
+    fn read_from(&self, topic: &str, count: usize) -> Vec<OwnedMessage> {
         let consumer: BaseConsumer = self.config().set("group.id", "test").create().unwrap();
         let mut offsets = TopicPartitionList::new();
-        offsets.add_partition_offset(TOPIC, 0, Offset::Beginning).unwrap();
+        offsets.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
         consumer.assign(&offsets).unwrap();
         let next = || consumer.poll(Duration::from_millis(50)).and_then(Result::ok);
         (0..count).map(|_| wait_for("a message", || next().map(|m| m.detach()))).collect()
