@@ -1,13 +1,12 @@
 //! The hop of a whole batch into a table: one event per partition, whatever the batch's size.
 
-use std::collections::BTreeMap;
-
 use super::{
     fate::{Coordinates, Fate, Fates, HopKind},
-    ledger::{LedgerEvent, Range},
+    ledger::LedgerEvent,
     record::{Hop, cut},
     recorder::Recorder,
-    span::{Link, MAX_LINKS, SpanKind, SpanRecord, Status, now},
+    span::{SpanKind, SpanRecord, Status, now},
+    tally::Tally,
     value::Value,
 };
 use crate::{
@@ -39,6 +38,7 @@ use crate::{
 /// assert_eq!(insert.len(), 1);
 /// insert.passed();
 /// ```
+#[doc(alias = "BatchTally")]
 pub struct Insert {
     recorder: Recorder,
     table: String,
@@ -46,17 +46,7 @@ pub struct Insert {
     trace_id: TraceId,
     start: u64,
     attempt: u32,
-    parts: BTreeMap<(String, i32), Part>,
-    links: Vec<Link>,
-    records: u64,
-    with_parent: u64,
-}
-
-struct Part {
-    group: Option<String>,
-    first: i64,
-    last: i64,
-    traces: Vec<(i64, [u8; 16])>,
+    tally: Tally,
 }
 
 impl Insert {
@@ -71,10 +61,7 @@ impl Insert {
             trace_id,
             start: now(),
             attempt: 1,
-            parts: BTreeMap::new(),
-            links: Vec::new(),
-            records: 0,
-            with_parent: 0,
+            tally: Tally::default(),
         }
     }
 
@@ -92,39 +79,18 @@ impl Insert {
     /// Returns how many records are in.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.records
+        self.tally.len()
     }
 
     /// Tells whether no record is in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records == 0
+        self.len() == 0
     }
 
     /// Adds a record to the batch.
     pub fn add(&mut self, input: &Coordinates, baton: &Baton) {
-        self.records += 1;
-        let trace_id = baton.context.map_or([0; 16], |context| context.trace_id.to_bytes());
-        let part =
-            self.parts.entry((input.topic.clone(), input.partition)).or_insert_with(|| Part {
-                group: input.group.clone(),
-                first: input.offset,
-                last: input.offset,
-                traces: Vec::new(),
-            });
-        part.first = part.first.min(input.offset);
-        part.last = part.last.max(input.offset);
-        part.traces.push((input.offset, trace_id));
-        let linked = baton.context.and_then(|context| {
-            let span_id = context.span_id?;
-            Some(Link { trace_id: context.trace_id, span_id, flags: context.flags })
-        });
-        if let Some(link) = linked {
-            self.with_parent += 1;
-            if self.links.len() < MAX_LINKS {
-                self.links.push(link);
-            }
-        }
+        self.tally.add(input, baton);
     }
 
     /// Starts the hop of a record that does not go in with the batch: say what became of it there.
@@ -151,7 +117,7 @@ impl Insert {
     }
 
     fn write(&mut self, fate: Option<Fate>, error: Option<(&str, &str)>) {
-        if self.records == 0 {
+        if self.is_empty() {
             return;
         }
         let span_id = SpanId::generate();
@@ -162,11 +128,10 @@ impl Insert {
             ("db.system.name", "clickhouse".into()),
             ("db.operation.name", "INSERT".into()),
             ("db.collection.name", self.table.as_str().into()),
-            ("db.operation.batch.size", self.records.cast_signed().into()),
+            ("db.operation.batch.size", self.len().cast_signed().into()),
             ("tracebaton.batch.id", self.batch_id.as_str().into()),
         ];
         attributes.extend(error.map(|(error_type, _)| ("error.type", error_type.into())));
-        let dropped_links = self.with_parent - self.links.len() as u64;
         self.recorder.span(&SpanRecord {
             trace_id: self.trace_id,
             span_id,
@@ -180,38 +145,26 @@ impl Insert {
             end: now(),
             attributes: &attributes,
             dropped_attributes: 0,
-            links: &self.links,
-            dropped_links: u32::try_from(dropped_links).unwrap_or(u32::MAX),
+            links: self.tally.links(),
+            dropped_links: self.tally.dropped_links(),
             status: &error.map_or(Status::Unset, |(_, text)| Status::Error(text.to_owned())),
             exception: error,
         });
-        for ((topic, partition), part) in &mut self.parts {
-            part.traces.sort_unstable_by_key(|(offset, _)| *offset);
-            let traces: Vec<u8> = part.traces.iter().flat_map(|(_, trace_id)| *trace_id).collect();
-            self.recorder.ledger(&LedgerEvent {
-                time: now(),
-                trace_id: self.trace_id,
-                span_id,
-                flags,
-                kind: HopKind::Insert,
-                name: &self.table,
-                fates: Fates::all(part.traces.len() as u64, fate),
-                emitted: 0,
-                range: Some(Range {
-                    topic,
-                    partition: Some(*partition),
-                    first: Some(part.first),
-                    last: Some(part.last),
-                    group: part.group.as_deref(),
-                }),
-                reason: error.map(|(_, message)| message),
-                error_type: error.map(|(error_type, _)| error_type),
-                attempt: self.attempt,
-                extra: &[
-                    ("tracebaton.batch.id", self.batch_id.as_str().into()),
-                    ("tracebaton.batch.traces", Value::Bytes(traces.into())),
-                ],
-            });
-        }
+        let event = LedgerEvent {
+            time: now(),
+            trace_id: self.trace_id,
+            span_id,
+            flags,
+            kind: HopKind::Insert,
+            name: &self.table,
+            fates: Fates::default(),
+            emitted: 0,
+            range: None,
+            reason: error.map(|(_, message)| message),
+            error_type: error.map(|(error_type, _)| error_type),
+            attempt: self.attempt,
+            extra: &[("tracebaton.batch.id", self.batch_id.as_str().into())],
+        };
+        self.tally.write(&self.recorder, &event, fate);
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A **hop** is one thing that happens to a record: received over HTTP, sent to Kafka, processed by
 //! a transform, inserted into a table. [`Hop`] is one record's (or one request's) hop, [`Output`]
-//! a message on its way out of it, [`Insert`] the hop of a whole batch into a table. All three hand
-//! what they saw to a [`Recorder`], which keeps it as OTLP bytes in bounded memory until an exporter
+//! a message on its way out of it, [`Batch`] the hop of messages that were polled together, [`Insert`]
+//! that of a batch into a table. All of them hand what they saw to a [`Recorder`], which keeps it as OTLP bytes in bounded memory until an exporter
 //! takes it.
 //!
 //! Two laws hold over the ledger (the records of every hop are counted by their [`Fate`]):
@@ -12,6 +12,7 @@
 //!    `in = passed + filtered + failed + dead_lettered + pending`;
 //! 2. between hops, per topic and group: `emitted = in + waiting + expired + unseen`.
 
+mod batch;
 mod fate;
 mod insert;
 mod ledger;
@@ -25,11 +26,13 @@ mod record;
 mod recorder;
 mod settle;
 mod span;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod value;
 mod waiting;
 
+pub use batch::Batch;
 pub use fate::{Coordinates, Fate, Fates, HopKind};
 pub use insert::Insert;
 pub use ledger::{LedgerEvent, Range};

@@ -6,11 +6,13 @@ use std::{
 };
 
 use super::{
+    batch,
     fate::{Coordinates, Fate, Fates, HopKind},
     output::{Output, Sends},
     recorder::Recorder,
     settle::{Inner, STATUS_CODE, State},
     span::{Link, MAX_ATTRIBUTES, MAX_LINKS, SpanKind, now},
+    tally::Tally,
     value::Value,
 };
 use crate::{
@@ -108,6 +110,30 @@ impl Hop {
         )
     }
 
+    /// Starts the hop of messages that were polled together, below the span of the poll.
+    pub(super) fn batch(recorder: &Recorder, poll: &Baton) -> Self {
+        let kinds = (HopKind::Process, SpanKind::Consumer);
+        let hop = Self::start(recorder, kinds, "", "process".to_owned(), poll, None, None);
+        hop.set("messaging.operation.type", "process");
+        hop.set("messaging.operation.name", "process");
+        hop
+    }
+
+    /// Ends the hop of a batch, which is that of these records.
+    pub(super) fn end_batch(&self, tally: Tally) {
+        let mut state = self.lock();
+        state.span_name = batch::name("process", &tally);
+        // Those that were told besides come after them.
+        let told = std::mem::replace(&mut state.links, tally.links().to_vec());
+        let room = MAX_LINKS - state.links.len();
+        state.dropped_links +=
+            tally.dropped_links() + u32::try_from(told.len().saturating_sub(room)).unwrap_or(0);
+        state.links.extend(told.into_iter().take(room));
+        state.tally = Some(tally);
+        state.end.get_or_insert_with(now);
+        self.settle(state);
+    }
+
     fn start(
         recorder: &Recorder,
         (kind, span_kind): (HopKind, SpanKind),
@@ -141,6 +167,7 @@ impl Hop {
                 error_type: None,
                 is_exception: false,
                 fates: None,
+                tally: None,
                 attempt: 1,
                 open: 0,
                 unconfirmed: 0,

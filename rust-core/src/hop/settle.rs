@@ -11,6 +11,7 @@ use super::{
     output::Sends,
     recorder::Recorder,
     span::{Link, SpanKind, SpanRecord, Status, now},
+    tally::Tally,
     value::{Digits, Value},
 };
 use crate::{
@@ -48,6 +49,8 @@ pub(super) struct State {
     /// Whether an error was told, rather than read from an HTTP status.
     pub(super) is_exception: bool,
     pub(super) fates: Option<Fates>,
+    /// The records of a batch.
+    pub(super) tally: Option<Tally>,
     pub(super) attempt: u32,
     pub(super) open: usize,
     pub(super) unconfirmed: u64,
@@ -134,7 +137,8 @@ impl Inner {
             trace_id: self.context.trace_id,
             span_id: self.span_id,
             parent: self.parent.map(|parent| parent.span_id),
-            parent_is_remote: self.parent.is_some(),
+            // Above a batch is its own poll.
+            parent_is_remote: self.parent.is_some() && state.tally.is_none(),
             flags: self.context.flags,
             tracestate: self.baton.tracestate.as_str(),
             name: &state.span_name,
@@ -157,7 +161,7 @@ impl Inner {
         let mut extra: Vec<(&str, Value<'_>)> = Vec::new();
         if state.unconfirmed > 0 {
             let unconfirmed = state.unconfirmed.cast_signed();
-            extra.push(("tracebaton.outputs.unconfirmed", unconfirmed.into()));
+            extra.push((UNCONFIRMED, unconfirmed.into()));
         }
         if let Some(legacy) = self.baton.legacy_text() {
             extra.push(("tracebaton.legacy_id", legacy.into()));
@@ -174,7 +178,7 @@ impl Inner {
             (_, None, fate) => Fates::one(fate.or(Some(Fate::Passed))),
         };
         if fates.records_in > 0 {
-            self.recorder.ledger(&LedgerEvent {
+            let event = LedgerEvent {
                 time,
                 trace_id: self.context.trace_id,
                 span_id: self.span_id,
@@ -188,12 +192,19 @@ impl Inner {
                 error_type: state.error_type.as_deref(),
                 attempt: state.attempt,
                 extra: &extra,
-            });
+            };
+            match &state.tally {
+                Some(tally) => {
+                    tally.write(&self.recorder, &event, state.fate.or(Some(Fate::Passed)));
+                }
+                None => self.recorder.ledger(&event),
+            }
         }
         state.sends.write(&self.recorder, time, self.context, self.baton.legacy_text());
     }
 }
 
+pub(super) const UNCONFIRMED: &str = "tracebaton.outputs.unconfirmed";
 pub(super) const STATUS_CODE: &str = "http.response.status_code";
 
 impl State {

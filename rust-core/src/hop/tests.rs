@@ -9,6 +9,8 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 
+mod batch;
+
 use super::*;
 use crate::{
     propagate::Baton,

@@ -5,5 +5,5 @@ mod receive;
 mod send;
 
 pub use headers::{OwnedBaton, ReadHeaders};
-pub use receive::{HasHeaders, coordinates, extract, process};
+pub use receive::{HasHeaders, add, coordinates, extract, process, take_out};
 pub use send::{Record, SendError, send_all};

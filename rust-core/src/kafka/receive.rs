@@ -7,7 +7,7 @@ use rdkafka::{
 
 use super::headers::ReadHeaders;
 use crate::{
-    hop::{Coordinates, Hop, Recorder},
+    hop::{Batch, Coordinates, Hop, Recorder},
     propagate::{Extracted, Propagation},
 };
 
@@ -56,4 +56,22 @@ pub fn process(
 ) -> Hop {
     let baton = propagation.extract_baton(&ReadHeaders(message.read_headers()));
     Hop::process(recorder, &coordinates(message, group), &baton)
+}
+
+/// Adds a consumed message to the batch it was polled in.
+pub fn add(batch: &mut Batch, propagation: &Propagation, message: &impl HasHeaders, group: &str) {
+    let baton = propagation.extract_baton(&ReadHeaders(message.read_headers()));
+    batch.add(&coordinates(message, group), &baton);
+}
+
+/// Takes a message out of the batch it was polled in and starts its own hop.
+#[must_use]
+pub fn take_out(
+    batch: &mut Batch,
+    propagation: &Propagation,
+    message: &impl HasHeaders,
+    group: &str,
+) -> Hop {
+    let baton = propagation.extract_baton(&ReadHeaders(message.read_headers()));
+    batch.take_out(&coordinates(message, group), &baton)
 }

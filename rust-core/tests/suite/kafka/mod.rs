@@ -1,5 +1,6 @@
 //! Kafka over a real wire: librdkafka's own broker, in this process.
 
+mod batch;
 mod failure;
 mod receive;
 mod send;

@@ -1,0 +1,122 @@
+//! The records of a batch: where they stood, whose traces they are of, and the events that say so.
+
+use std::collections::BTreeMap;
+
+use super::{
+    fate::{Coordinates, Fate, Fates},
+    ledger::{LedgerEvent, Range},
+    recorder::Recorder,
+    settle::UNCONFIRMED,
+    span::{Link, MAX_LINKS},
+    value::Value,
+};
+use crate::propagate::Baton;
+
+/// The records that share a batch's fate.
+#[derive(Default)]
+pub(super) struct Tally {
+    parts: BTreeMap<(String, i32), Part>,
+    links: Vec<Link>,
+    with_parent: u64,
+}
+
+#[derive(Default)]
+struct Part {
+    group: Option<String>,
+    /// Offset and trace of each record; zero where there was no trace.
+    traces: Vec<(i64, [u8; 16])>,
+}
+
+impl Tally {
+    /// Adds a record.
+    pub(super) fn add(&mut self, input: &Coordinates, baton: &Baton) {
+        let trace_id = baton.context.map_or([0; 16], |context| context.trace_id.to_bytes());
+        let part = self
+            .parts
+            .entry((input.topic.clone(), input.partition))
+            .or_insert_with(|| Part { group: input.group.clone(), traces: Vec::new() });
+        part.traces.push((input.offset, trace_id));
+        let linked = baton.context.and_then(|context| {
+            let span_id = context.span_id?;
+            Some(Link { trace_id: context.trace_id, span_id, flags: context.flags })
+        });
+        if let Some(link) = linked {
+            self.with_parent += 1;
+            if self.links.len() < MAX_LINKS {
+                self.links.push(link);
+            }
+        }
+    }
+
+    /// Takes a record out again; its link stays.
+    pub(super) fn remove(&mut self, input: &Coordinates) {
+        if let Some(part) = self.parts.get_mut(&(input.topic.clone(), input.partition)) {
+            part.traces.retain(|(offset, _)| *offset != input.offset);
+        }
+    }
+
+    /// Returns how many records are in.
+    pub(super) fn len(&self) -> u64 {
+        self.parts.values().map(|part| part.traces.len() as u64).sum()
+    }
+
+    /// Returns the spans that the records came with.
+    pub(super) fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    /// Returns how many spans are more than a span may be linked to.
+    pub(super) fn dropped_links(&self) -> u32 {
+        u32::try_from(self.with_parent - self.links.len() as u64).unwrap_or(u32::MAX)
+    }
+
+    /// Returns the topic, where there is only one, with its partition, where there is only one.
+    pub(super) fn place(&self) -> Option<(&str, Option<i32>)> {
+        let mut places = self.parts.keys();
+        let (topic, partition) = places.next()?;
+        let (mut is_alone, mut has_one_topic) = (true, true);
+        for (other, _) in places {
+            is_alone = false;
+            has_one_topic &= other == topic;
+        }
+        has_one_topic.then(|| (topic.as_str(), is_alone.then_some(*partition)))
+    }
+
+    /// Returns the consumer group.
+    pub(super) fn group(&self) -> Option<&str> {
+        self.parts.values().find_map(|part| part.group.as_deref())
+    }
+
+    /// Writes an event for each partition: `whole` with its own records and their fate, by the name
+    /// of its topic where `whole` has none. What came out of all of them together stands in the first.
+    pub(super) fn write(&self, recorder: &Recorder, whole: &LedgerEvent<'_>, fate: Option<Fate>) {
+        let mut emitted = whole.emitted;
+        let mut is_first = true;
+        for ((topic, partition), part) in &self.parts {
+            let mut traces = part.traces.clone();
+            traces.sort_unstable_by_key(|(offset, _)| *offset);
+            let (Some((first, _)), Some((last, _))) = (traces.first(), traces.last()) else {
+                continue;
+            };
+            let bytes: Vec<u8> = traces.iter().flat_map(|(_, trace_id)| *trace_id).collect();
+            let told = whole.extra.iter().filter(|(key, _)| is_first || *key != UNCONFIRMED);
+            let mut extra: Vec<_> = told.cloned().collect();
+            is_first = false;
+            extra.push(("tracebaton.batch.traces", Value::Bytes(bytes.into())));
+            recorder.ledger(&LedgerEvent {
+                name: if whole.name.is_empty() { topic } else { whole.name },
+                fates: Fates::all(traces.len() as u64, fate),
+                emitted: std::mem::take(&mut emitted),
+                range: Some(Range {
+                    topic,
+                    partition: Some(*partition),
+                    first: Some(*first),
+                    last: Some(*last),
+                    group: part.group.as_deref(),
+                }),
+                extra: &extra,
+                ..whole.clone()
+            });
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Messages that were polled together.
+
+use super::*;
+
+/// A message of another partition, or of another topic.
+fn placed(topic: &str, partition: i32, offset: i64) -> Coordinates {
+    Coordinates { topic: topic.into(), partition, offset, group: Some("users".into()) }
+}
+
+fn named<'s>(spans: &'s [Span], name: &str) -> &'s Span {
+    let found: Vec<_> = spans.iter().filter(|span| span.name == name).collect();
+    let [only] = found[..] else { panic!("{} are named {name}", found.len()) };
+    only
+}
+
+#[test]
+fn a_polled_batch_costs_two_spans_and_one_event_a_partition() {
+    let recorder = recorder();
+    let mut batch = Batch::poll(&recorder);
+    for offset in (0..300).rev() {
+        let partition = i32::try_from(offset % 2).unwrap();
+        batch.add(&placed("raw", partition, offset), &baton());
+    }
+    batch.polled();
+    let output = batch.output("totals");
+    let trace_id = batch.hop().trace_id();
+    batch.passed();
+    assert_eq!(recorder.held().ledger, 0, "it passes once its output is acknowledged");
+    output.delivered(2, 9);
+
+    let (spans, logs) = read(&recorder);
+    assert_eq!(spans.len(), 3);
+    let (poll, process) = (named(&spans, "poll raw"), named(&spans, "process raw"));
+    let send = named(&spans, "send totals");
+    assert_eq!((poll.kind(), process.kind()), (Kind::Client, Kind::Consumer));
+    assert_eq!(process.parent_span_id, poll.span_id);
+    assert_eq!(send.parent_span_id, process.span_id);
+    for span in [poll, process, send] {
+        assert_eq!(span.trace_id, trace_id.to_bytes(), "the batch has a trace of its own");
+    }
+    for span in [poll, process] {
+        assert_eq!((span.links.len(), span.dropped_links_count), (128, 172));
+        assert_eq!(span.links[0].trace_id, TraceId::parse(TRACE).unwrap().to_bytes());
+        let attributes = map(&span.attributes);
+        assert_eq!(attributes["messaging.batch.message_count"], "300");
+        assert_eq!(attributes["messaging.destination.name"], "raw");
+        assert!(!attributes.contains_key("messaging.destination.partition.id"));
+    }
+    assert_eq!(map(&poll.attributes)["messaging.operation.type"], "receive");
+    assert_eq!(map(&process.attributes)["messaging.operation.type"], "process");
+
+    let [even, odd, send] = &logs[..] else { panic!("{logs:?}") };
+    let (even, odd, send) = (map(&even.attributes), map(&odd.attributes), map(&send.attributes));
+    for (event, first, last) in [(&even, "0", "298"), (&odd, "1", "299")] {
+        assert_eq!(event["tracebaton.hop.kind"], "process");
+        assert_eq!(event["tracebaton.hop.name"], "raw");
+        assert_eq!(event["tracebaton.records.in"], "150");
+        assert_eq!(event["tracebaton.records.passed"], "150");
+        assert_eq!(event["tracebaton.batch.traces"], "2400 bytes");
+        assert_eq!(event["messaging.kafka.offset"], first);
+        assert_eq!(event["tracebaton.offset.last"], last);
+    }
+    assert_eq!(even["tracebaton.records.emitted"], "1");
+    assert!(!odd.contains_key("tracebaton.records.emitted"), "it is counted once");
+    assert_eq!(send["messaging.destination.partition.id"], "2");
+}
+
+#[test]
+fn messages_taken_out_of_a_batch_have_events_of_their_own() {
+    let recorder = recorder();
+    let mut batch = Batch::poll(&recorder);
+    for offset in 0..5 {
+        batch.add(&at(offset), &baton());
+    }
+    let hop = batch.take_out(&at(0), &baton());
+    hop.filtered("a test user");
+    hop.end();
+    let hop = batch.take_out(&at(4), &baton());
+    hop.dead_lettered("ValueError", "no such currency");
+    hop.output("raw.dlq").delivered(0, 3);
+    hop.end();
+    batch.passed();
+    let (spans, logs) = read(&recorder);
+    let own: Vec<_> = spans.iter().filter(|span| span.name == "process raw").collect();
+    assert_eq!(own.len(), 3, "two messages and the batch");
+    let events: Vec<_> = logs.iter().map(|log| map(&log.attributes)).collect();
+    let of = |fate: &str| {
+        let key = format!("tracebaton.records.{fate}");
+        let found: Vec<_> = events
+            .iter()
+            .filter(|event| event["tracebaton.hop.kind"] == "process")
+            .filter(|event| event.contains_key(key.as_str()))
+            .collect();
+        let [only] = found[..] else { panic!("{events:#?}") };
+        only
+    };
+    assert_eq!(of("filtered")["messaging.kafka.offset"], "0");
+    assert_eq!(of("dead_lettered")["messaging.kafka.offset"], "4");
+    let rest = of("passed");
+    assert_eq!(rest["tracebaton.records.in"], "3");
+    assert_eq!((&*rest["messaging.kafka.offset"], &*rest["tracebaton.offset.last"]), ("1", "3"));
+    assert_eq!(rest["tracebaton.batch.traces"], "48 bytes");
+}
+
+#[test]
+fn a_batch_fails_when_told_when_an_output_is_refused_and_when_it_is_dropped() {
+    let recorder = recorder();
+    let polled = || {
+        let mut batch = Batch::poll(&recorder);
+        batch.add(&at(7), &baton());
+        batch.add(&placed("other", 0, 1), &Baton::default());
+        batch
+    };
+    polled().failed("TypeError", "no");
+    let mut batch = polled();
+    let output = batch.output("totals");
+    batch.passed();
+    output.undelivered("MessageSizeTooLarge", "too large");
+    drop(polled());
+    drop(Batch::poll(&recorder));
+    let (spans, logs) = read(&recorder);
+    let processed: Vec<_> = spans.iter().filter(|span| span.name == "process").collect();
+    assert_eq!(processed.len(), 3, "a batch of several topics is named after none");
+    assert!(processed.iter().all(|span| span.status.as_ref().unwrap().code == 2));
+    let events = logs.iter().map(|log| map(&log.attributes));
+    let reasons: Vec<_> = events
+        .filter(|event| event["tracebaton.hop.kind"] == "process")
+        .map(|event| {
+            assert_eq!(event["tracebaton.records.failed"], "1");
+            (event["tracebaton.hop.name"].clone(), event["error.type"].clone())
+        })
+        .collect();
+    let of = |topic: &str| {
+        reasons
+            .iter()
+            .filter(|(name, _)| name == topic)
+            .map(|(_, kind)| &**kind)
+            .collect::<Vec<_>>()
+    };
+    for topic in ["raw", "other"] {
+        assert_eq!(of(topic), ["TypeError", "MessageSizeTooLarge", "Dropped"]);
+    }
+}
+
+#[test]
+fn an_unconfirmed_output_of_a_batch_is_counted_once() {
+    let recorder = recorder();
+    let mut batch = Batch::poll(&recorder);
+    batch.add(&at(7), &baton());
+    batch.add(&placed("raw", 4, 1), &baton());
+    drop(batch.output("totals"));
+    batch.passed();
+    let (_, logs) = read(&recorder);
+    let events: Vec<_> = logs.iter().map(|log| map(&log.attributes)).collect();
+    let counted = |key: &str| events.iter().filter(|event| event.contains_key(key)).count();
+    assert_eq!(events.len(), 2);
+    assert_eq!(counted("tracebaton.outputs.unconfirmed"), 1);
+    assert_eq!(counted("tracebaton.records.emitted"), 1);
+}
