@@ -184,9 +184,10 @@ impl<'n, 'a> Search<'n, 'a> {
         }
     }
 
-    /// Returns the name that is looked for and is the same, and its number.
+    /// Returns the name that is looked for and is the same as this one, and its number.
     #[inline]
-    pub(crate) fn find(&self, name: &[u8]) -> Option<(usize, &'n str)> {
+    #[must_use]
+    pub fn find(&self, name: &[u8]) -> Option<(usize, &'n str)> {
         if self.names.lengths & length_bit(name) == 0 {
             return None;
         }
@@ -196,8 +197,9 @@ impl<'n, 'a> Search<'n, 'a> {
         known.find(|(_, known)| is_it(known)).map(|(number, known)| (number, &*known.name))
     }
 
-    /// Tells whether the name that has this number was answered.
-    pub(crate) fn is_answered(&self, number: usize) -> bool {
+    /// Tells whether the name that has this number has an answer already.
+    #[must_use]
+    pub fn is_answered(&self, number: usize) -> bool {
         let slot = self.names.known.get(number).and_then(|known| known.slots.first());
         slot.is_some_and(|slot| self.slot(*slot).count > 0)
     }
