@@ -1,73 +1,165 @@
-//! Headers read where they lie: nothing of them is copied.
+//! Headers read where they lie: nothing of them is copied, and no reference to them is taken.
 
 use pyo3::{
+    ffi,
     prelude::*,
-    types::{PyBytes, PyList, PyString, PyTuple},
+    sync::critical_section::with_critical_section,
+    types::{PyDict, PyList, PyTuple},
 };
-use tracebaton::carrier::{Carrier, Medium, Search};
+use tracebaton::{
+    carrier::{Carrier, Medium, Search},
+    propagate::{Extracted, Propagation},
+};
 
 /// More headers than these are read the slow way.
 const MAX: usize = 16;
 
 type Entry<'a> = (&'a [u8], Option<&'a [u8]>);
 
-struct Borrowed<'a> {
+/// Reads the baton of headers in the shape that Kafka clients have them: a list or tuple of pairs of
+/// `str` and `bytes`. Nothing where they are of another shape and have to be converted.
+pub(crate) fn of_pairs(
+    headers: &Bound<'_, PyAny>,
     medium: Medium,
-    entries: &'a [Entry<'a>],
-}
-
-/// Calls `read` with headers of the usual shape, a list or tuple of pairs of a `str` and `bytes`;
-/// gives `read` back where they are of another, and have to be converted.
-pub(crate) fn with<T, F>(headers: &Bound<'_, PyAny>, medium: Medium, read: F) -> Result<T, F>
-where
-    F: FnOnce(&dyn Carrier) -> T,
-{
-    let mut kept = [const { None }; MAX];
-    let Some(count) = keep(headers, &mut kept) else { return Err(read) };
-    let mut entries = [(&[][..], None); MAX];
-    for (entry, kept) in entries.iter_mut().zip(kept.iter().flatten()) {
-        let (name, value) = kept;
-        let (Ok(name), Some(value)) = (name.to_str(), bytes(value)) else { return Err(read) };
-        *entry = (name.as_bytes(), value);
-    }
-    let entries = entries.get(..count).unwrap_or_default();
-    Ok(read(&Borrowed { medium, entries }))
-}
-
-type Kept<'py> = (Bound<'py, PyString>, Bound<'py, PyAny>);
-
-/// Takes hold of names and values, so that they outlive whatever happens to the list.
-fn keep<'py>(headers: &Bound<'py, PyAny>, kept: &mut [Option<Kept<'py>>; MAX]) -> Option<usize> {
-    let mut count = 0;
-    let mut take = |item: Bound<'py, PyAny>| {
-        let pair = item.cast_exact::<PyTuple>().ok().filter(|pair| pair.len() == 2)?;
-        let name = pair.get_item(0).ok()?.cast_into_exact::<PyString>().ok()?;
-        *kept.get_mut(count)? = Some((name, pair.get_item(1).ok()?));
-        count += 1;
-        Some(())
-    };
+    rules: &Propagation,
+) -> Option<Extracted> {
     if let Ok(list) = headers.cast_exact::<PyList>() {
-        for item in list {
-            take(item)?;
-        }
-    } else {
-        for item in headers.cast_exact::<PyTuple>().ok()? {
-            take(item)?;
-        }
+        return with_critical_section(headers, || {
+            let item = |at: usize| {
+                // SAFETY: `at` is below the list's length, which cannot change: no Python code runs
+                // in here, and other threads wait for the interpreter or for the critical section.
+                #[expect(
+                    unsafe_code,
+                    reason = "a reference to each item costs more than to read it"
+                )]
+                unsafe {
+                    ffi::PyList_GET_ITEM(list.as_ptr(), at.cast_signed())
+                }
+            };
+            of_items(list.len(), item, medium, rules)
+        });
     }
-    Some(count)
+    let tuple = headers.cast_exact::<PyTuple>().ok()?;
+    let item = |at: usize| {
+        // SAFETY: `at` is below the tuple's length.
+        #[expect(unsafe_code, reason = "a reference to each item costs more than to read it")]
+        unsafe {
+            ffi::PyTuple_GET_ITEM(tuple.as_ptr(), at.cast_signed())
+        }
+    };
+    of_items(tuple.len(), item, medium, rules)
+}
+
+/// Reads the baton of a plain dictionary of `str` to `str` or `bytes`, as [`of_pairs`] does.
+pub(crate) fn of_dict(
+    headers: &Bound<'_, PyAny>,
+    medium: Medium,
+    rules: &Propagation,
+) -> Option<Extracted> {
+    let dict = headers.cast_exact::<PyDict>().ok()?;
+    with_critical_section(headers, || {
+        let mut entries = [(&[][..], None); MAX];
+        let mut count = 0;
+        let mut at = 0;
+        let (mut name, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: the dictionary does not change, for the reason given above for lists, so its keys
+        // and values outlive `entries`.
+        #[expect(unsafe_code, reason = "a reference to each item costs more than to read it")]
+        while unsafe { ffi::PyDict_Next(dict.as_ptr(), &raw mut at, &raw mut name, &raw mut value) }
+            != 0
+        {
+            // SAFETY: as before.
+            *entries.get_mut(count)? = unsafe { (text(name)?, bytes(value)?) };
+            count += 1;
+        }
+        Some(rules.extract(&Borrowed { medium, entries: entries.get(..count)? }))
+    })
+}
+
+fn of_items(
+    count: usize,
+    item: impl Fn(usize) -> *mut ffi::PyObject,
+    medium: Medium,
+    rules: &Propagation,
+) -> Option<Extracted> {
+    let mut entries = [(&[][..], None); MAX];
+    let entries = entries.get_mut(..count)?;
+    for (at, entry) in entries.iter_mut().enumerate() {
+        // SAFETY: the item belongs to a list or tuple that is alive and does not change while
+        // `entries` is in use: what the core does with it runs no Python code.
+        #[expect(unsafe_code, reason = "a reference to each item costs more than to read it")]
+        let read = unsafe { pair(item(at)) };
+        *entry = read?;
+    }
+    Some(rules.extract(&Borrowed { medium, entries }))
+}
+
+/// Reads a pair: a tuple of a name and a value, neither of them missing.
+///
+/// # Safety
+///
+/// `item` has to be an object that lives, unchanged, for as long as `'a`, or null.
+#[expect(unsafe_code, reason = "see the callers")]
+unsafe fn pair<'a>(item: *mut ffi::PyObject) -> Option<Entry<'a>> {
+    // SAFETY: tuples and what is in them do not change, and a tuple of length two has two items;
+    // each may be null, where a client has left a hole.
+    unsafe {
+        if item.is_null() || ffi::PyTuple_CheckExact(item) == 0 || ffi::PyTuple_GET_SIZE(item) != 2
+        {
+            return None;
+        }
+        Some((text(ffi::PyTuple_GET_ITEM(item, 0))?, bytes(ffi::PyTuple_GET_ITEM(item, 1))?))
+    }
+}
+
+/// Returns a text as UTF-8; nothing for one with lone surrogates, and for anything else.
+///
+/// # Safety
+///
+/// As for [`pair`].
+#[expect(unsafe_code, reason = "see the callers")]
+unsafe fn text<'a>(object: *mut ffi::PyObject) -> Option<&'a [u8]> {
+    // SAFETY: the object is a `str`, which keeps its UTF-8 for as long as it lives; making it runs
+    // no Python code. Where it has none, the error is ours to take back.
+    unsafe {
+        if object.is_null() || ffi::PyUnicode_CheckExact(object) == 0 {
+            return None;
+        }
+        let mut length = 0;
+        let start = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut length);
+        if start.is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        Some(std::slice::from_raw_parts(start.cast(), length.cast_unsigned()))
+    }
 }
 
 /// Returns a value's bytes, or that it is absent; nothing for a value of another type.
+///
+/// # Safety
+///
+/// As for [`pair`].
+#[expect(unsafe_code, reason = "see the callers")]
 #[expect(clippy::option_option, reason = "an absent value is a value")]
-fn bytes<'a>(value: &'a Bound<'_, PyAny>) -> Option<Option<&'a [u8]>> {
-    if let Ok(bytes) = value.cast_exact::<PyBytes>() {
-        return Some(Some(bytes.as_bytes()));
+unsafe fn bytes<'a>(object: *mut ffi::PyObject) -> Option<Option<&'a [u8]>> {
+    // SAFETY: the object is `bytes`, which never change.
+    unsafe {
+        if !object.is_null() && ffi::PyBytes_CheckExact(object) != 0 {
+            let start = ffi::PyBytes_AS_STRING(object).cast();
+            let length = ffi::Py_SIZE(object).cast_unsigned();
+            return Some(Some(std::slice::from_raw_parts(start, length)));
+        }
+        if ffi::Py_IsNone(object) != 0 {
+            return Some(None);
+        }
+        text(object).map(Some)
     }
-    if let Ok(text) = value.cast_exact::<PyString>() {
-        return text.to_str().ok().map(|text| Some(text.as_bytes()));
-    }
-    value.is_none().then_some(None)
+}
+
+struct Borrowed<'a> {
+    medium: Medium,
+    entries: &'a [Entry<'a>],
 }
 
 impl Carrier for Borrowed<'_> {

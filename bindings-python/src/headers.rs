@@ -6,7 +6,10 @@ use pyo3::{
     prelude::*,
     types::{PyByteArray, PyBytes, PyDict, PyList, PyMapping, PyMemoryView, PyString, PyTuple},
 };
-use tracebaton::carrier::{Carrier, CarrierMut, List, Medium};
+use tracebaton::{
+    carrier::{CarrierMut, List, Medium},
+    propagate::{Extracted, Propagation},
+};
 
 use crate::borrowed;
 
@@ -28,19 +31,20 @@ pub(crate) fn medium(name: &str) -> PyResult<Medium> {
     }
 }
 
-/// Calls `read` with headers of any shape that [`read`] takes.
+/// Reads the baton of headers of any shape that [`read`] takes.
 ///
 /// # Errors
 ///
 /// Raises `TypeError` as [`read`] does.
-pub(crate) fn with<T>(
+pub(crate) fn extract(
     headers: &Bound<'_, PyAny>,
     medium: Medium,
-    with: impl FnOnce(&dyn Carrier) -> T,
-) -> PyResult<T> {
-    match borrowed::with(headers, medium, with) {
-        Ok(done) => Ok(done),
-        Err(with) => read(headers, medium).map(|list| with(&list)),
+    rules: &Propagation,
+) -> PyResult<Extracted> {
+    let plain = borrowed::of_pairs(headers, medium, rules);
+    match plain.or_else(|| borrowed::of_dict(headers, medium, rules)) {
+        Some(extracted) => Ok(extracted),
+        None => read(headers, medium).map(|list| rules.extract(&list)),
     }
 }
 
@@ -64,7 +68,7 @@ pub(crate) fn read_with_holes(
     let mut has_holes = false;
     if headers.is_none() {
         // No headers at all.
-    } else if let Ok(mapping) = headers.cast::<PyMapping>() {
+    } else if let Some(mapping) = mapping(headers) {
         for item in mapping.items()? {
             let (name, value) = item.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
             read_member(&name, &value, &mut entries)?;
@@ -88,6 +92,15 @@ pub(crate) fn read_with_holes(
         }
     }
     Ok((List::new(medium, entries), has_holes))
+}
+
+/// Returns headers as a mapping. What is none is mostly a list, and need not ask an abstract class.
+fn mapping<'a, 'py>(headers: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, PyMapping>> {
+    let is_list = headers.is_exact_instance_of::<PyList>();
+    if is_list || headers.is_exact_instance_of::<PyTuple>() {
+        return None;
+    }
+    headers.cast().ok()
 }
 
 fn read_member(
@@ -185,8 +198,24 @@ fn encode(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
 
 /// New headers of a Kafka message, made as Python has them.
 pub(crate) struct Made<'py> {
-    pub(crate) py: Python<'py>,
-    pub(crate) pairs: Vec<(Bound<'py, PyString>, Bound<'py, PyBytes>)>,
+    list: Bound<'py, PyList>,
+    failure: Option<PyErr>,
+}
+
+impl<'py> Made<'py> {
+    /// Starts without headers.
+    pub(crate) fn new(py: Python<'py>) -> Self {
+        Self { list: PyList::empty(py), failure: None }
+    }
+
+    /// Returns the headers as a list of pairs.
+    ///
+    /// # Errors
+    ///
+    /// Raises what making them raised: nothing but `MemoryError`.
+    pub(crate) fn into_list(self) -> PyResult<Bound<'py, PyList>> {
+        self.failure.map_or(Ok(self.list), Err)
+    }
 }
 
 impl CarrierMut for Made<'_> {
@@ -196,8 +225,18 @@ impl CarrierMut for Made<'_> {
 
     /// Each name is written once: there is nothing to replace.
     fn set(&mut self, name: &str, value: &str) {
-        let pair = (PyString::intern(self.py, name), PyBytes::new(self.py, value.as_bytes()));
-        self.pairs.push(pair);
+        let py = self.list.py();
+        let name = match name {
+            // These are looked up once, not for every message.
+            "traceparent" => intern!(py, "traceparent").clone(),
+            "tracestate" => intern!(py, "tracestate").clone(),
+            "baggage" => intern!(py, "baggage").clone(),
+            "trace_id" => intern!(py, "trace_id").clone(),
+            other => PyString::intern(py, other),
+        };
+        if let Err(error) = self.list.append((name, PyBytes::new(py, value.as_bytes()))) {
+            self.failure = Some(error);
+        }
     }
 
     fn remove(&mut self, _: &str) {}
@@ -220,7 +259,7 @@ pub(crate) fn write<'py>(
         PyResult::Ok((text(py, &name)?, value))
     });
     let entries = entries.collect::<PyResult<Vec<_>>>()?;
-    if like.cast::<PyMapping>().is_ok() {
+    if mapping(like).is_some() {
         return Ok(gather(py, entries)?.into_any());
     }
     Ok(PyList::new(py, entries)?.into_any())

@@ -2,7 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pyo3::{exceptions::PyGeneratorExit, intern, prelude::*, types::PyList};
+use pyo3::{
+    exceptions::PyGeneratorExit,
+    intern,
+    prelude::*,
+    types::{PyList, PyString},
+};
 use tracebaton::{
     carrier::{CarrierMut, Medium},
     hop::{self, Recorder},
@@ -56,9 +61,9 @@ impl Hop {
         let is_dead_letter = self.state().is_dead_letter;
         if existing.is_none() && !is_dead_letter {
             let output = self.hop.output(topic);
-            let mut made = headers::Made { py, pairs: Vec::with_capacity(4) };
+            let mut made = headers::Made::new(py);
             self.propagation.inject(output.baton(), &mut made);
-            return Ok((output, PyList::new(py, made.pairs)?.into_any()));
+            return Ok((output, made.into_list()?.into_any()));
         }
         let none = PyList::empty(py).into_any();
         let mut list = headers::read(existing.as_ref().unwrap_or(&none), Medium::Kafka)?;
@@ -105,12 +110,12 @@ impl Hop {
     fn output<'py>(
         &self,
         py: Python<'py>,
-        topic: &str,
+        topic: Bound<'py, PyString>,
         headers: Option<Bound<'py, PyAny>>,
         value: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Output> {
-        let (output, headers) = self.start(py, topic, headers)?;
-        Ok(Output::new(output, headers, value))
+        let (output, headers) = self.start(py, topic.to_str()?, headers)?;
+        Ok(Output::new(output, topic, headers, value))
     }
 
     /// Makes this hop the current one within a `with` statement, without ending it.
@@ -178,7 +183,7 @@ impl Hop {
     fn dead_letter<'py>(
         &self,
         py: Python<'py>,
-        topic: &str,
+        topic: Bound<'py, PyString>,
         error: &Bound<'py, PyAny>,
         headers: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Output> {

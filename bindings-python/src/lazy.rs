@@ -1,7 +1,7 @@
 //! OpenTelemetry's context with a baton in it, for hosts that may never look into it.
 
 use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyIterator};
-use tracebaton::propagate::{self, Baton};
+use tracebaton::propagate::Baton;
 
 use crate::{
     hop::Hop,
@@ -18,7 +18,7 @@ pub(crate) struct LazyContext {
 
 enum Source {
     Hop(Py<Hop>),
-    Carried(propagate::Carried),
+    Baton(Baton),
 }
 
 impl LazyContext {
@@ -31,23 +31,21 @@ impl LazyContext {
     pub(crate) fn baton(&self) -> &Baton {
         match &self.source {
             Source::Hop(hop) => hop.get().core().baton(),
-            Source::Carried(carried) => carried.baton(),
+            Source::Baton(baton) => baton,
         }
     }
 
     /// Creates the context of what came in, on top of `outer`.
-    pub(crate) fn of_baton(baton: propagate::Carried, outer: Option<Py<PyAny>>) -> Self {
-        Self { source: Source::Carried(baton), outer, made: PyOnceLock::new() }
+    pub(crate) fn of_baton(baton: Baton, outer: Option<Py<PyAny>>) -> Self {
+        Self { source: Source::Baton(baton), outer, made: PyOnceLock::new() }
     }
 
     fn made<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
         let made = self.made.get_or_try_init(py, || {
-            let (carried, is_remote) = match &self.source {
-                Source::Hop(hop) => (beside(hop.get().core().baton().clone()), false),
-                Source::Carried(carried) => (carried.clone(), true),
-            };
             let otel = py.import(intern!(py, "tracebaton.otel"))?;
-            let arguments = (Carried(carried), self.outer.as_ref(), is_remote);
+            let is_remote = matches!(self.source, Source::Baton(_));
+            let carried = Carried(beside(self.baton().clone()));
+            let arguments = (carried, self.outer.as_ref(), is_remote);
             otel.call_method1(intern!(py, "_context"), arguments).map(Bound::unbind)
         });
         made.map(|made| made.bind(py))

@@ -20,6 +20,7 @@ mod message;
 mod otel;
 mod output;
 mod propagation;
+mod propagator;
 mod sample;
 mod settings;
 mod stdout;
@@ -43,11 +44,13 @@ pub mod _native {
     #[pymodule_export]
     use crate::logger::{FastMethod, Logger, log};
     #[pymodule_export]
-    use crate::otel::{Carried, otel_baton, otel_extract, otel_fields, otel_inject};
+    use crate::otel::{Carried, otel_baton, otel_fields, otel_inject};
     #[pymodule_export]
     use crate::output::Output;
     #[pymodule_export]
     use crate::propagation::{Propagation, extract, extract_payload, inject, inject_payload};
+    #[pymodule_export]
+    use crate::propagator::PropagatorBase;
     #[pymodule_export]
     use crate::sample::{otel_new_span_id, otel_new_trace_id, otel_sample};
 }

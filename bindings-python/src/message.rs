@@ -1,8 +1,10 @@
 //! Messages of confluent-kafka, aiokafka and kafka-python, recognised by their structure alone.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use pyo3::{exceptions::PyTypeError, intern, prelude::*, types::PyString};
 use tracebaton::{
-    carrier::{Carrier, Medium},
+    carrier::Medium,
     error::ErrorKind,
     hop::Coordinates,
     propagate::{Extracted, Propagation, Refusal},
@@ -49,8 +51,7 @@ pub(crate) fn extract(
             Err(_) => return Ok(damaged(Extracted::default())),
         },
     };
-    let extract = |carrier: &dyn Carrier| propagation.extract(carrier);
-    if !has_raised && let Ok(extracted) = borrowed::with(&found, Medium::Kafka, extract) {
+    if !has_raised && let Some(extracted) = borrowed::of_pairs(&found, Medium::Kafka, propagation) {
         return Ok(extracted);
     }
     let (list, has_holes) = headers::read_with_holes(&found, Medium::Kafka)?;
@@ -82,13 +83,29 @@ pub(crate) fn place(metadata: &Bound<'_, PyAny>) -> PyResult<Option<(i32, i64)>>
     Ok((offset >= 0).then_some((partition.extract()?, offset)))
 }
 
+/// Where the type of the last message lies whose parts were methods.
+static WITH_METHODS: AtomicUsize = AtomicUsize::new(0);
+
 /// Reads a part that is an attribute in some clients and a method in others.
+///
+/// What the last message was like is a guess only: it spares the method an object of its own.
 pub(crate) fn field<'py>(
     message: &Bound<'py, PyAny>,
     name: &Bound<'py, PyString>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let kind = message.get_type_ptr().addr();
+    if WITH_METHODS.load(Ordering::Relaxed) == kind {
+        return message.call_method0(name).or_else(|error| match message.getattr(name) {
+            Ok(found) if !found.is_callable() => Ok(found),
+            _ => Err(error),
+        });
+    }
     let found = message.getattr(name)?;
-    if found.is_callable() { found.call0() } else { Ok(found) }
+    if !found.is_callable() {
+        return Ok(found);
+    }
+    WITH_METHODS.store(kind, Ordering::Relaxed);
+    found.call0()
 }
 
 fn part<'py, T>(message: &Bound<'py, PyAny>, name: &Bound<'py, PyString>) -> PyResult<T>

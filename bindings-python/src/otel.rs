@@ -2,16 +2,14 @@
 
 use pyo3::{prelude::*, types::PyList};
 use tracebaton::{
-    carrier::{Carrier, List, Medium},
+    carrier::{List, Medium},
     propagate::{self, ActiveSpan, Baton as CoreBaton},
     wire::{Baggage, Flags, SpanId, TraceId},
 };
 
 use crate::{
-    asked::{self, Asked},
     baton::Baton,
-    borrowed, headers,
-    lazy::LazyContext,
+    headers,
     propagation::{Propagation, of_process},
     value,
 };
@@ -82,41 +80,16 @@ pub(crate) fn beside(baton: CoreBaton) -> propagate::Carried {
     propagate::Carried::new(baton, given)
 }
 
-fn rules(own: Option<&Bound<'_, Propagation>>) -> std::sync::Arc<propagate::Propagation> {
+/// Returns the rules to go by: one's own, or else the process's.
+pub(crate) fn rules(
+    own: Option<&Bound<'_, Propagation>>,
+) -> std::sync::Arc<propagate::Propagation> {
     own.map_or_else(of_process, |own| own.get().core())
 }
 
 /// A list is how Kafka clients keep headers; anything else is asked by names without case.
 fn medium_of(carrier: &Bound<'_, PyAny>) -> Medium {
     if carrier.is_instance_of::<PyList>() { Medium::Kafka } else { Medium::Http }
-}
-
-/// Reads a carrier by one of OpenTelemetry's getters; nothing where no baton is found.
-#[pyfunction]
-#[pyo3(signature = (carrier, context, getter, propagation=None))]
-pub(crate) fn otel_extract(
-    carrier: &Bound<'_, PyAny>,
-    context: Option<Py<PyAny>>,
-    getter: Option<&Bound<'_, PyAny>>,
-    propagation: Option<&Bound<'_, Propagation>>,
-) -> PyResult<Option<LazyContext>> {
-    let rules = rules(propagation);
-    let extract = |carrier: &dyn Carrier| rules.extract(carrier).baton;
-    let baton = match borrowed::with(carrier, Medium::Kafka, extract) {
-        Ok(baton) => baton,
-        Err(extract) => match (asked::known(carrier, getter.is_none()), getter) {
-            (Some(list), _) => extract(&list),
-            (None, None) => headers::with(carrier, Medium::Http, extract)?,
-            (None, Some(getter)) => {
-                let asked = Asked::new(carrier, getter);
-                let baton = extract(&asked);
-                asked.finish()?;
-                baton
-            }
-        },
-    };
-    let is_empty = baton.context.is_none() && baton.baggage.is_empty();
-    Ok((!is_empty).then(|| LazyContext::of_baton(beside(baton), context)))
 }
 
 type Span = (u128, u64, u8, String);

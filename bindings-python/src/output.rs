@@ -6,17 +6,17 @@ use pyo3::{
     exceptions::PyTypeError,
     intern,
     prelude::*,
-    types::{PyCFunction, PyDict, PyTuple},
+    types::{PyCFunction, PyDict, PyString, PyTuple},
 };
-use tracebaton::hop;
+use tracebaton::{hop, propagate};
 
 use crate::{baton::Baton, message, value};
 
 /// A message on its way to a topic, until the broker has it or is known not to.
 #[pyclass(module = "tracebaton", frozen)]
 pub(crate) struct Output {
-    topic: String,
-    baton: Baton,
+    topic: Py<PyString>,
+    baton: propagate::Baton,
     headers: Py<PyAny>,
     value: Option<Py<PyAny>>,
     state: Mutex<State>,
@@ -31,12 +31,13 @@ impl Output {
     /// Creates the Python side of an output and the headers its message is to have.
     pub(crate) fn new(
         output: hop::Output,
+        topic: Bound<'_, PyString>,
         headers: Bound<'_, PyAny>,
         value: Option<Bound<'_, PyAny>>,
     ) -> Self {
         Self {
-            topic: output.topic().to_owned(),
-            baton: Baton(output.baton().clone()),
+            topic: topic.unbind(),
+            baton: output.baton().clone(),
             headers: headers.unbind(),
             value: value.map(Bound::unbind),
             state: Mutex::new(State { output: Some(output), is_delivered: false }),
@@ -56,8 +57,8 @@ impl Output {
 #[pymethods]
 impl Output {
     #[getter]
-    fn topic(&self) -> &str {
-        &self.topic
+    fn topic<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        self.topic.bind(py).clone()
     }
 
     #[getter]
@@ -73,7 +74,7 @@ impl Output {
 
     #[getter]
     fn baton(&self) -> Baton {
-        self.baton.clone()
+        Baton(self.baton.clone())
     }
 
     /// Whether the broker has it, as far as is known.
@@ -145,8 +146,8 @@ impl Output {
         Ok(future)
     }
 
-    fn __repr__(&self) -> String {
-        format!("<tracebaton.Output to {}>", self.topic)
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("<tracebaton.Output to {}>", self.topic.bind(py).to_string_lossy())
     }
 }
 

@@ -58,7 +58,7 @@ impl Propagation {
     #[pyo3(signature = (headers, *, medium="kafka"))]
     fn extract(&self, headers: &Bound<'_, PyAny>, medium: &str) -> PyResult<Extracted> {
         let medium = headers::medium(medium)?;
-        headers::with(headers, medium, |carrier| Extracted(self.0.extract(carrier)))
+        headers::extract(headers, medium, &self.0).map(Extracted)
     }
 
     fn extract_payload(&self, payload: &Bound<'_, PyAny>) -> PyResult<Extracted> {
@@ -111,7 +111,8 @@ pub(crate) fn of_process() -> Arc<propagate::Propagation> {
 #[pyfunction]
 #[pyo3(signature = (headers, *, medium="kafka"))]
 pub(crate) fn extract(headers: &Bound<'_, PyAny>, medium: &str) -> PyResult<Extracted> {
-    Propagation(of_process()).extract(headers, medium)
+    let medium = headers::medium(medium)?;
+    headers::extract(headers, medium, &of_process()).map(Extracted)
 }
 
 /// Reads a baton from a JSON payload.

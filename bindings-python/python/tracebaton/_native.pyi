@@ -6,7 +6,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, TypeAlias, TypeVar, final, overload
 
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 _Text: TypeAlias = bytes | str | bytearray | memoryview
 _Value: TypeAlias = _Text | None
@@ -34,6 +34,7 @@ __all__ = [
     "Output",
     "PayloadError",
     "Propagation",
+    "PropagatorBase",
     "Refusal",
     "ShutdownReport",
     "Source",
@@ -48,7 +49,6 @@ __all__ = [
     "inject_payload",
     "log",
     "otel_baton",
-    "otel_extract",
     "otel_fields",
     "otel_inject",
     "otel_new_span_id",
@@ -401,13 +401,20 @@ def log(
 ) -> None:
     """Writes a line at a level of the standard library's `logging`; its handler calls this."""
 
+@disjoint_base
+class PropagatorBase:
+    """What `tracebaton.otel.BatonPropagator` is made of."""
+
+    def __new__(cls, propagation: Propagation | None = None) -> Self: ...
+    @property
+    def propagation(self) -> Propagation | None: ...
+    # Any: OpenTelemetry's types are there only where its package is.
+    def extract(self, carrier: Any, context: Any = None, getter: Any = None) -> Any: ...
+
 # What `tracebaton.otel` calls; the span is trace id, span id, flags and tracestate.
 _Span: TypeAlias = tuple[int, int, int, str]
 _Baggage: TypeAlias = Sequence[tuple[str, object]]
 
-def otel_extract(
-    carrier: object, context: object, getter: object, propagation: Propagation | None = None
-) -> Any: ...
 def otel_inject(
     carrier: object,
     carried: Carried | None,
@@ -447,6 +454,8 @@ class ShutdownReport:
     def exported(self) -> Counts: ...
     @property
     def dropped(self) -> Counts: ...
+    @property
+    def refused(self) -> Counts: ...
     @property
     def lost(self) -> Counts: ...
     @property

@@ -11,10 +11,8 @@ from opentelemetry.context import get_value, set_value
 from opentelemetry.context.context import Context
 from opentelemetry.propagators.textmap import (
     CarrierT,
-    Getter,
     Setter,
     TextMapPropagator,
-    default_getter,
     default_setter,
 )
 
@@ -25,26 +23,11 @@ from tracebaton._native import Baton, Carried, Propagation
 __all__ = ["BatonPropagator", "baton_of", "context_with"]
 
 
-class BatonPropagator(TextMapPropagator):
+class BatonPropagator(_native.PropagatorBase, TextMapPropagator):
     """Reads and writes batons for OpenTelemetry.
 
     Without a `Propagation` of its own it goes by the one that `tracebaton.init` was given.
     """
-
-    def __init__(self, propagation: Propagation | None = None) -> None:
-        self._propagation = propagation
-
-    def extract(
-        self,
-        carrier: CarrierT,
-        context: Context | None = None,
-        getter: Getter[CarrierT] = default_getter,
-    ) -> Context:
-        own = None if getter is default_getter else getter
-        found: Context | None = _native.otel_extract(carrier, context, own, self._propagation)
-        if found is not None:
-            return found
-        return Context() if context is None else context
 
     def inject(
         self,
@@ -52,13 +35,13 @@ class BatonPropagator(TextMapPropagator):
         context: Context | None = None,
         setter: Setter[CarrierT] = default_setter,
     ) -> None:
-        headers = _native.otel_inject(carrier, *_outgoing(context), self._propagation)
+        headers = _native.otel_inject(carrier, *_outgoing(context), self.propagation)
         for name, value in headers:
             setter.set(carrier, name, value)
 
     @property
     def fields(self) -> set[str]:
-        return set(_native.otel_fields(self._propagation))
+        return set(_native.otel_fields(self.propagation))
 
 
 def context_with(baton: Baton, context: Context | None = None) -> Context:
