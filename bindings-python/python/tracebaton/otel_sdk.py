@@ -138,8 +138,10 @@ def record_spans(spans: list[_Finished]) -> int:
     tracer = provider.get_tracer("tracebaton")
     if not isinstance(tracer, Tracer):  # OTEL_SDK_DISABLED
         return 0
-    # Every call of `get_tracer` makes a tracer: this one is nobody else's.
-    given = tracer.id_generator = _Given()
+    # A provider may keep its tracers by their names: the one of ours is used here alone.
+    given = tracer.id_generator
+    if not isinstance(given, _Given):
+        given = tracer.id_generator = _Given()
     taken = 0
     for span in spans:
         try:
