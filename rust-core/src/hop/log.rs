@@ -1,6 +1,9 @@
 //! A log line that carries the ids: as OTLP, as JSON and as text, the same in every language.
 
-use std::fmt::{self, Write};
+use std::{
+    cell::RefCell,
+    fmt::{self, Write},
+};
 
 use super::{
     clock::now,
@@ -9,7 +12,10 @@ use super::{
     timestamp,
     value::{Value, encode_pair},
 };
-use crate::propagate::Baton;
+use crate::{
+    propagate::Baton,
+    wire::{SpanId, TraceId},
+};
 
 /// How much a log line matters (OpenTelemetry logs data model, "Severity Fields").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,13 +109,7 @@ impl Log<'_> {
         out.push_str(",\"message\":");
         json::text(self.message, out);
         if let Some(context) = baton.and_then(|baton| baton.context) {
-            out.push_str(",\"trace_id\":\"");
-            push_ascii(&context.trace_id.to_hex(), out);
-            if let Some(span_id) = context.span_id {
-                out.push_str("\",\"span_id\":\"");
-                push_ascii(&span_id.to_hex(), out);
-            }
-            out.push('"');
+            json_ids(context.trace_id, context.span_id, out);
         }
         if let Some(legacy) = baton.and_then(Baton::legacy_text) {
             out.push_str(",\"legacy_id\":");
@@ -145,6 +145,35 @@ impl Log<'_> {
             json::value(value, out);
         }
         out.push('\n');
+    }
+}
+
+thread_local! {
+    /// The ids this thread wrote last, as they stand on a line: a span writes many lines.
+    static IDS: RefCell<Option<(TraceId, Option<SpanId>, String)>> = const { RefCell::new(None) };
+}
+
+/// Appends the ids as members of an object.
+fn json_ids(trace_id: TraceId, span_id: Option<SpanId>, out: &mut String) {
+    let known = |known: &mut Option<(TraceId, Option<SpanId>, String)>, out: &mut String| {
+        let (known_trace, known_span, text) =
+            known.get_or_insert_with(|| (trace_id, span_id, String::new()));
+        if text.is_empty() || (*known_trace, *known_span) != (trace_id, span_id) {
+            (*known_trace, *known_span) = (trace_id, span_id);
+            text.clear();
+            text.push_str(",\"trace_id\":\"");
+            push_ascii(&trace_id.to_hex(), text);
+            if let Some(span_id) = span_id {
+                text.push_str("\",\"span_id\":\"");
+                push_ascii(&span_id.to_hex(), text);
+            }
+            text.push('"');
+        }
+        out.push_str(text);
+    };
+    if IDS.try_with(|ids| known(&mut ids.borrow_mut(), out)).is_err() {
+        // A thread that is ending remembers nothing.
+        known(&mut None, out);
     }
 }
 

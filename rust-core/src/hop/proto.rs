@@ -111,18 +111,27 @@ impl<'a> Writer<'a> {
     fn embedded(&mut self, field: u32, kept: usize, body: impl FnOnce(&mut Writer<'_>)) {
         self.tag(field, 2);
         let at = self.0.len();
-        self.0.resize(at + kept, 0);
+        self.0.extend_from_slice([0; 2].get(..kept).unwrap_or_default());
         body(&mut Writer(self.0));
         let length = self.0.len() - at - kept;
         let bytes = [length as u8 & 0x7f | 0x80, (length >> 7) as u8];
         match (kept, length, self.0.get_mut(at..at + kept)) {
             (1, 0..0x80, Some([byte])) => *byte = length as u8,
             (2, 0x80..0x4000, Some(place)) => place.copy_from_slice(&bytes),
-            _ => {
-                let mut right = Vec::with_capacity(5);
-                Writer(&mut right).varint(length as u64);
-                self.0.splice(at..at + kept, right);
-            }
+            _ => self.mend(at, kept, length as u64),
+        }
+    }
+
+    /// Writes a length where another number of bytes was kept for it.
+    fn mend(&mut self, at: usize, kept: usize, mut length: u64) {
+        let (end, needed) = (self.0.len(), varint_len(length));
+        self.0.resize(end.max(end + needed - kept), 0);
+        self.0.copy_within(at + kept..end, at + needed);
+        self.0.truncate(end + needed - kept);
+        for byte in self.0.iter_mut().skip(at).take(needed) {
+            let more = if length >= 0x80 { 0x80 } else { 0 };
+            *byte = length as u8 & 0x7f | more;
+            length >>= 7;
         }
     }
 

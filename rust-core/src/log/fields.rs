@@ -1,6 +1,6 @@
 //! The fields of events and spans, read once.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use tracing::field::{Field, Visit};
 
@@ -11,18 +11,35 @@ use crate::hop::Value;
 pub(super) struct Fields {
     pub(super) message: String,
     pub(super) pairs: Vec<(&'static str, Value<'static>)>,
+    /// The memory of texts that were forgotten.
+    spare: Vec<String>,
 }
+
+/// A text that was longer does not leave its memory behind, nor do more texts than these.
+const MAX_SPARE: usize = 1 << 10;
+const MAX_SPARES: usize = 8;
 
 impl Fields {
     /// Forgets everything but the memory.
     pub(super) fn clear(&mut self) {
         self.message.clear();
-        self.pairs.clear();
+        for (_, value) in self.pairs.drain(..) {
+            if let Value::Text(Cow::Owned(mut text)) = value
+                && self.spare.len() < MAX_SPARES
+                && text.capacity() <= MAX_SPARE
+            {
+                text.clear();
+                self.spare.push(text);
+            }
+        }
     }
 
-    fn put(&mut self, field: &Field, value: Value<'static>) {
-        self.pairs.retain(|(key, _)| *key != field.name());
-        self.pairs.push((field.name(), value));
+    /// Puts a pair last, in place of one of that name.
+    pub(super) fn put(&mut self, name: &'static str, value: Value<'static>) {
+        if let Some(at) = self.pairs.iter().position(|(key, _)| *key == name) {
+            self.pairs.remove(at);
+        }
+        self.pairs.push((name, value));
     }
 }
 
@@ -32,7 +49,7 @@ impl Visit for Fields {
             self.message.clear();
             let _ = write!(self.message, "{value:?}");
         } else {
-            self.put(field, format!("{value:?}").into());
+            self.put(field.name(), format!("{value:?}").into());
         }
     }
 
@@ -40,24 +57,26 @@ impl Visit for Fields {
         if field.name() == "message" {
             value.clone_into(&mut self.message);
         } else {
-            self.put(field, value.to_owned().into());
+            let mut text = self.spare.pop().unwrap_or_default();
+            text.push_str(value);
+            self.put(field.name(), text.into());
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value.into());
+        self.put(field.name(), value.into());
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         let number = i64::try_from(value).map_or_else(|_| value.to_string().into(), Value::Int);
-        self.put(field, number);
+        self.put(field.name(), number);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value.into());
+        self.put(field.name(), value.into());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value.into());
+        self.put(field.name(), value.into());
     }
 }

@@ -136,8 +136,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
         for span in cx.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
             if let Some(SpanFields(outer)) = span.extensions().get() {
                 for (key, value) in &outer.pairs {
-                    fields.pairs.retain(|(known, _)| known != key);
-                    fields.pairs.push((key, value.clone()));
+                    fields.put(key, value.clone());
                 }
             }
         }
