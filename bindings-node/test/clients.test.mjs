@@ -132,7 +132,7 @@ test("a batch that throws has failed where nothing was sent, and throws on", asy
   assert.deepEqual(fates(ledger), { 0: "passed", 1: "failed", 2: "filtered", 3: "failed" });
 });
 
-test("sends whose places cannot be told apart are unconfirmed, refused ones have failed", async () => {
+test("sends whose places cannot be told apart are acknowledged, refused ones have failed, of the rest nothing is known", async () => {
   const { ledger } = await recorded(tracebaton, () =>
     eachBatch(async ({ batch: { messages } }, batch) => {
       const outputs = messages.map((message) => batch.hop(message).output("out"));
@@ -143,7 +143,11 @@ test("sends whose places cannot be told apart are unconfirmed, refused ones have
   );
   assert.deepEqual(fates(ledger), { 0: "passed", 1: "passed", 2: "passed", 3: "failed", 4: "failed" });
   const unconfirmed = ledger.map(({ attributes }) => attributes["tracebaton.outputs.unconfirmed"] ?? 0);
-  assert.equal(unconfirmed.reduce((sum, one) => sum + one), 3);
+  assert.equal(unconfirmed.reduce((sum, one) => sum + one), 1);
+  const sent = ledger.map(({ attributes }) => attributes).filter((one) => one["tracebaton.hop.kind"] === "send");
+  const unplaced = sent.filter((one) => one["tracebaton.records.passed"] > 0);
+  assert.equal(unplaced.reduce((sum, one) => sum + one["tracebaton.records.emitted"], 0), 2);
+  for (const one of unplaced) assert.deepEqual([one["messaging.destination.name"], one["messaging.kafka.offset"]], ["out", undefined]);
 });
 
 async function* stream(count, make = platformatic) {

@@ -5,6 +5,7 @@ use super::{
     consumer::Destination,
     counts::Signal,
     record::{Hop, Unacknowledged, cut},
+    sends::UNPLACED,
     span::{write_error, write_exception},
     template::SpanHead,
 };
@@ -67,6 +68,17 @@ impl Output {
         self.write_span(time, Some((partition, offset)), None);
         self.hop.close_output(time, |sends| {
             sends.deliver(self.destination.clone(), (partition, offset), self.is_dead_letter);
+            Ok(())
+        });
+    }
+
+    /// Says that the broker has it, where the client does not tell at which place.
+    pub fn acknowledged(mut self) {
+        self.is_closed = true;
+        let time = now();
+        self.write_span(time, None, None);
+        self.hop.close_output(time, |sends| {
+            sends.deliver(self.destination.clone(), (UNPLACED, 0), self.is_dead_letter);
             Ok(())
         });
     }

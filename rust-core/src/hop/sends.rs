@@ -20,6 +20,9 @@ pub(super) struct Sends {
     refused: Vec<Refused>,
 }
 
+/// The partition of what is acknowledged and nobody told where; no real one is negative.
+pub(super) const UNPLACED: i32 = -1;
+
 struct Delivered {
     destination: Destination,
     partition: i32,
@@ -99,8 +102,10 @@ impl Sends {
                     event.int_pair(6, "tracebaton.records.in", count);
                     event.int_pair(6, "tracebaton.records.passed", count);
                     event.int_pair(6, "tracebaton.records.emitted", count);
-                    event.partition(6, sent.partition);
-                    event.int_pair(6, "messaging.kafka.offset", sent.first);
+                    if sent.partition != UNPLACED {
+                        event.partition(6, sent.partition);
+                        event.int_pair(6, "messaging.kafka.offset", sent.first);
+                    }
                     if sent.last != sent.first {
                         event.int_pair(6, "tracebaton.offset.last", sent.last);
                     }
