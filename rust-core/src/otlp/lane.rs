@@ -103,6 +103,11 @@ impl Lane {
         !self.lock().queue.is_empty()
     }
 
+    /// Tells whether the export is about to end: there is no time for packing then.
+    fn is_last(&self) -> bool {
+        self.lock().is_last
+    }
+
     fn has_to_wait(&self) -> bool {
         let state = self.lock();
         state.standing == Standing::Away || state.queue.len() >= MANY
@@ -124,7 +129,7 @@ impl Lane {
             let taken_bytes = taken.bytes.len();
             let mut shipment = Shipment::new(&self.resource, taken.bytes, taken.counts);
             // What has to wait for long is packed: memory is what an outage costs.
-            if transport.is_gzip() || self.has_to_wait() {
+            if !self.is_last() && (transport.is_gzip() || self.has_to_wait()) {
                 shipment.pack().into_iter().for_each(|memory| self.recorder.recycle(memory));
             }
             self.recorder.charge(shipment.len());
@@ -174,10 +179,9 @@ impl Lane {
         counts
     }
 
-    /// Ends any pause, also one that the endpoint has asked for: there is no later.
-    pub(super) fn hurry_at_last(&self) -> Mark {
+    /// Makes ready for the end: there is no later.
+    pub(super) fn end(&self) {
         self.lock().is_last = true;
-        self.hurry()
     }
 
     /// Delivers what is queued, for ever.
@@ -231,7 +235,7 @@ impl Lane {
         loop {
             tokio::select! {
                 () = &mut time => return (pause * 2).min(LONGEST_PAUSE),
-                () = self.wake.notified() => if asked.is_none() || self.lock().is_last {
+                () = self.wake.notified() => if asked.is_none() || self.is_last() {
                     return FIRST_PAUSE;
                 }
             }

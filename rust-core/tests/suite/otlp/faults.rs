@@ -12,6 +12,8 @@ use tracebaton::{
 
 use super::{SOON, counts, options, options_at, record, start, with};
 use crate::support::{
+    endpoints::{ALL, Endpoint, State},
+    load,
     sink::{Answer, Sink},
     telemetry::attributes,
     wait_for,
@@ -71,6 +73,8 @@ fn an_outage_of_one_signal_does_not_hold_up_the_other() {
     assert_eq!(report.lost, Counts { spans: 20, ..Counts::default() });
 }
 
+const LOCALHOST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/tls/localhost.pem");
+
 #[test]
 fn shutdown_keeps_its_deadline_and_tells_what_was_lost() {
     let silent = Sink::start();
@@ -78,7 +82,12 @@ fn shutdown_keeps_its_deadline_and_tells_what_was_lost() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed_at = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
+    let hole = Endpoint::new(State::BlackHoled);
+    let hole_at = |scheme| format!("{scheme}://127.0.0.1:{}", hole.port);
     for (protocol, base) in [
+        (Protocol::HttpProtobuf, hole_at("http")),
+        (Protocol::Grpc, hole_at("http")),
+        (Protocol::Grpc, hole_at("https")),
         (Protocol::HttpProtobuf, format!("http://{}", silent.address)),
         (Protocol::Grpc, format!("http://{}", silent.address)),
         (Protocol::HttpProtobuf, closed_at),
@@ -86,6 +95,7 @@ fn shutdown_keeps_its_deadline_and_tells_what_was_lost() {
     ] {
         let options = with(options_at(&base, protocol), |endpoint| {
             endpoint.timeout = Duration::from_secs(60);
+            endpoint.tls.certificate = Some(LOCALHOST.to_owned());
         });
         let (recorder, exporter) = start(&options);
         record(&recorder, 0..20);
@@ -133,6 +143,22 @@ fn an_endpoint_that_comes_back_gets_everything() {
     wait_for("the rest", || (second.telemetry().spans.len() == 30).then_some(()));
     let report = exporter.shutdown(SOON);
     assert_eq!(report.exported, counts(40), "{report}");
+}
+
+#[test]
+fn no_endpoint_holds_up_a_message() {
+    for state in ALL {
+        let endpoint = Endpoint::new(state);
+        let (recorder, exporter) = load::export_to(endpoint.port);
+        let delays = load::run(&recorder, 5_000, 1, || {});
+        assert!(delays.quantile(0.999) < Duration::from_millis(1), "{state:?}: {delays}");
+        let start = Instant::now();
+        let report = exporter.shutdown(Duration::from_millis(200));
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(2), "{state:?}: shutdown took {took:?}");
+        let told = report.exported.total() + report.lost.total();
+        assert_eq!(told, load::recorded(5_000).total(), "{state:?} {report}");
+    }
 }
 
 #[test]

@@ -3,6 +3,10 @@
 #![allow(dead_code, reason = "which helpers are used depends on the features")]
 
 #[cfg(feature = "otlp")]
+pub(crate) mod endpoints;
+#[cfg(feature = "otlp")]
+pub(crate) mod load;
+#[cfg(feature = "otlp")]
 pub(crate) mod raw;
 #[cfg(feature = "otlp")]
 pub(crate) mod sink;
