@@ -14,6 +14,7 @@ use super::{SOON, counts, options, options_at, record, start, with};
 use crate::support::{
     endpoints::{ALL, Endpoint, State},
     load,
+    path::Path,
     sink::{Answer, Sink},
     telemetry::attributes,
     wait_for,
@@ -112,6 +113,25 @@ fn shutdown_keeps_its_deadline_and_tells_what_was_lost() {
         assert!(!report.is_complete());
         record(&recorder, 0..5);
         assert_eq!(recorder.held().total(), 0, "nobody would take it");
+    }
+}
+
+#[test]
+fn a_connection_that_leads_nowhere_any_more_is_not_used_again() {
+    for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
+        let sink = Sink::start();
+        let path = Path::to(sink.address);
+        let options = with(options_at(&format!("http://{}", path.address), protocol), |endpoint| {
+            endpoint.timeout = Duration::from_millis(500);
+        });
+        let (recorder, exporter) = start(&options);
+        record(&recorder, 0..5);
+        assert!(exporter.flush(SOON), "{protocol:?}");
+        path.swallow();
+        record(&recorder, 5..10);
+        assert!(exporter.flush(Duration::from_secs(5)), "{protocol:?}");
+        assert_eq!(exporter.shutdown(SOON).exported, counts(10));
+        assert_eq!(sink.telemetry().spans.len(), 10, "once each");
     }
 }
 

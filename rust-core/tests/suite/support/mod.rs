@@ -7,6 +7,8 @@ pub(crate) mod endpoints;
 #[cfg(feature = "otlp")]
 pub(crate) mod load;
 #[cfg(feature = "otlp")]
+pub(crate) mod path;
+#[cfg(feature = "otlp")]
 pub(crate) mod raw;
 #[cfg(feature = "otlp")]
 pub(crate) mod sink;
