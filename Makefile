@@ -104,6 +104,10 @@ bench: bench-rust bench-python bench-node ## Measures us and the peers side by s
 bench-rust: tools ## … in Rust
 	cargo run --release --locked --manifest-path bench/rust/Cargo.toml --target-dir target/bench-rust
 
+.PHONY: instructions
+instructions: tools ## Counts the instructions of reading and writing a traceparent; fails above the limit (needs valgrind)
+	cargo run --release --locked --manifest-path bench/instructions/Cargo.toml --target-dir target/instructions
+
 .PHONY: bench-python
 bench-python: tools ## … in Python
 	$(PYTHON) -m venv .cache/bench
@@ -114,6 +118,11 @@ bench-python: tools ## … in Python
 bench-node: tools bench/node/node_modules/.package-lock.json ## … in Node
 	cd bindings-node && TRACEBATON_PROFILE=release node scripts/build.cjs
 	cd bench/node && node --expose-gc main.mjs ../../target/bench.jsonl > /dev/null
+
+.PHONY: endure-node
+endure-node: tools ## Shows that memory stays flat over 10,000,000 messages, and 1,000 cycles and worker threads (some minutes)
+	cd bindings-node && TRACEBATON_PROFILE=release node scripts/build.cjs
+	cd bindings-node && for run in "messages 10000000" "cycles 1000" "workers 1000"; do node --expose-gc test/support/endurance.mjs $$run; done
 
 .PHONY: lint
 lint: tools ## Checks formatting and lints

@@ -13,6 +13,7 @@ mod errors;
 mod fork;
 mod headers;
 mod hop;
+mod host;
 mod lazy;
 mod lifecycle;
 mod logger;

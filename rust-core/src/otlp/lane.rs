@@ -10,6 +10,7 @@ use tokio::{sync::Notify, time::sleep};
 
 use super::{
     answer::Delivery,
+    host::SpanHost,
     report::{Tally, say},
     request::{Shipment, Signal},
     transport::Transport,
@@ -21,18 +22,24 @@ use crate::{
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// With so many shipments before it one has to wait for long.
-const MANY: usize = 8;
 /// An endpoint may ask for more time than we would give it, but not for ever.
 const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(60);
+
+/// Where a signal goes.
+pub(super) enum Way {
+    /// It is not exported.
+    Nowhere,
+    Endpoint(Box<Transport>),
+    /// The host takes it.
+    Host(SpanHost),
+}
 
 pub(super) struct Lane {
     signal: Signal,
     is_quiet: bool,
     resource: Arc<[u8]>,
     recorder: Recorder,
-    /// The way to the endpoint; there is none for a signal that is not exported.
-    transport: Option<Transport>,
+    way: Way,
     tally: Tally,
     state: Mutex<State>,
     /// There is something to do.
@@ -80,7 +87,7 @@ impl Lane {
         recorder: &Recorder,
         is_quiet: bool,
         resource: Arc<[u8]>,
-        transport: Option<Transport>,
+        way: Way,
         tally: Tally,
         progress: Arc<Notify>,
     ) -> Self {
@@ -89,7 +96,7 @@ impl Lane {
             is_quiet,
             resource,
             recorder: recorder.clone(),
-            transport,
+            way,
             tally,
             state: Mutex::default(),
             work: Notify::new(),
@@ -108,9 +115,10 @@ impl Lane {
         self.lock().is_last
     }
 
+    /// Tells whether what is collected has to wait for long, or memory is needed for what comes. A
+    /// burst that is on its way is not packed: that costs more than all else that is done with it.
     fn has_to_wait(&self) -> bool {
-        let state = self.lock();
-        state.standing == Standing::Away || state.queue.len() >= MANY
+        self.lock().standing == Standing::Away || self.recorder.is_filling()
     }
 
     /// Tells whether the endpoint has taken the last request, or a part of it.
@@ -120,17 +128,22 @@ impl Lane {
 
     /// Takes from the recorder: all there is, or only what makes a full request.
     pub(super) fn collect(&self, only_full: bool) {
-        let Some(transport) = &self.transport else { return self.forget() };
+        let transport = match &self.way {
+            Way::Nowhere => return self.forget(),
+            Way::Host(host) => return self.hand_over(host),
+            Way::Endpoint(transport) => transport,
+        };
         let mut is_all = false;
         // What is recorded meanwhile waits for the next time: else a busy application would be
         // followed record by record.
         while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), only_full) {
             is_all = taken.is_all;
-            let taken_bytes = taken.bytes.len();
-            let mut shipment = Shipment::new(&self.resource, taken.bytes, taken.counts);
+            let taken_bytes: usize = taken.chunks.iter().map(Vec::len).sum();
+            let (chunks, counts) = (taken.chunks, taken.counts);
+            let mut shipment = Shipment::new(&self.resource, chunks, counts, &self.recorder);
             // What has to wait for long is packed: memory is what an outage costs.
             if !self.is_last() && (transport.is_gzip() || self.has_to_wait()) {
-                shipment.pack().into_iter().for_each(|memory| self.recorder.recycle(memory));
+                shipment.pack();
             }
             self.recorder.charge(shipment.len());
             self.recorder.settle(taken_bytes);
@@ -142,14 +155,33 @@ impl Lane {
         }
     }
 
+    /// Takes from the recorder what the host is to have.
+    fn hand_over(&self, host: &SpanHost) {
+        let mut is_all = false;
+        while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), false) {
+            is_all = taken.is_all;
+            let spans = host.take(&taken.chunks).min(taken.counts.spans);
+            let refused = taken.counts.spans - spans;
+            self.lock().refused += refused;
+            self.tally.exported(Counts { spans, ..Counts::default() });
+            self.tally.refused(Counts { spans: refused, ..Counts::default() });
+            self.let_go(taken.chunks);
+        }
+    }
+
     /// Takes from the recorder what is not to be exported, and lets it go.
     fn forget(&self) {
         let mut is_all = false;
         while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), false) {
             is_all = taken.is_all;
-            self.recorder.settle(taken.bytes.len());
-            self.recorder.recycle(taken.bytes);
+            self.let_go(taken.chunks);
         }
+    }
+
+    /// Gives back the memory of what was taken.
+    fn let_go(&self, chunks: Vec<Vec<u8>>) {
+        self.recorder.settle(chunks.iter().map(Vec::len).sum());
+        chunks.into_iter().for_each(|memory| self.recorder.recycle(memory));
     }
 
     /// Ends a pause that is under way, and marks how far there is to go.
@@ -186,7 +218,7 @@ impl Lane {
 
     /// Delivers what is queued, for ever.
     pub(super) async fn run(self: Arc<Self>) {
-        let Some(transport) = &self.transport else { return };
+        let Way::Endpoint(transport) = &self.way else { return };
         let mut pause = FIRST_PAUSE;
         loop {
             // The shipment stays in the queue until it is done with, so that it is accounted for
@@ -251,7 +283,6 @@ impl Lane {
         state.refused += refused.total();
         drop(state);
         self.recorder.settle(shipment.len());
-        shipment.into_items().into_iter().for_each(|memory| self.recorder.recycle(memory));
         self.tally.exported(exported);
         self.tally.refused(refused);
         self.progress.notify_one();

@@ -2,7 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
-use bytes::{Buf, Bytes, buf::Chain};
+use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -24,9 +24,6 @@ use super::{
     tls, url,
 };
 
-/// A body, after gRPC's frame where there is one.
-type Framed = Chain<Bytes, Pieces>;
-
 /// How much of an answer is read (OTLP specification, "OTLP/HTTP Response").
 const MAX_ANSWER: usize = 4 << 20;
 /// How long the head of an answer may be, and how much is read at once: heads that only announce
@@ -37,7 +34,7 @@ const MAX_FAILURE: usize = 16 << 10;
 const FAILURE_TIME: Duration = Duration::from_secs(1);
 
 pub(super) struct Transport {
-    client: Client<HttpsConnector<HttpConnector>, Full<Framed>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Pieces>>,
     uri: Uri,
     headers: HeaderMap,
     endpoint: Endpoint,
@@ -126,12 +123,15 @@ impl Transport {
         }
     }
 
-    fn request(&self, body: Body) -> Request<Full<Framed>> {
+    fn request(&self, body: Body) -> Request<Full<Pieces>> {
         let is_gzip = self.is_gzip();
         let body = body.encoded(is_gzip);
         let body = match self.endpoint.protocol {
-            Protocol::HttpProtobuf => Bytes::new().chain(body),
-            Protocol::Grpc => frame(body.remaining(), is_gzip).chain(body),
+            Protocol::HttpProtobuf => body,
+            Protocol::Grpc => {
+                let frame = frame(body.remaining(), is_gzip);
+                body.after(frame)
+            }
         };
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = http::Method::POST;

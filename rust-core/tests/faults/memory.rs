@@ -12,7 +12,7 @@ use crate::support::{
     load,
     raw::{Raw, Reply, WELL},
     sink::Sink,
-    wait_for,
+    wait_for, wait_long_for,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -106,7 +106,7 @@ fn what_is_too_much_for_memory_is_dropped_and_told() {
     let grown = most.saturating_sub(before) / MIB;
     println!("memory grew by {grown} MiB");
     let sink = Sink::at(gone.port);
-    let told = wait_for("the event that tells of it", || {
+    let told = wait_long_for("the event that tells of it", 5 * SOON, || {
         let logs = sink.telemetry().logs;
         logs.into_iter().find(|log| log.event_name == "tracebaton.dropped")
     });
