@@ -4,7 +4,9 @@ use std::fmt::{self, Write};
 
 use super::{
     clock::now,
+    json::{self, push_ascii},
     proto::Writer,
+    timestamp,
     value::{Value, encode_pair},
 };
 use crate::propagate::Baton;
@@ -93,34 +95,34 @@ impl Log<'_> {
     /// trailing underscore.
     pub fn write_json(&self, service: &str, baton: Option<&Baton>, out: &mut String) {
         out.push_str("{\"timestamp\":\"");
-        Timestamp(now()).write(out);
+        timestamp::write(now(), out);
         out.push_str("\",\"level\":\"");
         out.push_str(self.level.as_str());
         out.push_str("\",\"service\":");
-        json_text(service, out);
+        json::text(service, out);
         out.push_str(",\"message\":");
-        json_text(self.message, out);
+        json::text(self.message, out);
         if let Some(context) = baton.and_then(|baton| baton.context) {
             out.push_str(",\"trace_id\":\"");
-            out.push_str(str::from_utf8(&context.trace_id.to_hex()).unwrap_or_default());
+            push_ascii(&context.trace_id.to_hex(), out);
             if let Some(span_id) = context.span_id {
                 out.push_str("\",\"span_id\":\"");
-                out.push_str(str::from_utf8(&span_id.to_hex()).unwrap_or_default());
+                push_ascii(&span_id.to_hex(), out);
             }
             out.push('"');
         }
         if let Some(legacy) = baton.and_then(Baton::legacy_text) {
             out.push_str(",\"legacy_id\":");
-            json_text(legacy, out);
+            json::text(legacy, out);
         }
         for (key, value) in self.fields {
             out.push_str(",\"");
-            json_escape(key, out);
+            json::escape(key, out);
             if RESERVED.contains(key) {
                 out.push('_');
             }
             out.push_str("\":");
-            json_value(value, out);
+            json::value(value, out);
         }
         out.push_str("}\n");
     }
@@ -140,7 +142,7 @@ impl Log<'_> {
         let _ = write!(out, "{}", Plain(self.message));
         for (key, value) in self.fields {
             let _ = write!(out, " {}=", Plain(key));
-            json_value(value, out);
+            json::value(value, out);
         }
         out.push('\n');
     }
@@ -148,63 +150,6 @@ impl Log<'_> {
 
 const RESERVED: [&str; 7] =
     ["timestamp", "level", "service", "message", "trace_id", "span_id", "legacy_id"];
-
-fn json_value(value: &Value<'_>, out: &mut String) {
-    match value {
-        Value::Text(text) => json_text(text, out),
-        Value::Int(number) => {
-            let _ = write!(out, "{number}");
-        }
-        // JSON has no words for infinities and NaN (RFC 8259, section 6).
-        Value::Double(number) if !number.is_finite() => json_text(&number.to_string(), out),
-        Value::Double(number) => {
-            let _ = write!(out, "{number}");
-        }
-        Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
-        Value::Bytes(bytes) => {
-            out.push('"');
-            for byte in bytes.iter() {
-                let _ = write!(out, "{byte:02x}");
-            }
-            out.push('"');
-        }
-    }
-}
-
-fn json_text(text: &str, out: &mut String) {
-    out.push('"');
-    json_escape(text, out);
-    out.push('"');
-}
-
-/// Escapes what RFC 8259 section 7 demands, and C1 and DEL too: log lines end up in terminals.
-fn json_escape(text: &str, out: &mut String) {
-    let mut rest = text;
-    while let Some(at) = rest.bytes().position(may_need_escape) {
-        let (plain, special) = rest.split_at(at);
-        out.push_str(plain);
-        let mut chars = special.chars();
-        match chars.next() {
-            Some('"') => out.push_str("\\\""),
-            Some('\\') => out.push_str("\\\\"),
-            Some('\n') => out.push_str("\\n"),
-            Some('\r') => out.push_str("\\r"),
-            Some('\t') => out.push_str("\\t"),
-            Some(control) if control.is_control() => {
-                let _ = write!(out, "\\u{:04x}", control as u32);
-            }
-            other => out.extend(other),
-        }
-        rest = chars.as_str();
-    }
-    out.push_str(rest);
-}
-
-/// Tells whether a character that starts with this byte may need an escape; those of C1 start with
-/// `C2` in UTF-8.
-const fn may_need_escape(byte: u8) -> bool {
-    matches!(byte, 0..b' ' | b'"' | b'\\' | 0x7f | 0xc2)
-}
 
 /// A text on one line: control characters are written as their escapes.
 struct Plain<'a>(&'a str);
@@ -222,70 +167,9 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
-/// Nanoseconds since 1970 as RFC 3339 in UTC, to the microsecond.
-struct Timestamp(u64);
-
-impl Timestamp {
-    fn write(&self, out: &mut String) {
-        let seconds = self.0 / 1_000_000_000;
-        let micros = self.0 % 1_000_000_000 / 1_000;
-        // Days to a civil date: the year starts in March, so that the leap day comes last.
-        let days = seconds / 86_400 + 719_468;
-        let (era, day_of_era) = (days / 146_097, days % 146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = year_of_era + era * 400 + u64::from(month <= 2);
-        let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-        for (number, digits, after) in [
-            (year, 4, '-'),
-            (month, 2, '-'),
-            (day, 2, 'T'),
-            (hour, 2, ':'),
-            (minute, 2, ':'),
-            (second, 2, '.'),
-            (micros, 6, 'Z'),
-        ] {
-            let mut unit = 10_u64.pow(digits - 1);
-            while unit > 0 {
-                out.push(char::from(b'0' + (number / unit % 10) as u8));
-                unit /= 10;
-            }
-            out.push(after);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn timestamps_are_rfc_3339() {
-        let text = |nanos| {
-            let mut out = String::new();
-            Timestamp(nanos).write(&mut out);
-            out
-        };
-        assert_eq!(text(0), "1970-01-01T00:00:00.000000Z");
-        assert_eq!(text(1_709_210_096_123_456_789), "2024-02-29T12:34:56.123456Z");
-        assert_eq!(text(4_102_444_799_000_000_000), "2099-12-31T23:59:59.000000Z");
-    }
-
-    #[test]
-    fn texts_are_escaped_as_serde_does_it_and_c1_too() {
-        for text in ["", "a", "\"", "a\\\n\r\t\u{0}\u{1f}b", "gr\u{fc}\u{df}e \u{a9} \u{1f600}"] {
-            let mut out = String::new();
-            json_text(text, &mut out);
-            assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
-        }
-        let mut out = String::new();
-        json_text("\u{7f}\u{80}\u{9f}\u{a0}", &mut out);
-        assert_eq!(out, "\"\\u007f\\u0080\\u009f\u{a0}\"");
-    }
 
     #[test]
     fn json_lines_parse_whatever_is_in_them() {
