@@ -213,7 +213,11 @@ export interface Counts {
 /** What the export came to. */
 export interface ShutdownReport {
   readonly exported: Counts;
+  /** What was given up: memory was full, or the endpoint refused it. */
   readonly dropped: Counts;
+  /** Of what was dropped, that which the endpoint refused. */
+  readonly refused: Counts;
+  /** What was still held when the deadline came. */
   readonly lost: Counts;
 }
 /** The settings of `docs/configuration.md`, in code. */

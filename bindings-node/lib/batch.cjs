@@ -1,30 +1,44 @@
 // Batches: every message is a hop of its own, and what came out of them may be sent at the end.
 "use strict";
 
+const { layOffset } = require("./desk.cjs");
 const { checkFunction, checkObject } = require("./errors.cjs");
+const { deliverAll, endAll } = require("./hop.cjs");
 const { startAt } = require("./message.cjs");
+const { native } = require("./native.cjs");
 const { runHop } = require("./process.cjs");
+const { keepShape } = require("./shapes.cjs");
 
 /** The messages of one topic and partition that were read together. */
 class Batch {
-  #batch;
-  #group;
-  #hops = new Map();
-
-  constructor(batch, group) {
-    this.#batch = batch;
-    this.#group = group;
+  constructor({ topic, partition, messages }, group) {
+    this._topic = topic;
+    this._partition = partition;
+    this._group = group;
+    this._messages = Array.isArray(messages) ? messages : [];
+    /** The hops, as their messages stand in the batch; and of those that do not. */
+    this._hops = [];
+    this._next = 0;
+    this._positions = null;
   }
 
   /** Returns the hop of a message of this batch; it goes on until the batch ends. */
   hop(message) {
     checkObject("message", message);
-    let hop = this.#hops.get(message);
-    if (hop === undefined) {
-      hop = startAt(this.#batch.topic, this.#batch.partition, message, this.#group);
-      this.#hops.set(message, hop);
+    // Mostly they are asked for one after the other.
+    const at = this._messages[this._next] === message ? this._next : this._find(message);
+    this._next = at + 1;
+    return (this._hops[at] ??= startAt(this._topic, this._partition, message, this._group));
+  }
+
+  _find(message) {
+    this._positions ??= new Map(this._messages.map((one, at) => [one, at]));
+    let at = this._positions.get(message);
+    if (at === undefined) {
+      at = Math.max(this._messages.length, this._hops.length);
+      this._positions.set(message, at);
     }
-    return hop;
+    return at;
   }
 
   /** Runs `fn` as the hop of one message; its outputs may be sent later, until the batch ends. */
@@ -39,14 +53,8 @@ class Batch {
       const sent = outputs.filter((output) => output.topic === topic);
       // What went to one partition stands there in the order it was sent. Of several, the client does not tell which went where.
       const [{ partition, baseOffset } = {}] = places.length === 1 ? places : [];
-      // Offsets beyond what a number holds are exact as bigints.
-      const isSmall = Number.isSafeInteger(Number(baseOffset) + sent.length);
-      let [next, one] = isSmall ? [Number(baseOffset), 1] : [BigInt(baseOffset ?? 0), 1n];
-      for (const output of sent) {
-        if (baseOffset === undefined) output.release();
-        else output.deliveredAt(partition, next);
-        next += one;
-      }
+      if (baseOffset === undefined) for (const output of sent) output.release();
+      else deliver(sent, partition, baseOffset);
     }
   }
 
@@ -57,14 +65,28 @@ class Batch {
 
   /** @internal Ends every hop. */
   end() {
-    for (const hop of this.#hops.values()) hop.end();
+    endAll(this._hops);
   }
 
   /** @internal Ends every hop of a batch that threw: what was not handled or sent by then has failed. */
   fail(error) {
-    for (const hop of this.#hops.values()) hop.abandon(error);
+    for (const hop of this._hops) hop?.abandon(error);
   }
 }
+
+/** Says where outputs are that were sent together: one after the other. */
+function deliver(sent, partition, baseOffset) {
+  if (native !== null && (partition | 0) === partition && layOffset(baseOffset)) return deliverAll(sent, partition);
+  // Offsets beyond what a number holds are exact as bigints.
+  const isSmall = Number.isSafeInteger(Number(baseOffset) + sent.length);
+  let [next, one] = isSmall ? [Number(baseOffset), 1] : [BigInt(baseOffset), 1n];
+  for (const output of sent) {
+    output.deliveredAt(partition, next);
+    next += one;
+  }
+}
+
+keepShape(new Batch({}));
 
 /** Makes a handler for `eachBatch` out of `fn(payload, batch)`. */
 function eachBatch(fn, { group } = {}) {

@@ -90,4 +90,12 @@ function traceparentOf(of) {
   return (of._text = native.fastText());
 }
 
-module.exports = { AT, keepIds, layOffset, layText, number, traceparentOf, words };
+let list = new Int32Array(1024);
+
+/** Returns an array with room for so many numbers, the same each time, for calls that take a list. */
+function roomFor(count) {
+  if (list.length < count) list = new Int32Array(2 * count);
+  return list;
+}
+
+module.exports = { AT, keepIds, layOffset, layText, number, roomFor, traceparentOf, words };

@@ -2,15 +2,16 @@
 // plain and set in the constructor, because private ones cost several times as much to make.
 "use strict";
 
-const { AT, keepIds, layOffset, traceparentOf, words } = require("./desk.cjs");
+const { AT, keepIds, layOffset, roomFor, traceparentOf, words } = require("./desk.cjs");
 const { checkObject, checkText, checkWhole } = require("./errors.cjs");
 const { rewrite } = require("./headers.cjs");
 const { native } = require("./native.cjs");
 const { Overlay, valueOf } = require("./otel/hop.cjs");
+const { keepShape } = require("./shapes.cjs");
 const { describeError, toText } = require("./text.cjs");
 const { outputNumber } = require("./topics.cjs");
 
-const { fastClose, fastDelivered, fastEmit, fastStop } = native ?? {};
+const { fastClose, fastCloseAll, fastDelivered, fastDeliveredAll, fastEmit, fastStop } = native ?? {};
 
 class Output {
   /** `traceparent` is given where that and the trace id are all there is to write. */
@@ -219,4 +220,33 @@ class Hop {
   }
 }
 
-module.exports = { Hop };
+/** Ends many hops, as `end` does; a list may have holes. */
+function endAll(hops) {
+  const numbers = roomFor(hops.length);
+  let count = 0;
+  for (const hop of hops) {
+    if (hop === undefined) continue;
+    hop._isStopped = true;
+    numbers[count++] = hop._number;
+  }
+  words[AT.subject] = count;
+  fastCloseAll?.(numbers);
+}
+
+/** Says of outputs that they stand one after the other, from the offset that is on the desk. */
+function deliverAll(outputs, partition) {
+  const numbers = roomFor(2 * outputs.length);
+  let count = 0;
+  for (const output of outputs) {
+    numbers[count++] = output._hop;
+    numbers[count++] = output._number;
+  }
+  words[AT.subject] = outputs.length;
+  words[AT.place] = partition;
+  fastDeliveredAll(numbers);
+}
+
+const output = new Output(0, 0, "", "", undefined);
+keepShape(new Hop(0), output, output.headers);
+
+module.exports = { Hop, deliverAll, endAll };

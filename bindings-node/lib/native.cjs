@@ -9,7 +9,7 @@ const file = path.join(root, "tracebaton.node");
 const { version } = require("../package.json");
 
 /** Which calls of the native half this JavaScript makes, and where it finds things; see `src/fast/desk.rs`. */
-const LAYOUT = 2;
+const LAYOUT = 3;
 
 /** Tells what to do where there is no native half that fits. */
 function remedy() {

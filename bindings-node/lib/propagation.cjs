@@ -6,6 +6,7 @@ const { native } = require("./native.cjs");
 const { TracebatonError, called, checkText, wrongType } = require("./errors.cjs");
 const { rewrite, toLists, toObject } = require("./headers.cjs");
 const { configured, toSettings } = require("./settings.cjs");
+const { keepShape } = require("./shapes.cjs");
 const { layUsual } = require("./usual.cjs");
 
 const { fastExtract } = native ?? {};
@@ -48,6 +49,8 @@ class Usual {
     return new Date(this._time);
   }
 }
+
+keepShape(new Usual());
 
 function describe(extracted) {
   const { baton } = extracted;

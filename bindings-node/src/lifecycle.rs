@@ -51,9 +51,11 @@ pub fn init(
 ) -> napi::Result<()> {
     let mut shared = shared();
     if shared.exporter.is_none() {
-        settings::read(keys, values)?.use_in_process();
+        let settings = settings::read(keys, values)?;
+        settings.use_in_process();
         forget_rules();
         let mut options = Options::from_env().map_err(|error| wrong(&error.to_string()))?;
+        options.sample_rate = settings.sample_rate().or(options.sample_rate);
         options.service_name = options.service_name.or(service_name);
         options.language = "nodejs";
         let started = Exporter::start(Recorder::global(), &options);
@@ -101,8 +103,10 @@ impl From<Counts> for JsCounts {
 pub struct ShutdownReport {
     /// What the endpoint acknowledged.
     pub exported: JsCounts,
-    /// What was given up.
+    /// What was given up: memory was full, or the endpoint refused it.
     pub dropped: JsCounts,
+    /// Of what was dropped, that which the endpoint refused.
+    pub refused: JsCounts,
     /// What was still held when the deadline came.
     pub lost: JsCounts,
 }
@@ -112,6 +116,7 @@ impl From<Core> for ShutdownReport {
         Self {
             exported: report.exported.into(),
             dropped: report.dropped.into(),
+            refused: report.refused.into(),
             lost: report.lost.into(),
         }
     }

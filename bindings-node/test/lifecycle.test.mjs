@@ -2,7 +2,10 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 
 import { init, shutdown } from "../index.mjs";
 import { listen } from "./support/otlp.mjs";
@@ -105,6 +108,38 @@ test("the resource says what the process is", async () => {
   assert.equal(resource["shop.country"], "NL");
 });
 
+test("the standard variables reach the wire", async () => {
+  const file = (name) => fileURLToPath(new URL(`../../tests/tls/${name}`, import.meta.url));
+  const endpoint = await listen({ key: readFileSync(file("localhost.key")), cert: readFileSync(file("localhost.pem")) });
+  const { code, stderr } = await run('init(); for (let n = 0; n < 3; n += 1) await message(n); await shutdown();', endpoint.url, {
+    OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20abc,x-team=shop",
+    OTEL_EXPORTER_OTLP_LOGS_HEADERS: "x-team=logs",
+    OTEL_EXPORTER_OTLP_COMPRESSION: "gzip",
+    OTEL_EXPORTER_OTLP_CERTIFICATE: file("localhost.pem"),
+    OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
+    OTEL_TRACES_SAMPLER_ARG: "1",
+  });
+  endpoint.close();
+  assert.equal(code, 0, stderr);
+  const { spans, ledger, headers } = endpoint.kept;
+  assert.deepEqual([spans.length, ledger.length], [6, 6]);
+  assert.match(spans[0].tracestate, /^ot=th:0/);
+  const sent = new Set(headers.map((each) => [each["x-team"], each.authorization, each["content-encoding"]].join()));
+  assert.deepEqual(sent, new Set(["shop,Bearer abc,gzip", "logs,,gzip"]));
+});
+
+test("a request that takes too long is given up", async () => {
+  const silent = createServer(() => {}).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const url = `http://127.0.0.1:${silent.address().port}`;
+  const { code, stderr } = await run("init(); await message(1); if (await flush(1500)) process.exit(1); await shutdown(100);", url, {
+    OTEL_EXPORTER_OTLP_TIMEOUT: "100",
+  });
+  silent.close();
+  assert.equal(code, 0, stderr);
+  assert.equal(stderr.match(/no answer within 100 ms/g).length, 2, "once a signal");
+});
+
 test("an endpoint that is down delays the end by its deadline at most, and says so once a signal", async () => {
   const started = process.hrtime.bigint();
   const { code, stderr } = await run("init(); await message(1); process.exit(0);", "http://127.0.0.1:9");
@@ -135,5 +170,5 @@ test("a flush sends what is there, and the export goes on", async () => {
 
 test("shutdown without init, and twice, reports nothing", async () => {
   const none = { spans: 0, logs: 0, ledger: 0 };
-  for (let turn = 0; turn < 2; turn += 1) assert.deepEqual(await shutdown(), { exported: none, dropped: none, lost: none });
+  for (let turn = 0; turn < 2; turn += 1) assert.deepEqual(await shutdown(), { exported: none, dropped: none, refused: none, lost: none });
 });

@@ -64,6 +64,7 @@ pub(crate) fn init(
     let mut options = Options::from_env().map_err(|error| wrong_option(&error))?;
     options.service_name = options.service_name.or(service_name);
     options.resource.extend(resource.into_iter().flatten());
+    options.sample_rate = settings.sample_rate().or(options.sample_rate);
     options.language = "python";
     add_hooks(py)?;
     py.detach(|| {
@@ -171,6 +172,11 @@ impl ShutdownReport {
     #[getter]
     fn dropped(&self) -> Counts {
         Counts(self.0.dropped)
+    }
+
+    #[getter]
+    fn refused(&self) -> Counts {
+        Counts(self.0.refused)
     }
 
     #[getter]

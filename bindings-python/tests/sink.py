@@ -1,7 +1,10 @@
 """An OTLP endpoint that keeps what it is sent, and reads it as Python values."""
 
+import gzip
+import ssl
 import threading
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -35,11 +38,13 @@ class Sink:
     spans: list[Record] = field(default_factory=list)
     logs: list[Record] = field(default_factory=list)
     events: list[Record] = field(default_factory=list)
+    headers: list[Message] = field(default_factory=list)
 
     def clear(self) -> None:
         self.spans.clear()
         self.logs.clear()
         self.events.clear()
+        self.headers.clear()
 
     def take(self, path: str, body: bytes) -> None:
         if path == "/v1/traces":
@@ -64,9 +69,9 @@ def plain(attributes: Any) -> dict[str, Any]:
 
 
 class Server:
-    """Serves a `Sink` on a free port of the loopback interface."""
+    """Serves a `Sink` on a free port of the loopback interface, by TLS if it gets a certificate."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: str | None = None) -> None:
         sink = self.sink = Sink()
 
         class Handler(BaseHTTPRequestHandler):
@@ -74,6 +79,9 @@ class Server:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
+                if self.headers["content-encoding"] == "gzip":
+                    body = gzip.decompress(body)
+                sink.headers.append(self.headers)
                 sink.take(self.path, body)
                 self.send_response(200)
                 self.send_header("content-type", "application/x-protobuf")
@@ -85,7 +93,13 @@ class Server:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        sink.url = f"http://127.0.0.1:{self.server.server_port}"
+        scheme = "http"
+        if certificate:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(f"{certificate}.pem", f"{certificate}.key")
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+            scheme = "https"
+        sink.url = f"{scheme}://127.0.0.1:{self.server.server_port}"
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 

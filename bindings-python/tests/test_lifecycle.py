@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import tracebaton
@@ -152,6 +153,47 @@ def test_the_environment_has_the_last_word(sink: Sink) -> None:
     run("tracebaton.init('billing'); work()", sink.url, **variables)
     resource = sink.events[0].resource
     assert (resource["service.name"], resource["team"]) == ("from-the-environment", "shop")
+
+
+def test_the_standard_variables_reach_the_wire() -> None:
+    certificate = str(Path(__file__).parents[2] / "tests/tls/localhost")
+    server = Server(certificate)
+    variables = {
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20abc,x-team=shop",
+        "OTEL_EXPORTER_OTLP_LOGS_HEADERS": "x-team=logs",
+        "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": f"{certificate}.pem",
+        "OTEL_TRACES_SAMPLER": "parentbased_always_off",
+    }
+    code = """
+        tracebaton.init("billing")
+        work(3)
+        assert tracebaton.flush()
+        Message.headers = [("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
+        work(1)
+        print(tracebaton.shutdown().is_complete)
+    """
+    assert run(code, server.sink.url, **variables) == "True"
+    assert (len(server.sink.spans), len(server.sink.events)) == (1, 4)
+    sent = [(headers["x-team"], headers["authorization"]) for headers in server.sink.headers]
+    assert set(sent) == {("shop", "Bearer abc"), ("logs", None)}
+    assert {headers["content-encoding"] for headers in server.sink.headers} == {"gzip"}
+    server.close()
+
+
+def test_a_request_that_takes_too_long_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        code = """
+            import time
+            tracebaton.init("billing")
+            work()
+            assert not tracebaton.flush(2000)
+            report = tracebaton.shutdown(100)
+            print(report.lost.total, report.refused.total)
+        """
+        told = r"(tracebaton: cannot export to \S+: no answer within 100 ms; trying again\n?){2}"
+        assert run(code, url, told, OTEL_EXPORTER_OTLP_TIMEOUT="100") == "2 0"
 
 
 def test_a_disabled_sdk_exports_nothing(sink: Sink) -> None:

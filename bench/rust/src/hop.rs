@@ -21,7 +21,7 @@ use tracebaton::{
     Propagation,
     hop::{Coordinates, Hop, Recorder},
     kafka::{OwnedBaton, ReadHeaders},
-    otlp::{Exporter, Options},
+    otlp::{Exporter, Options, Protocol},
 };
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::layer::SubscriberExt;
@@ -107,9 +107,7 @@ impl Ours {
         let recorder = Recorder::new();
         let options = Options {
             service_name: Some("bench".to_owned()),
-            traces_url: format!("{url}/v1/traces"),
-            logs_url: format!("{url}/v1/logs"),
-            ..Options::default()
+            ..Options::to(url, Protocol::HttpProtobuf)?
         };
         let exporter = Exporter::start(&recorder, &options)?;
         Ok(Self { recorder, propagation: Propagation::default(), exporter })

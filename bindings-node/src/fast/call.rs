@@ -60,6 +60,32 @@ impl<const N: usize> Call<N> {
         true
     }
 
+    /// Calls `each` with the numbers of an `Int32Array`.
+    pub(super) fn with_list<T>(&self, at: usize, each: impl FnOnce(&[i32]) -> T) -> Option<T> {
+        let (mut kind, mut length, mut start) = (0, 0, ptr::null_mut());
+        let (mut buffer, mut offset) = (ptr::null_mut(), 0);
+        // SAFETY: everything is checked by status before it is used.
+        let status = unsafe {
+            let value = self.argument(at);
+            let place = &mut start;
+            sys::napi_get_typedarray_info(
+                self.env,
+                value,
+                &mut kind,
+                &mut length,
+                place,
+                &mut buffer,
+                &mut offset,
+            )
+        };
+        let is_list = status == sys::Status::napi_ok && kind == sys::TypedarrayType::int32_array;
+        let start = ptr::NonNull::new(start.cast::<i32>()).filter(|start| start.is_aligned());
+        let start = start.filter(|_| is_list)?;
+        // SAFETY: so many numbers start there. The array is this package's own, which shares it with
+        // no other thread, and JavaScript does not run before `each` has returned.
+        Some(each(unsafe { std::slice::from_raw_parts(start.as_ptr(), length) }))
+    }
+
     /// Makes the number 0.
     pub(super) fn zero(&self) -> sys::napi_value {
         let mut value = ptr::null_mut();

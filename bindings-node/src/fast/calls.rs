@@ -89,6 +89,33 @@ fn delivered(_: sys::napi_env, desk: &mut Desk) -> Answer {
     None
 }
 
+/// `deliveredAll(list)`: how many, partition, first offset; the list has hop and output of each.
+fn delivered_all(call: &Call<1>) -> Answer {
+    let (count, partition, first) =
+        with_desk(|desk| (desk.subject(), desk.place(), desk.offset()))?;
+    call.with_list(0, |list| {
+        let (pairs, _) = list.as_chunks();
+        let offsets = (0..).map(|at| first.saturating_add(at));
+        for ([hop, output], offset) in pairs.iter().take(count as usize).zip(offsets) {
+            if let Some(output) = take_output(hop.cast_unsigned(), output.cast_unsigned()) {
+                output.delivered(partition, offset);
+            }
+        }
+    });
+    None
+}
+
+/// `closeAll(list)`: how many; the list has the hops.
+fn close_all(call: &Call<1>) -> Answer {
+    let count = with_desk(|desk| desk.subject())?;
+    call.with_list(0, |list| {
+        for hop in list.iter().take(count as usize) {
+            close(hop.cast_unsigned());
+        }
+    });
+    None
+}
+
 /// `stop()`: the work of a hop is done, outputs may be on their way.
 fn stop(_: sys::napi_env, desk: &mut Desk) -> Answer {
     slab::hop_of(desk.subject())?.end();
@@ -163,6 +190,8 @@ pub fn register(exports: Object<'_>, env: Env) -> napi::Result<()> {
         (c"fastLog", function!(log)),
         (c"fastStop", at_desk!(stop)),
         (c"fastClose", at_desk!(close_hop)),
+        (c"fastDeliveredAll", function!(delivered_all)),
+        (c"fastCloseAll", function!(close_all)),
         (c"fastShare", function!(share_desk)),
     ];
     define(env.raw(), exports.raw(), &functions);

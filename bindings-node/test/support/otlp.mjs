@@ -1,5 +1,6 @@
 // A loopback OTLP endpoint, and as much of protobuf as it takes to read what arrives there.
 import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { once } from "node:events";
 import { gunzipSync } from "node:zlib";
 
@@ -76,13 +77,14 @@ function readLog(log) {
   };
 }
 
-/** Listens on a free port of 127.0.0.1 and keeps what is posted. */
-export async function listen() {
-  const kept = { spans: [], logs: [], ledger: [], resource: {} };
-  const server = createServer(async (request, response) => {
+/** Listens on a free port of 127.0.0.1, by TLS if it gets a key and a certificate, and keeps what is posted. */
+export async function listen(tls = null) {
+  const kept = { spans: [], logs: [], ledger: [], resource: {}, headers: [] };
+  const take = async (request, response) => {
     const parts = [];
     for await (const part of request) parts.push(part);
     const raw = Buffer.concat(parts);
+    kept.headers.push(request.headers);
     const body = fields(request.headers["content-encoding"] === "gzip" ? gunzipSync(raw) : raw);
     for (const resource of body.messages(1)) {
       kept.resource = attributes(resource.messages(1)[0].messages(1));
@@ -95,14 +97,15 @@ export async function listen() {
       }
     }
     response.writeHead(200, { "content-type": "application/x-protobuf" }).end();
-  });
+  };
+  const server = tls ? createTlsServer(tls, take) : createServer(take);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const close = () => {
     server.closeAllConnections();
     server.close();
   };
-  return { kept, close, url: `http://127.0.0.1:${server.address().port}` };
+  return { kept, close, url: `http${tls ? "s" : ""}://127.0.0.1:${server.address().port}` };
 }
 
 /** Runs `fn` with the export going to an endpoint of its own; returns what arrived there. */

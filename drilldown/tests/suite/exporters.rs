@@ -116,22 +116,14 @@ fn tracebatons_own_exporter_arrives_over_http_and_grpc() {
     let server = Server::start();
     for protocol in [tracebaton::otlp::Protocol::HttpProtobuf, tracebaton::otlp::Protocol::Grpc] {
         let recorder = Recorder::default();
-        let grpc = "/opentelemetry.proto.collector";
-        let (traces_url, logs_url) = match protocol {
-            tracebaton::otlp::Protocol::Grpc => (
-                format!("http://{}{grpc}.trace.v1.TraceService/Export", server.grpc),
-                format!("http://{}{grpc}.logs.v1.LogsService/Export", server.grpc),
-            ),
-            _ => (format!("{}/v1/traces", server.url()), format!("{}/v1/logs", server.url())),
+        let base = match protocol {
+            tracebaton::otlp::Protocol::Grpc => format!("http://{}", server.grpc),
+            _ => server.url(),
         };
-        let options = Options {
-            service_name: Some("own".into()),
-            protocol,
-            traces_url,
-            logs_url,
-            compression: tracebaton::otlp::Compression::Gzip,
-            ..Options::default()
-        };
+        let mut options =
+            Options { service_name: Some("own".into()), ..Options::to(&base, protocol).unwrap() };
+        let gzip = tracebaton::otlp::Compression::Gzip;
+        options.endpoints().for_each(|endpoint| endpoint.compression = gzip);
         let exporter = Exporter::start(&recorder, &options).unwrap();
         let input = Coordinates {
             topic: "orders".into(),

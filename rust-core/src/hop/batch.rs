@@ -1,11 +1,12 @@
 //! The hop of messages that were polled together and are handled together.
 
 use super::{
+    clock::now,
     fate::Coordinates,
     output::Output,
     record::Hop,
     recorder::Recorder,
-    span::{SpanKind, SpanRecord, Status, now},
+    span::{SpanKind, SpanRecord, Status},
     tally::Tally,
     value::{Digits, Value},
 };

@@ -1,11 +1,12 @@
 //! The hop of a whole batch into a table: one event per partition, whatever the batch's size.
 
 use super::{
+    clock::now,
     fate::{Coordinates, Fate, Fates, HopKind},
     ledger::LedgerEvent,
     record::{Hop, cut},
     recorder::Recorder,
-    span::{SpanKind, SpanRecord, Status, now},
+    span::{SpanKind, SpanRecord, Status},
     tally::Tally,
     value::Value,
 };
@@ -165,6 +166,6 @@ impl Insert {
             attempt: self.attempt,
             extra: &[("tracebaton.batch.id", self.batch_id.as_str().into())],
         };
-        self.tally.write(&self.recorder, &event, fate);
+        self.recorder.write(|room| self.tally.write(room, &event, fate));
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     fate::{Coordinates, Fates, HopKind},
     proto::Writer,
-    value::{Digits, Value, encode_pair},
+    value::{Value, encode_pair},
 };
 use crate::wire::{Flags, SpanId, TraceId};
 
@@ -62,7 +62,10 @@ impl LedgerEvent<'_> {
             log.fixed64(1, self.time);
             log.uint(2, 9);
             log.text(3, "INFO");
-            self.attributes(|key, value| encode_pair(log, 6, key, value));
+            log.text_pair(6, "tracebaton.hop.kind", self.kind.as_str());
+            log.text_pair(6, "tracebaton.hop.name", self.name);
+            self.fates.write(log, self.emitted);
+            self.attributes(log);
             log.fixed32(8, u32::from(self.flags.bits()));
             log.bytes(9, &self.trace_id.to_bytes());
             log.bytes(10, &self.span_id.to_bytes());
@@ -71,52 +74,53 @@ impl LedgerEvent<'_> {
         });
     }
 
-    fn attributes(&self, mut each: impl FnMut(&str, &Value<'_>)) {
-        let mut put = |key: &str, value: Value<'_>| each(key, &value);
-        put("tracebaton.hop.kind", self.kind.as_str().into());
-        put("tracebaton.hop.name", self.name.into());
-        let counts = [
-            ("tracebaton.records.in", self.fates.records_in),
-            ("tracebaton.records.passed", self.fates.passed),
-            ("tracebaton.records.filtered", self.fates.filtered),
-            ("tracebaton.records.failed", self.fates.failed),
-            ("tracebaton.records.dead_lettered", self.fates.dead_lettered),
-            ("tracebaton.records.emitted", self.emitted),
-        ];
-        for (key, count) in counts {
-            if count > 0 {
-                put(key, Value::Int(count.cast_signed()));
-            }
-        }
+    fn attributes(&self, log: &mut Writer<'_>) {
         if let Some(range) = &self.range {
-            put("messaging.system", "kafka".into());
-            put("messaging.destination.name", range.topic.into());
+            log.text_pair(6, "messaging.system", "kafka");
+            log.text_pair(6, "messaging.destination.name", range.topic);
             if let Some(partition) = range.partition {
-                let digits = Digits::of(partition);
-                put("messaging.destination.partition.id", digits.as_str().into());
+                log.partition(6, partition);
             }
             if let Some(first) = range.first {
-                put("messaging.kafka.offset", first.into());
+                log.int_pair(6, "messaging.kafka.offset", first);
             }
             if let Some(last) = range.last.filter(|last| Some(*last) != range.first) {
-                put("tracebaton.offset.last", last.into());
+                log.int_pair(6, "tracebaton.offset.last", last);
             }
             if let Some(group) = range.group {
-                put("messaging.consumer.group.name", group.into());
+                log.text_pair(6, "messaging.consumer.group.name", group);
             }
         }
         if let Some(reason) = self.reason {
-            put("tracebaton.reason", reason.into());
+            log.text_pair(6, "tracebaton.reason", reason);
         }
         if let Some(error_type) = self.error_type {
-            put("error.type", error_type.into());
+            log.text_pair(6, "error.type", error_type);
         }
         if self.attempt > 1 {
-            put("tracebaton.attempt", i64::from(self.attempt).into());
+            log.int_pair(6, "tracebaton.attempt", i64::from(self.attempt));
         }
         for (key, value) in self.extra {
-            each(key, value);
+            encode_pair(log, 6, key, value);
         }
+    }
+}
+
+impl Fates {
+    /// Writes the counts that are not zero.
+    #[inline]
+    pub(super) fn write(&self, event: &mut Writer<'_>, emitted: u64) {
+        let mut put = |key, count: u64| {
+            if count > 0 {
+                event.int_pair(6, key, count.cast_signed());
+            }
+        };
+        put("tracebaton.records.in", self.records_in);
+        put("tracebaton.records.passed", self.passed);
+        put("tracebaton.records.filtered", self.filtered);
+        put("tracebaton.records.failed", self.failed);
+        put("tracebaton.records.dead_lettered", self.dead_lettered);
+        put("tracebaton.records.emitted", emitted);
     }
 }
 

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use super::{
+    clock::now,
     record::{Begun, begin},
     recorder::Recorder,
-    span::{MAX_ATTRIBUTES, SpanKind, SpanRecord, Status, now},
+    span::{MAX_ATTRIBUTES, SpanKind, SpanRecord, Status},
     value::Value,
 };
 use crate::{

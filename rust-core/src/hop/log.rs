@@ -3,8 +3,8 @@
 use std::fmt::{self, Write};
 
 use super::{
+    clock::now,
     proto::Writer,
-    span,
     value::{Value, encode_pair},
 };
 use crate::propagate::Baton;
@@ -63,7 +63,7 @@ pub struct Log<'a> {
 impl Log<'_> {
     /// Appends this as field `log_records` of a `ScopeLogs` (opentelemetry-proto, `logs.proto`).
     pub(crate) fn encode(&self, baton: Option<&Baton>, buffer: &mut Vec<u8>) {
-        let time = span::now();
+        let time = now();
         Writer::new(buffer).long_message(2, |log| {
             log.fixed64(1, time);
             log.uint(2, self.level.number());
@@ -93,7 +93,7 @@ impl Log<'_> {
     /// trailing underscore.
     pub fn write_json(&self, service: &str, baton: Option<&Baton>, out: &mut String) {
         out.push_str("{\"timestamp\":\"");
-        Timestamp(span::now()).write(out);
+        Timestamp(now()).write(out);
         out.push_str("\",\"level\":\"");
         out.push_str(self.level.as_str());
         out.push_str("\",\"service\":");

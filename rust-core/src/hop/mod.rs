@@ -13,6 +13,9 @@
 //! 2. between hops, per topic and group: `emitted = in + waiting + expired + unseen`.
 
 mod batch;
+mod clock;
+mod consumer;
+mod counts;
 mod fate;
 mod insert;
 mod ledger;
@@ -24,23 +27,31 @@ mod output;
 mod proto;
 mod record;
 mod recorder;
+mod sends;
 mod settle;
+mod shard;
 mod span;
+mod state;
+mod taken;
 mod tally;
+mod template;
 #[cfg(test)]
 mod tests;
 mod value;
 mod waiting;
 
 pub use batch::Batch;
+pub use consumer::{Consumer, Destination};
+pub use counts::{Counts, DropCause};
 pub use fate::{Coordinates, Fate, Fates, HopKind};
 pub use insert::Insert;
 pub use ledger::{LedgerEvent, Range};
 pub use log::{Level, Log};
 pub use output::Output;
 pub use record::Hop;
-pub use recorder::{Counts, DropCause, Paused, Recorder, Taken};
+pub use recorder::{Paused, Recorder};
 pub use span::{Link, SpanKind, SpanRecord, Status};
+pub use taken::Taken;
 pub use value::Value;
 
 #[cfg(any(feature = "log", feature = "tower"))]
@@ -48,4 +59,4 @@ pub(crate) use local::LocalSpan;
 #[cfg(feature = "tower")]
 pub(crate) use record::{OTHER as OTHER_METHOD, http_method, http_name};
 #[cfg(feature = "otlp")]
-pub(crate) use {proto::Writer, recorder::Part, value::encode_pair};
+pub(crate) use {proto::Writer, taken::Part, value::encode_pair};

@@ -1,5 +1,7 @@
 //! The little of protobuf's wire format that OTLP needs, appended to one buffer.
 
+use super::value::Digits;
+
 /// Appends fields to a buffer (Protocol Buffers, "Encoding").
 pub(crate) struct Writer<'a>(&'a mut Vec<u8>);
 
@@ -10,7 +12,15 @@ impl<'a> Writer<'a> {
     }
 
     #[inline]
-    fn varint(&mut self, mut value: u64) {
+    fn varint(&mut self, value: u64) {
+        if value < 0x80 {
+            self.0.push(value as u8);
+        } else {
+            self.long_varint(value);
+        }
+    }
+
+    fn long_varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
             value >>= 7;
@@ -24,28 +34,41 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes an unsigned, enum, bool or int64 field; zero is written too.
+    #[inline]
     pub(crate) fn uint(&mut self, field: u32, value: u64) {
         self.tag(field, 0);
         self.varint(value);
     }
 
     /// Writes a fixed64 or double field.
+    #[inline]
     pub(crate) fn fixed64(&mut self, field: u32, value: u64) {
         self.tag(field, 1);
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
     /// Writes a fixed32 field.
+    #[inline]
     pub(crate) fn fixed32(&mut self, field: u32, value: u32) {
         self.tag(field, 5);
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
     /// Writes a string or bytes field; an empty one is written too.
+    #[inline]
     pub(crate) fn bytes(&mut self, field: u32, value: &[u8]) {
         self.tag(field, 2);
         self.varint(value.len() as u64);
         self.0.extend_from_slice(value);
+    }
+
+    /// Writes a bytes field of a length that is known when this is compiled, below 128.
+    #[inline]
+    pub(crate) fn fixed_bytes<const N: usize>(&mut self, field: u32, value: [u8; N]) {
+        const { assert!(N < 0x80) };
+        self.tag(field, 2);
+        self.0.push(N as u8);
+        self.0.extend_from_slice(&value);
     }
 
     /// Writes a text field unless it is empty, as proto3 leaves out defaults.
@@ -56,7 +79,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends fields that are already encoded.
-    #[cfg(feature = "otlp")]
+    #[inline]
     pub(crate) fn raw(&mut self, encoded: &[u8]) {
         self.0.extend_from_slice(encoded);
     }
@@ -111,11 +134,7 @@ impl<'a> Writer<'a> {
         let any = text.len() + 2;
         let pair = key.len() + any + 4;
         if field >= 16 || pair >= 0x80 {
-            self.message(field, |pair| {
-                pair.bytes(1, key);
-                pair.message(2, |any| any.bytes(1, text));
-            });
-            return;
+            return self.long_pair(field, key, |any| any.bytes(1, text));
         }
         self.0.reserve(pair + 2);
         self.0.extend_from_slice(&[(field << 3 | 2) as u8, pair as u8, 0x0a, key.len() as u8]);
@@ -123,6 +142,43 @@ impl<'a> Writer<'a> {
         self.0.extend_from_slice(&[0x12, any as u8, 0x0a, text.len() as u8]);
         self.0.extend_from_slice(text);
     }
+
+    /// Writes a `KeyValue` whose value is a whole number.
+    #[inline]
+    pub(crate) fn int_pair(&mut self, field: u32, key: &str, number: i64) {
+        let (key, number) = (key.as_bytes(), number.cast_unsigned());
+        let any = varint_len(number) + 1;
+        let pair = key.len() + any + 4;
+        if field >= 16 || pair >= 0x80 {
+            return self.long_pair(field, key, |any| any.uint(3, number));
+        }
+        self.0.reserve(pair + 2);
+        self.0.extend_from_slice(&[(field << 3 | 2) as u8, pair as u8, 0x0a, key.len() as u8]);
+        self.0.extend_from_slice(key);
+        self.0.extend_from_slice(&[0x12, any as u8, 0x18]);
+        self.varint(number);
+    }
+
+    /// Writes the attribute that names a partition: a text by the messaging conventions.
+    #[inline]
+    pub(crate) fn partition(&mut self, field: u32, partition: i32) {
+        let digits = Digits::of(partition);
+        self.text_pair(field, "messaging.destination.partition.id", digits.as_str());
+    }
+
+    #[cold]
+    fn long_pair(&mut self, field: u32, key: &[u8], value: impl FnOnce(&mut Writer<'_>)) {
+        self.message(field, |pair| {
+            pair.bytes(1, key);
+            pair.message(2, value);
+        });
+    }
+}
+
+/// Returns how many bytes a number takes.
+#[inline]
+const fn varint_len(value: u64) -> usize {
+    ((70 - (value | 1).leading_zeros()) / 7) as usize
 }
 
 #[cfg(test)]
@@ -170,6 +226,22 @@ mod tests {
                 });
             });
             assert_eq!(written(|w| w.text_pair(6, "some.key", &text)), by_parts, "{length}");
+        }
+    }
+
+    #[test]
+    fn pairs_of_numbers_are_written_alike_short_and_long() {
+        let key = "k".repeat(120);
+        for number in [0, 1, 127, 128, 16_383, 16_384, i64::from(u32::MAX), i64::MAX, -1] {
+            for key in ["some.key", &key] {
+                let by_parts = written(|w| {
+                    w.message(6, |pair| {
+                        pair.bytes(1, key.as_bytes());
+                        pair.message(2, |any| any.uint(3, number.cast_unsigned()));
+                    });
+                });
+                assert_eq!(written(|w| w.int_pair(6, key, number)), by_parts, "{number}");
+            }
         }
     }
 

@@ -2,17 +2,21 @@
 
 use std::{
     borrow::Cow,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, LazyLock, MutexGuard},
 };
 
 use super::{
     batch,
+    clock::now,
+    consumer::{Consumer, Destination},
     fate::{Coordinates, Fate, Fates, HopKind},
-    output::{Output, Sends},
+    output::Output,
     recorder::Recorder,
-    settle::{Inner, STATUS_CODE, State},
-    span::{Link, MAX_ATTRIBUTES, MAX_LINKS, SpanKind, now},
+    sends::Sends,
+    span::{Link, MAX_ATTRIBUTES, MAX_LINKS},
+    state::{Inner, Rare, STATUS_CODE, State},
     tally::Tally,
+    template::Template,
     value::Value,
 };
 use crate::{
@@ -58,37 +62,31 @@ impl Hop {
     /// are too many for names (HTTP semantic conventions, "Name").
     #[must_use]
     pub fn receive(recorder: &Recorder, method: &str, path: &str, baton: &Baton) -> Self {
-        let hop = Self::start(
-            recorder,
-            (HopKind::Receive, SpanKind::Server),
-            path,
-            http_name(method).to_owned(),
-            baton,
-            None,
-            None,
-        );
-        hop.set("http.request.method", http_method(method));
-        if http_method(method) == OTHER {
-            hop.set("http.request.method_original", cut(method).to_owned());
+        static REQUESTS: LazyLock<Arc<Template>> =
+            LazyLock::new(|| Arc::new(Template::of_requests()));
+        let known = http_method(method);
+        let mut attributes = Vec::with_capacity(6);
+        attributes.push(("http.request.method".into(), known.into()));
+        if known == OTHER {
+            let original = cut(method).to_owned();
+            attributes.push(("http.request.method_original".into(), original.into()));
         }
-        hop
+        let rare = Rare {
+            name: path.to_owned(),
+            span_name: http_name(known).into(),
+            attributes,
+            ..Rare::default()
+        };
+        Self::start(recorder, REQUESTS.clone(), None, baton, Some(Box::new(rare)))
     }
 
     /// Starts the hop of one message that a transform processes.
+    ///
+    /// A loop that knows its topic beforehand spares the search for it: see [`Consumer`].
     #[must_use]
     pub fn process(recorder: &Recorder, input: &Coordinates, baton: &Baton) -> Self {
-        let hop = Self::start(
-            recorder,
-            (HopKind::Process, SpanKind::Consumer),
-            &input.topic,
-            format!("process {}", input.topic),
-            baton,
-            Some(input.clone()),
-            None,
-        );
-        hop.set("messaging.operation.type", "process");
-        hop.set("messaging.operation.name", "process");
-        hop
+        let consumer = Consumer::of(&input.topic, input.group.as_deref());
+        consumer.process(recorder, input.partition, input.offset, baton)
     }
 
     /// Starts the hop of one record that a sink takes out of its batch.
@@ -99,83 +97,58 @@ impl Hop {
         baton: &Baton,
         batch_id: &str,
     ) -> Self {
-        Self::start(
-            recorder,
-            (HopKind::Insert, SpanKind::Consumer),
-            table,
-            format!("process {}", input.topic),
-            baton,
-            Some(input.clone()),
-            Some(batch_id.to_owned()),
-        )
+        let group = input.group.as_deref();
+        let template = Template::of_input((HopKind::Insert, table), &input.topic, group);
+        let rare = Rare { batch_id: Some(batch_id.to_owned()), ..Rare::default() };
+        let place = Some((input.partition, input.offset));
+        Self::start(recorder, Arc::new(template), place, baton, Some(Box::new(rare)))
     }
 
     /// Starts the hop of messages that were polled together, below the span of the poll.
     pub(super) fn batch(recorder: &Recorder, poll: &Baton) -> Self {
-        let kinds = (HopKind::Process, SpanKind::Consumer);
-        let hop = Self::start(recorder, kinds, "", "process".to_owned(), poll, None, None);
-        hop.set("messaging.operation.type", "process");
-        hop.set("messaging.operation.name", "process");
-        hop
+        static BATCHES: LazyLock<Arc<Template>> =
+            LazyLock::new(|| Arc::new(Template::of_batches()));
+        let rare = Rare { span_name: "process".into(), ..Rare::default() };
+        Self::start(recorder, BATCHES.clone(), None, poll, Some(Box::new(rare)))
     }
 
     /// Ends the hop of a batch, which is that of these records.
     pub(super) fn end_batch(&self, tally: Tally) {
+        let time = now();
         let mut state = self.lock();
-        state.span_name = batch::name("process", &tally);
+        let rare = state.rare();
+        rare.span_name = batch::name("process", &tally).into();
         // Those that were told besides come after them.
-        let told = std::mem::replace(&mut state.links, tally.links().to_vec());
-        let room = MAX_LINKS - state.links.len();
-        state.dropped_links +=
+        let told = std::mem::replace(&mut rare.links, tally.links().to_vec());
+        let room = MAX_LINKS - rare.links.len();
+        rare.dropped_links +=
             tally.dropped_links() + u32::try_from(told.len().saturating_sub(room)).unwrap_or(0);
-        state.links.extend(told.into_iter().take(room));
-        state.tally = Some(tally);
-        state.end.get_or_insert_with(now);
-        self.settle(state);
+        rare.links.extend(told.into_iter().take(room));
+        rare.tally = Some(tally);
+        state.end.get_or_insert(time);
+        self.settle(state, time);
     }
 
-    fn start(
+    /// Starts the hop of what stood at `place`, a partition and an offset.
+    pub(super) fn start(
         recorder: &Recorder,
-        (kind, span_kind): (HopKind, SpanKind),
-        name: &str,
-        span_name: String,
+        template: Arc<Template>,
+        place: Option<(i32, i64)>,
         baton: &Baton,
-        input: Option<Coordinates>,
-        batch_id: Option<String>,
+        rare: Option<Box<Rare>>,
     ) -> Self {
+        let start = now();
         let Begun { baton, context, span_id, parent } = begin(recorder, baton);
         Self(Arc::new(Inner {
             recorder: recorder.clone(),
-            kind,
-            span_kind,
-            input,
-            batch_id,
+            template,
+            place,
             baton,
             context,
             span_id,
             parent,
-            start: now(),
-            state: Mutex::new(State {
-                name: name.to_owned(),
-                span_name,
-                attributes: Vec::new(),
-                dropped_attributes: 0,
-                links: Vec::new(),
-                dropped_links: 0,
-                fate: None,
-                reason: None,
-                error_type: None,
-                is_exception: false,
-                fates: None,
-                tally: None,
-                attempt: 1,
-                open: 0,
-                unconfirmed: 0,
-                sends: Sends::default(),
-                end: None,
-                is_waiting: false,
-                is_settled: false,
-            }),
+            start,
+            state: State::new(rare),
         }))
     }
 
@@ -208,12 +181,13 @@ impl Hop {
     pub fn set(&self, key: impl Into<Cow<'static, str>>, value: impl Into<Value<'static>>) {
         let (key, value) = (key.into(), value.into());
         let mut state = self.lock();
-        if let Some((_, old)) = state.attributes.iter_mut().find(|(known, _)| *known == key) {
+        let rare = state.rare();
+        if let Some((_, old)) = rare.attributes.iter_mut().find(|(known, _)| *known == key) {
             *old = value;
-        } else if state.attributes.len() < MAX_ATTRIBUTES {
-            state.attributes.push((key, value));
+        } else if rare.attributes.len() < MAX_ATTRIBUTES {
+            rare.attributes.push((key, value));
         } else {
-            state.dropped_attributes += 1;
+            rare.dropped_attributes += 1;
         }
     }
 
@@ -221,8 +195,9 @@ impl Hop {
     pub fn set_route(&self, method: &str, route: &str) {
         self.set("http.route", route.to_owned());
         let mut state = self.lock();
-        route.clone_into(&mut state.name);
-        state.span_name = format!("{} {route}", http_name(method));
+        let rare = state.rare();
+        route.clone_into(&mut rare.name);
+        rare.span_name = format!("{} {route}", http_name(method)).into();
     }
 
     /// Says that this input was seen before; attempts count from 1.
@@ -235,11 +210,18 @@ impl Hop {
     /// Outputs that are made after [`Hop::dead_lettered`] are marked as dead letters.
     #[must_use]
     pub fn output(&self, topic: &str) -> Output {
+        self.output_to(&Destination::of(topic))
+    }
+
+    /// Starts a message on its way out, as [`Hop::output`] does, to a topic that is named once for
+    /// all messages.
+    #[must_use]
+    pub fn output_to(&self, destination: &Destination) -> Output {
         let mut state = self.lock();
         state.open += 1;
         let is_dead_letter = state.fate == Some(Fate::DeadLettered);
         drop(state);
-        Output::start(self.clone(), topic, is_dead_letter)
+        Output::start(self.clone(), destination.clone(), is_dead_letter)
     }
 
     /// Says that the record was left out on purpose.
@@ -263,10 +245,11 @@ impl Hop {
         if let Some(span_id) = other.span_id {
             let link = Link { trace_id: other.trace_id, span_id, flags: other.flags };
             let mut state = self.lock();
-            if state.links.len() < MAX_LINKS {
-                state.links.push(link);
+            let rare = state.rare();
+            if rare.links.len() < MAX_LINKS {
+                rare.links.push(link);
             } else {
-                state.dropped_links += 1;
+                rare.dropped_links += 1;
             }
         }
     }
@@ -276,16 +259,17 @@ impl Hop {
     pub fn answered(&self, status: u16, reason: &str) {
         self.set(STATUS_CODE, i64::from(status));
         let mut state = self.lock();
-        if status >= 400 && state.fate.is_none() && state.fates.is_none() {
+        if status >= 400 && state.fate.is_none() && state.rare().fates.is_none() {
             state.fate = Some(Fate::Failed);
-            state.error_type = Some(status.to_string());
-            state.reason = Some(reason.to_owned());
+            let rare = state.rare();
+            rare.error_type = Some(status.to_string());
+            rare.reason = Some(reason.to_owned());
         }
     }
 
     /// Says what became of the records of a request that held several.
     pub fn count(&self, fates: Fates) {
-        self.lock().fates = Some(fates);
+        self.lock().rare().fates = Some(fates);
     }
 
     /// Returns the headers a dead letter carries besides the context: what failed, where and why.
@@ -297,11 +281,16 @@ impl Hop {
         let plain = |text: &str| {
             text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
         };
-        let mut headers = vec![("tracebaton-error-hop", plain(&state.span_name))];
-        if let Some(error_type) = &state.error_type {
+        let rare = state.rare.as_deref();
+        let hop = match rare {
+            Some(rare) if !rare.span_name.is_empty() => plain(&rare.span_name),
+            _ => plain(&format!("process {}", self.0.template.topic)),
+        };
+        let mut headers = vec![("tracebaton-error-hop", hop)];
+        if let Some(error_type) = rare.and_then(|rare| rare.error_type.as_ref()) {
             headers.push(("tracebaton-error-type", plain(error_type)));
         }
-        if let Some(reason) = &state.reason {
+        if let Some(reason) = rare.and_then(|rare| rare.reason.as_ref()) {
             headers.push(("tracebaton-error-message", plain(reason)));
         }
         headers
@@ -309,9 +298,10 @@ impl Hop {
 
     /// Ends the hop. It settles once its outputs have.
     pub fn end(&self) {
+        let time = now();
         let mut state = self.lock();
-        state.end.get_or_insert_with(now);
-        self.settle(state);
+        state.end.get_or_insert(time);
+        self.settle(state, time);
     }
 
     /// Ends the hop and settles it at once: outputs nobody has told of yet count as unconfirmed.
@@ -325,9 +315,10 @@ impl Hop {
     fn decide(&self, fate: Fate, error_type: Option<&str>, reason: &str) {
         let mut state = self.lock();
         state.fate = Some(fate);
-        state.is_exception = error_type.is_some();
-        state.error_type = error_type.map(|text| cut(text).to_owned());
-        state.reason = Some(cut(reason).to_owned());
+        let rare = state.rare();
+        rare.is_exception = error_type.is_some();
+        rare.error_type = error_type.map(|text| cut(text).to_owned());
+        rare.reason = Some(cut(reason).to_owned());
         if matches!(fate, Fate::Failed | Fate::DeadLettered) {
             self.wait(&mut state);
         }
@@ -346,14 +337,19 @@ impl Hop {
         &self.0.recorder
     }
 
-    /// Takes note that an output is done with: acknowledged at a place, failed, or not known.
-    pub(super) fn close_output(&self, done: impl FnOnce(&mut Sends) -> Result<(), Unacknowledged>) {
+    /// Takes note that an output is done with by now: acknowledged at a place, failed, or not known.
+    pub(super) fn close_output(
+        &self,
+        time: u64,
+        done: impl FnOnce(&mut Sends) -> Result<(), Unacknowledged>,
+    ) {
         let mut state = self.lock();
         if state.is_settled {
             // The hop has counted it as unconfirmed; this is how that is known to be over.
             let mut late = Sends::default();
             let _ = done(&mut late);
-            late.write(&self.0.recorder, now(), self.0.context, self.0.baton.legacy_text());
+            let legacy = self.0.baton.legacy_text();
+            self.0.recorder.write(|room| late.write(room, time, &self.0.context, legacy));
             return;
         }
         state.open = state.open.saturating_sub(1);
@@ -365,18 +361,19 @@ impl Hop {
                 // What was to be dead-lettered and was not taken is lost too.
                 if matches!(state.fate, None | Some(Fate::Passed | Fate::DeadLettered)) {
                     state.fate = Some(Fate::Failed);
-                    state.is_exception = true;
-                    state.error_type = Some(error_type);
-                    state.reason = Some(reason);
+                    let rare = state.rare();
+                    rare.is_exception = true;
+                    rare.error_type = Some(error_type);
+                    rare.reason = Some(reason);
                 }
             }
         }
-        self.settle(state);
+        self.settle(state, time);
     }
 
-    fn settle(&self, mut state: MutexGuard<'_, State>) {
+    fn settle(&self, mut state: MutexGuard<'_, State>, time: u64) {
         if state.end.is_some() && state.open == 0 {
-            self.0.write(&mut state);
+            self.0.write(&mut state, time);
         } else if state.end.is_some() {
             self.wait(&mut state);
         }
@@ -431,8 +428,11 @@ pub(super) fn begin(recorder: &Recorder, baton: &Baton) -> Begun {
 
 /// Returns what a method is called in a span's name: a client must not be able to make up names
 /// (HTTP semantic conventions, "Name").
-pub(crate) fn http_name(method: &str) -> &str {
-    if http_method(method) == OTHER { "HTTP" } else { method }
+pub(crate) fn http_name(method: &str) -> &'static str {
+    match http_method(method) {
+        OTHER => "HTTP",
+        known => known,
+    }
 }
 
 /// Returns a method as `http.request.method` may have it, or `_OTHER`.

@@ -1,18 +1,10 @@
 //! One span, and how OTLP writes it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use super::{
     proto::Writer,
     value::{Value, encode_pair},
 };
 use crate::wire::{Flags, SpanId, TraceId};
-
-/// Returns the nanoseconds since 1970, as OTLP counts time.
-pub(crate) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}
 
 /// The part a span plays in an exchange (opentelemetry-proto, `Span.SpanKind`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,28 +105,16 @@ impl SpanRecord<'_> {
                 span.uint(10, u64::from(self.dropped_attributes));
             }
             if let Some((kind, message)) = self.exception {
-                span.message(11, |event| {
-                    event.fixed64(1, self.end);
-                    event.text(2, "exception");
-                    encode_pair(event, 3, "exception.type", &Value::from(kind));
-                    encode_pair(event, 3, "exception.message", &Value::from(message));
-                });
+                write_exception(span, self.end, kind, message);
             }
             for link in self.links {
-                span.message(13, |out| {
-                    out.bytes(1, &link.trace_id.to_bytes());
-                    out.bytes(2, &link.span_id.to_bytes());
-                    out.fixed32(6, u32::from(link.flags.bits()) | HAS_IS_REMOTE | IS_REMOTE);
-                });
+                write_link(span, link);
             }
             if self.dropped_links > 0 {
                 span.uint(14, u64::from(self.dropped_links));
             }
             if let Status::Error(message) = self.status {
-                span.message(15, |status| {
-                    status.text(2, message);
-                    status.uint(3, 2);
-                });
+                write_error(span, message);
             }
             let remote = if self.parent_is_remote { IS_REMOTE } else { 0 };
             span.fixed32(16, u32::from(self.flags.bits()) | HAS_IS_REMOTE | remote);
@@ -142,6 +122,34 @@ impl SpanRecord<'_> {
     }
 }
 
+/// Writes the event of an exception.
+pub(super) fn write_exception(span: &mut Writer<'_>, time: u64, kind: &str, message: &str) {
+    span.message(11, |event| {
+        event.fixed64(1, time);
+        event.text(2, "exception");
+        event.text_pair(3, "exception.type", kind);
+        event.text_pair(3, "exception.message", message);
+    });
+}
+
+/// Writes a link to a span of another process.
+#[inline]
+pub(super) fn write_link(span: &mut Writer<'_>, link: &Link) {
+    span.message(13, |out| {
+        out.fixed_bytes(1, link.trace_id.to_bytes());
+        out.fixed_bytes(2, link.span_id.to_bytes());
+        out.fixed32(6, u32::from(link.flags.bits()) | HAS_IS_REMOTE | IS_REMOTE);
+    });
+}
+
+/// Writes a status that says what went wrong.
+pub(super) fn write_error(span: &mut Writer<'_>, message: &str) {
+    span.message(15, |status| {
+        status.text(2, message);
+        status.uint(3, 2);
+    });
+}
+
 // Bits 8 and 9 of `Span.flags` and `Link.flags` (opentelemetry-proto, `SpanFlags`).
-const HAS_IS_REMOTE: u32 = 0x100;
-const IS_REMOTE: u32 = 0x200;
+pub(super) const HAS_IS_REMOTE: u32 = 0x100;
+pub(super) const IS_REMOTE: u32 = 0x200;

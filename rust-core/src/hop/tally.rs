@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{
+    counts::Signal,
     fate::{Coordinates, Fate, Fates},
     ledger::{LedgerEvent, Range},
-    recorder::Recorder,
-    settle::UNCONFIRMED,
+    shard::Room,
     span::{Link, MAX_LINKS},
+    state::UNCONFIRMED,
     value::Value,
 };
 use crate::propagate::Baton;
@@ -89,7 +90,7 @@ impl Tally {
 
     /// Writes an event for each partition: `whole` with its own records and their fate, by the name
     /// of its topic where `whole` has none. What came out of all of them together stands in the first.
-    pub(super) fn write(&self, recorder: &Recorder, whole: &LedgerEvent<'_>, fate: Option<Fate>) {
+    pub(super) fn write(&self, room: &mut Room<'_>, whole: &LedgerEvent<'_>, fate: Option<Fate>) {
         let mut emitted = whole.emitted;
         let mut is_first = true;
         for ((topic, partition), part) in &self.parts {
@@ -103,7 +104,7 @@ impl Tally {
             let mut extra: Vec<_> = told.cloned().collect();
             is_first = false;
             extra.push(("tracebaton.batch.traces", Value::Bytes(bytes.into())));
-            recorder.ledger(&LedgerEvent {
+            let event = LedgerEvent {
                 name: if whole.name.is_empty() { topic } else { whole.name },
                 fates: Fates::all(traces.len() as u64, fate),
                 emitted: std::mem::take(&mut emitted),
@@ -116,7 +117,8 @@ impl Tally {
                 }),
                 extra: &extra,
                 ..whole.clone()
-            });
+            };
+            room.push(Signal::Ledger, |out| event.encode(out));
         }
     }
 }

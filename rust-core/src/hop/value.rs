@@ -32,17 +32,6 @@ impl Value<'_> {
         }
     }
 
-    /// Borrows what is owned.
-    pub(crate) fn borrowed(&self) -> Value<'_> {
-        match self {
-            Self::Text(text) => Value::Text(Cow::Borrowed(text)),
-            Self::Int(number) => Value::Int(*number),
-            Self::Double(number) => Value::Double(*number),
-            Self::Bool(flag) => Value::Bool(*flag),
-            Self::Bytes(bytes) => Value::Bytes(Cow::Borrowed(bytes)),
-        }
-    }
-
     /// Writes this as an `AnyValue` in field `field` (opentelemetry-proto, `common.proto`).
     pub(crate) fn encode(&self, writer: &mut Writer<'_>, field: u32) {
         writer.message(field, |any| match self {
@@ -92,8 +81,10 @@ impl Digits {
 /// Writes a `KeyValue` in field `field`.
 #[inline]
 pub(crate) fn encode_pair(writer: &mut Writer<'_>, field: u32, key: &str, value: &Value<'_>) {
-    if let Value::Text(text) = value {
-        return writer.text_pair(field, key, text);
+    match value {
+        Value::Text(text) => return writer.text_pair(field, key, text),
+        Value::Int(number) => return writer.int_pair(field, key, *number),
+        _ => {}
     }
     writer.message(field, |pair| {
         pair.bytes(1, key.as_bytes());

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Weak};
 
-use super::{recorder::Recorder, settle::Inner};
+use super::{recorder::Recorder, state::Inner};
 use crate::wire::SpanId;
 
 /// The hops that wait. They are not kept alive: a hop whose last handle goes settles by itself.
@@ -10,21 +10,20 @@ use crate::wire::SpanId;
 pub(super) struct Waiting(HashMap<SpanId, Weak<Inner>>);
 
 impl Recorder {
-    /// Takes note of a hop that waits. It lies under the recorder's one lock, which a process that
-    /// forks takes.
+    /// Takes note of a hop that waits.
     pub(super) fn wait(&self, span_id: SpanId, hop: Weak<Inner>) {
-        self.lock().waiting.0.insert(span_id, hop);
+        self.waiting().0.insert(span_id, hop);
     }
 
     /// Takes note that a hop waits no longer.
     pub(super) fn waits_no_more(&self, span_id: SpanId) {
-        self.lock().waiting.0.remove(&span_id);
+        self.waiting().0.remove(&span_id);
     }
 
     /// Settles the hops that are done and still wait for word of their outputs: these count as
     /// unconfirmed. An exporter that stops does so, lest such a hop leave no trace.
     pub fn settle_waiting(&self) {
-        let waiting = std::mem::take(&mut self.lock().waiting);
+        let waiting = std::mem::take(&mut *self.waiting());
         // A hop locks itself first and then the recorder, so this one is let go by now.
         for hop in waiting.0.into_values().filter_map(|hop| hop.upgrade()) {
             hop.close();
@@ -48,7 +47,7 @@ mod tests {
     }
 
     fn waiting(recorder: &Recorder) -> usize {
-        recorder.lock().waiting.0.len()
+        recorder.waiting().0.len()
     }
 
     #[test]

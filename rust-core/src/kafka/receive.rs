@@ -7,7 +7,7 @@ use rdkafka::{
 
 use super::headers::ReadHeaders;
 use crate::{
-    hop::{Batch, Coordinates, Hop, Recorder},
+    hop::{Batch, Consumer, Coordinates, Hop, Recorder},
     propagate::{Extracted, Propagation},
 };
 
@@ -55,7 +55,8 @@ pub fn process(
     group: &str,
 ) -> Hop {
     let baton = propagation.extract_baton(&ReadHeaders(message.read_headers()));
-    Hop::process(recorder, &coordinates(message, group), &baton)
+    let consumer = Consumer::of(message.topic(), Some(group));
+    consumer.process(recorder, message.partition(), message.offset(), &baton)
 }
 
 /// Adds a consumed message to the batch it was polled in.

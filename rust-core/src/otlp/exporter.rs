@@ -9,10 +9,10 @@ use std::{
 use tokio::sync::{Notify, mpsc};
 
 use super::{
-    options::{OptionError, Options},
-    report::{ShutdownReport, Tally},
+    error::OptionError,
+    options::{LONGEST, Options},
+    report::{ShutdownReport, Tally, say},
     resource,
-    transport::Transport,
     worker::{Command, Worker},
 };
 use crate::hop::Recorder;
@@ -43,7 +43,8 @@ impl Exporter {
     ///
     /// # Errors
     ///
-    /// Returns an [`OptionError`] where the certificates cannot be read or no thread can be started.
+    /// Returns an [`OptionError`] where an endpoint or its certificates cannot be used, or no thread
+    /// can be started.
     pub fn start(recorder: &Recorder, options: &Options) -> Result<Self, OptionError> {
         let (commands, inbox) = mpsc::unbounded_channel();
         let tally = Tally::default();
@@ -56,13 +57,18 @@ impl Exporter {
                 recorder: recorder.clone(),
             });
         }
-        let transport = Transport::new(options)?;
+        let worker = Worker::new(recorder, options, tally.clone())?;
+        if !options.is_quiet {
+            options.warnings.iter().for_each(|warning| say(&warning.to_string()));
+        }
+        if let Some(rate) = options.sample_rate {
+            recorder.set_sample_rate(rate);
+        }
         let full = Arc::new(Notify::new());
         let waker = full.clone();
         recorder.on_full(move || waker.notify_one());
         recorder.set_limit(options.limit_bytes);
         recorder.switch(true);
-        let worker = Worker::new(recorder, options, Arc::new(transport), tally.clone());
         let failed = |error: std::io::Error| OptionError::new("exporter thread", error.to_string());
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -83,6 +89,7 @@ impl Exporter {
     /// What does not arrive by then is kept and tried again.
     pub fn flush(&self, within: Duration) -> bool {
         let (done, answer) = std_mpsc::channel();
+        let within = within.min(LONGEST);
         let deadline = Instant::now() + within;
         let is_sent = self.commands.send(Command::Flush { deadline, done }).is_ok();
         is_sent && answer.recv_timeout(within + GRACE).unwrap_or(false)
@@ -94,8 +101,9 @@ impl Exporter {
     pub fn shutdown(&self, within: Duration) -> ShutdownReport {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
+            let deadline = Instant::now() + within.min(LONGEST);
             self.recorder.settle_waiting();
-            let _ = self.commands.send(Command::Shutdown { deadline: Instant::now() + within });
+            let _ = self.commands.send(Command::Shutdown { deadline });
             // A panic of the thread shows in the report: what it held was not exported.
             let _ = thread.join();
         }

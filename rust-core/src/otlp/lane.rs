@@ -9,10 +9,10 @@ use std::{
 use tokio::{sync::Notify, time::sleep};
 
 use super::{
-    options::{Compression, Options},
-    report::Tally,
+    answer::Delivery,
+    report::{Tally, say},
     request::{Shipment, Signal},
-    transport::{Delivery, Transport},
+    transport::Transport,
 };
 use crate::{
     hop::{Counts, Recorder},
@@ -21,19 +21,16 @@ use crate::{
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// With so many shipments before it one has to wait for long.
-const MANY: usize = 8;
 /// An endpoint may ask for more time than we would give it, but not for ever.
 const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(60);
 
 pub(super) struct Lane {
     signal: Signal,
-    url: String,
     is_quiet: bool,
-    is_gzip: bool,
     resource: Arc<[u8]>,
     recorder: Recorder,
-    transport: Arc<Transport>,
+    /// The way to the endpoint; there is none for a signal that is not exported.
+    transport: Option<Transport>,
     tally: Tally,
     state: Mutex<State>,
     /// There is something to do.
@@ -53,6 +50,8 @@ struct State {
     /// How many items were given up.
     refused: u64,
     standing: Standing,
+    /// The export is about to end.
+    is_last: bool,
 }
 
 /// What the last request came to.
@@ -61,6 +60,8 @@ enum Standing {
     #[default]
     Untried,
     Well,
+    /// It took a part.
+    Choosy,
     Refused,
     Away,
 }
@@ -75,17 +76,15 @@ impl Lane {
     pub(super) fn new(
         signal: Signal,
         recorder: &Recorder,
-        options: &Options,
+        is_quiet: bool,
         resource: Arc<[u8]>,
-        transport: Arc<Transport>,
+        transport: Option<Transport>,
         tally: Tally,
         progress: Arc<Notify>,
     ) -> Self {
         Self {
             signal,
-            url: signal.url(options).to_owned(),
-            is_quiet: options.is_quiet,
-            is_gzip: options.compression == Compression::Gzip,
+            is_quiet,
             resource,
             recorder: recorder.clone(),
             transport,
@@ -102,28 +101,31 @@ impl Lane {
         !self.lock().queue.is_empty()
     }
 
+    /// Tells whether what is collected has to wait for long, or memory is needed for what comes. A
+    /// burst that is on its way is not packed: that costs more than all else that is done with it.
     fn has_to_wait(&self) -> bool {
-        let state = self.lock();
-        state.standing == Standing::Away || state.queue.len() >= MANY
+        self.lock().standing == Standing::Away || self.recorder.is_filling()
     }
 
-    /// Tells whether the endpoint has taken the last request.
+    /// Tells whether the endpoint has taken the last request, or a part of it.
     pub(super) fn is_well(&self) -> bool {
-        self.lock().standing == Standing::Well
+        matches!(self.lock().standing, Standing::Well | Standing::Choosy)
     }
 
     /// Takes from the recorder: all there is, or only what makes a full request.
     pub(super) fn collect(&self, only_full: bool) {
+        let Some(transport) = &self.transport else { return self.forget() };
         let mut is_all = false;
         // What is recorded meanwhile waits for the next time: else a busy application would be
         // followed record by record.
         while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), only_full) {
             is_all = taken.is_all;
-            let taken_bytes = taken.bytes.len();
-            let mut shipment = Shipment::new(&self.resource, taken.bytes, taken.counts);
+            let taken_bytes: usize = taken.chunks.iter().map(Vec::len).sum();
+            let (chunks, counts) = (taken.chunks, taken.counts);
+            let mut shipment = Shipment::new(&self.resource, chunks, counts, &self.recorder);
             // What has to wait for long is packed: memory is what an outage costs.
-            if self.is_gzip || self.has_to_wait() {
-                shipment.pack().into_iter().for_each(|memory| self.recorder.recycle(memory));
+            if transport.is_gzip() || self.has_to_wait() {
+                shipment.pack();
             }
             self.recorder.charge(shipment.len());
             self.recorder.settle(taken_bytes);
@@ -132,6 +134,16 @@ impl Lane {
             state.queued += 1;
             drop(state);
             self.work.notify_one();
+        }
+    }
+
+    /// Takes from the recorder what is not to be exported, and lets it go.
+    fn forget(&self) {
+        let mut is_all = false;
+        while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), false) {
+            is_all = taken.is_all;
+            self.recorder.settle(taken.chunks.iter().map(Vec::len).sum());
+            taken.chunks.into_iter().for_each(|memory| self.recorder.recycle(memory));
         }
     }
 
@@ -162,8 +174,15 @@ impl Lane {
         counts
     }
 
+    /// Ends any pause, also one that the endpoint has asked for: there is no later.
+    pub(super) fn hurry_at_last(&self) -> Mark {
+        self.lock().is_last = true;
+        self.hurry()
+    }
+
     /// Delivers what is queued, for ever.
     pub(super) async fn run(self: Arc<Self>) {
+        let Some(transport) = &self.transport else { return };
         let mut pause = FIRST_PAUSE;
         loop {
             // The shipment stays in the queue until it is done with, so that it is accounted for
@@ -172,34 +191,48 @@ impl Lane {
                 self.work.notified().await;
                 continue;
             };
-            match self.transport.post(self.signal, body).await {
-                Delivery::Done { rejected } => {
+            let url = transport.url();
+            match transport.post(body).await {
+                Delivery::Done { rejected, cause } => {
                     pause = FIRST_PAUSE;
-                    if self.stand(Standing::Well) == Standing::Away {
-                        self.say(&format!("exporting to {} again", self.url));
+                    let stood = match rejected {
+                        0 => self.stand(Standing::Well),
+                        _ => self.stand(Standing::Choosy),
+                    };
+                    if rejected > 0 && stood != Standing::Choosy {
+                        self.say(&format!("{url} does not take all that is exported: {cause}"));
+                    } else if stood == Standing::Away {
+                        self.say(&format!("exporting to {url} again"));
                     }
                     self.finish(rejected);
                 }
                 Delivery::Refused { cause } => {
                     pause = FIRST_PAUSE;
                     if self.stand(Standing::Refused) != Standing::Refused {
-                        let url = &self.url;
                         self.say(&format!("{url} does not take what is exported: {cause}"));
                     }
                     self.finish(u64::MAX);
                 }
                 Delivery::Retry { after, cause } => {
                     if self.stand(Standing::Away) != Standing::Away {
-                        let url = &self.url;
                         self.say(&format!("cannot export to {url}: {cause}; trying again"));
                     }
-                    let asked = after.map(|after| after.min(LONGEST_ASKED_PAUSE));
-                    let wait = asked.unwrap_or_else(|| jittered(pause));
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                    tokio::select! {
-                        () = sleep(wait) => {}
-                        () = self.wake.notified() => pause = FIRST_PAUSE,
-                    }
+                    pause = self.pause(pause, after).await;
+                }
+            }
+        }
+    }
+
+    /// Pauses before another try, and returns how long the next pause would be.
+    async fn pause(&self, pause: Duration, asked: Option<Duration>) -> Duration {
+        // Never less than our own: whoever asks for no pause at all would be asked without end.
+        let wait = jittered(pause).max(asked.unwrap_or_default().min(LONGEST_ASKED_PAUSE));
+        let mut time = std::pin::pin!(sleep(wait));
+        loop {
+            tokio::select! {
+                () = &mut time => return (pause * 2).min(LONGEST_PAUSE),
+                () = self.wake.notified() => if asked.is_none() || self.lock().is_last {
+                    return FIRST_PAUSE;
                 }
             }
         }
@@ -214,7 +247,6 @@ impl Lane {
         state.refused += refused.total();
         drop(state);
         self.recorder.settle(shipment.len());
-        shipment.into_items().into_iter().for_each(|memory| self.recorder.recycle(memory));
         self.tally.exported(exported);
         self.tally.refused(refused);
         self.progress.notify_one();
@@ -231,9 +263,7 @@ impl Lane {
 
     fn say(&self, text: &str) {
         if !self.is_quiet {
-            use std::io::Write;
-            // Nobody is left to tell where stderr is gone.
-            let _ = writeln!(std::io::stderr(), "tracebaton: {text}");
+            say(text);
         }
     }
 }

@@ -5,17 +5,26 @@
 //! limit and nothing else; what had to be dropped is counted, and reported to the endpoint once it
 //! is back. [`Exporter::shutdown`] sends what is left within its deadline and says what it lost.
 //!
-//! Everything is set by the standard `OTEL_*` variables; see [`Options::from_env`].
+//! Everything is set by the standard `OTEL_*` variables; see [`Options::from_env`] and
+//! `docs/export.md`.
 
+mod answer;
+mod env;
+mod error;
 mod exporter;
+mod fields;
 mod lane;
 mod options;
+mod pairs;
 mod report;
 mod request;
 mod resource;
+mod tls;
 mod transport;
+mod url;
 mod worker;
 
+pub use error::OptionError;
 pub use exporter::Exporter;
-pub use options::{Compression, OptionError, Options, Protocol};
+pub use options::{Compression, Endpoint, Options, Protocol, Tls};
 pub use report::ShutdownReport;

@@ -40,6 +40,13 @@ impl fmt::Display for ShutdownReport {
     }
 }
 
+/// Says something on stderr.
+pub(super) fn say(text: &str) {
+    use std::io::Write;
+    // Nobody is left to tell where stderr is gone.
+    let _ = writeln!(std::io::stderr(), "tracebaton: {text}");
+}
+
 /// The report while it is being written.
 #[derive(Clone, Default)]
 pub(super) struct Tally(Arc<Mutex<Running>>);

@@ -1,12 +1,16 @@
-//! Wraps recorded chunks into whole OTLP requests, and reads the answers.
+//! Wraps recorded chunks into whole OTLP requests.
 
-use std::io::{Read, Write};
+use std::{
+    collections::VecDeque,
+    io::{IoSlice, Read, Write},
+    iter, mem,
+    sync::Arc,
+};
 
-use bytes::{Buf, Bytes, buf::Chain};
+use bytes::{Buf, Bytes};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
-use super::options::Options;
-use crate::hop::{Counts, Part, Writer};
+use crate::hop::{Counts, Part, Recorder, Writer};
 
 /// Which service of the endpoint a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,43 +28,93 @@ impl Signal {
         }
     }
 
-    /// Returns where it is.
-    pub(super) fn url(self, options: &Options) -> &str {
+    /// Returns its name in the names of variables.
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
-            Self::Traces => &options.traces_url,
-            Self::Logs => &options.logs_url,
+            Self::Traces => "TRACES",
+            Self::Logs => "LOGS",
         }
     }
 }
 
-/// A request's body: plain, in two pieces, or packed by gzip.
+/// A request's body: plain, in pieces as they were recorded, or packed by gzip.
 #[derive(Clone)]
 pub(super) enum Body {
-    Plain { start: Bytes, items: Bytes },
+    Plain(Arc<[Bytes]>),
     Packed(Bytes),
 }
-
-/// The bytes of a body, one piece after the other.
-pub(super) type Pieces = Chain<Bytes, Bytes>;
 
 impl Body {
     /// Returns the body in the form that is asked for.
     pub(super) fn encoded(self, gzip: bool) -> Pieces {
         match (self, gzip) {
-            (Self::Plain { start, items }, false) => start.chain(items),
-            (Self::Plain { start, items }, true) => packed(&[&start, &items]).chain(Bytes::new()),
-            (Self::Packed(bytes), true) => bytes.chain(Bytes::new()),
-            (Self::Packed(bytes), false) => unpacked(&bytes).chain(Bytes::new()),
+            (Self::Plain(pieces), false) => Pieces(pieces.iter().cloned().collect()),
+            (Self::Plain(pieces), true) => packed(&pieces).into(),
+            (Self::Packed(bytes), true) => bytes.into(),
+            (Self::Packed(bytes), false) => unpacked(&bytes).into(),
         }
     }
 }
 
-impl Body {
-    fn into_items(self) -> Option<Vec<u8>> {
-        match self {
-            Self::Plain { items, .. } => items.try_into_mut().ok().map(Vec::from),
-            Self::Packed(_) => None,
+/// The bytes of a body, one piece after the other.
+pub(super) struct Pieces(VecDeque<Bytes>);
+
+impl Pieces {
+    /// Puts a piece before the others.
+    pub(super) fn after(mut self, first: Bytes) -> Self {
+        self.0.push_front(first);
+        self
+    }
+}
+
+impl From<Bytes> for Pieces {
+    fn from(only: Bytes) -> Self {
+        Self(VecDeque::from([only]))
+    }
+}
+
+impl Buf for Pieces {
+    fn remaining(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.0.iter().find(|piece| !piece.is_empty()).map_or(&[], |piece| piece)
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let pieces = self.0.iter().filter(|piece| !piece.is_empty());
+        slices.iter_mut().zip(pieces).map(|(slice, piece)| *slice = IoSlice::new(piece)).count()
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        while let Some(piece) = self.0.front_mut() {
+            let part = piece.len().min(count);
+            piece.advance(part);
+            count -= part;
+            if !piece.is_empty() {
+                break;
+            }
+            self.0.pop_front();
         }
+    }
+}
+
+/// A chunk on its way, whose memory goes back to the recorder once the last piece of it is gone.
+struct Lent {
+    chunk: Vec<u8>,
+    recorder: Recorder,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.chunk
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.recorder.recycle(mem::take(&mut self.chunk));
     }
 }
 
@@ -71,34 +125,36 @@ pub(super) struct Shipment {
 }
 
 impl Shipment {
-    /// Wraps recorded items.
-    pub(super) fn new(resource: &[u8], items: Vec<u8>, counts: Counts) -> Self {
-        let start = start(resource, items.len()).into();
-        Self { body: Body::Plain { start, items: items.into() }, counts }
+    /// Wraps recorded chunks.
+    pub(super) fn new(
+        resource: &[u8],
+        chunks: Vec<Vec<u8>>,
+        counts: Counts,
+        recorder: &Recorder,
+    ) -> Self {
+        let start = start(resource, chunks.iter().map(Vec::len).sum());
+        let lend = |chunk| Bytes::from_owner(Lent { chunk, recorder: recorder.clone() });
+        let pieces = iter::once(start.into()).chain(chunks.into_iter().map(lend));
+        Self { body: Body::Plain(pieces.collect()), counts }
     }
 
-    /// Packs the body, and returns the memory it had.
-    pub(super) fn pack(&mut self) -> Option<Vec<u8>> {
-        let Body::Plain { start, items } = &self.body else { return None };
-        let packed = Body::Packed(packed(&[start, items]));
-        std::mem::replace(&mut self.body, packed).into_items()
+    /// Packs the body.
+    pub(super) fn pack(&mut self) {
+        if let Body::Plain(pieces) = &self.body {
+            self.body = Body::Packed(packed(pieces));
+        }
     }
 
     /// Returns how much memory the body takes.
     pub(super) fn len(&self) -> usize {
         match &self.body {
-            Body::Plain { start, items } => start.len() + items.len(),
+            Body::Plain(pieces) => pieces.iter().map(Bytes::len).sum(),
             Body::Packed(bytes) => bytes.len(),
         }
     }
 
     pub(super) fn body(&self) -> Body {
         self.body.clone()
-    }
-
-    /// Returns the memory of what was recorded, if nobody else has it.
-    pub(super) fn into_items(self) -> Option<Vec<u8>> {
-        self.body.into_items()
     }
 
     /// Splits the counts into what was taken and the `rejected`. The endpoint tells how many it did
@@ -120,8 +176,8 @@ impl Shipment {
     }
 }
 
-fn packed(pieces: &[&[u8]]) -> Bytes {
-    let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+fn packed(pieces: &[Bytes]) -> Bytes {
+    let length: usize = pieces.iter().map(Bytes::len).sum();
     let mut encoder = GzEncoder::new(Vec::with_capacity(length / 8), Compression::fast());
     for piece in pieces {
         // Writing into memory does not fail.
@@ -160,51 +216,6 @@ fn start(resource: &[u8], items: usize) -> Vec<u8> {
     start
 }
 
-/// Reads how many items an answer says were rejected: `partial_success.rejected_*`, which is field 1
-/// of field 1. Whatever else an answer holds is not looked at.
-pub(super) fn rejected(answer: &[u8]) -> u64 {
-    field(answer, 1).and_then(|(_, partial)| field(partial, 1)).map_or(0, |(number, _)| number)
-}
-
-/// Finds a field: its number if it is a varint, its bytes if it has a length.
-fn field(mut message: &[u8], wanted: u64) -> Option<(u64, &[u8])> {
-    loop {
-        let tag = varint(&mut message)?;
-        let (number, bytes) = match tag & 7 {
-            0 => (varint(&mut message)?, &[][..]),
-            1 => (0, skip(&mut message, 8)?),
-            2 => {
-                let length = usize::try_from(varint(&mut message)?).ok()?;
-                (0, skip(&mut message, length)?)
-            }
-            5 => (0, skip(&mut message, 4)?),
-            _ => return None,
-        };
-        if tag >> 3 == wanted {
-            return Some((number, bytes));
-        }
-    }
-}
-
-fn skip<'a>(message: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (bytes, rest) = message.split_at_checked(length)?;
-    *message = rest;
-    Some(bytes)
-}
-
-fn varint(message: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = message.split_first()?;
-        *message = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,21 +223,32 @@ mod tests {
     #[test]
     fn packing_changes_the_form_only() {
         let all = |mut pieces: Pieces| pieces.copy_to_bytes(pieces.remaining());
-        let mut shipment = Shipment::new(b"who", vec![7; 4_000], Counts::default());
+        let chunks = vec![vec![7; 4_000], vec![], vec![8; 3_000]];
+        let mut shipment = Shipment::new(b"who", chunks, Counts::default(), &Recorder::new());
         let (plain, length) = (all(shipment.body().encoded(false)), shipment.len());
         assert_eq!(plain.len(), length);
-        assert_eq!(shipment.pack().map(|items| items.len()), Some(4_000));
+        assert!(plain.ends_with(&[&[7; 4_000][..], &[8; 3_000]].concat()));
+        shipment.pack();
         assert!(shipment.len() < length / 10);
         assert_eq!(all(shipment.body().encoded(false)), plain);
         assert_eq!(all(shipment.body().encoded(true)).len(), shipment.len());
     }
 
     #[test]
-    fn rejected_items_are_read_from_the_answer() {
-        assert_eq!(rejected(&[]), 0);
-        assert_eq!(rejected(&[0x0a, 0x00]), 0);
-        assert_eq!(rejected(&[0x0a, 0x06, 0x08, 0x96, 0x01, 0x12, 0x01, b'x']), 150);
-        assert_eq!(rejected(&[0x0a, 0xff]), 0);
-        assert_eq!(rejected(b"<html>"), 0);
+    fn pieces_are_read_in_any_steps() {
+        let text = |bytes: &'static [u8]| Bytes::from_static(bytes);
+        for step in 1..=7 {
+            let mut pieces =
+                Pieces(VecDeque::from([text(b""), text(b"cde"), text(b""), text(b"fg")]))
+                    .after(text(b"ab"));
+            let mut slices = [IoSlice::new(b""); 4];
+            assert_eq!(pieces.chunks_vectored(&mut slices), 3);
+            let mut read = Vec::new();
+            while pieces.has_remaining() {
+                let part = pieces.copy_to_bytes(step.min(pieces.remaining()));
+                read.extend_from_slice(&part);
+            }
+            assert_eq!(read, b"abcdefg", "{step}");
+        }
     }
 }

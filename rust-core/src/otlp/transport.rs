@@ -1,182 +1,184 @@
-//! Posts one request to the endpoint and says what came of it.
+//! Posts requests to one endpoint, a connection at a time.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, time::Duration};
 
-use bytes::{Buf, Bytes, buf::Chain};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject},
-};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
-    options::{Compression, OptionError, Options, Protocol},
-    request::{self, Body, Pieces, Signal},
+    answer::{Answer, Delivery, End},
+    error::OptionError,
+    options::{Compression, Endpoint, LONGEST, Protocol},
+    request::{Body, Pieces},
+    tls, url,
 };
 
-/// A body, after gRPC's frame where there is one.
-type Framed = Chain<Bytes, Pieces>;
-
-/// An answer longer than this is not read; OTLP answers are tiny.
-const MAX_ANSWER: usize = 64 << 10;
-
-/// What became of a request.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Delivery {
-    /// The endpoint has it, but for so many items it did not want.
-    Done { rejected: u64 },
-    /// It may go through later.
-    Retry { after: Option<Duration>, cause: String },
-    /// It will never go through.
-    Refused { cause: String },
-}
+/// How much of an answer is read (OTLP specification, "OTLP/HTTP Response").
+const MAX_ANSWER: usize = 4 << 20;
+/// How long the head of an answer may be, and how much is read at once: heads that only announce
+/// another one are gone through without a break.
+const MAX_HEAD: usize = 32 << 10;
+/// Of a failure only a few words are wanted, and not for long.
+const MAX_FAILURE: usize = 16 << 10;
+const FAILURE_TIME: Duration = Duration::from_secs(1);
 
 pub(super) struct Transport {
-    client: Client<HttpsConnector<HttpConnector>, Full<Framed>>,
-    options: Options,
+    client: Client<HttpsConnector<HttpConnector>, Full<Pieces>>,
+    uri: Uri,
+    headers: HeaderMap,
+    endpoint: Endpoint,
 }
 
 impl Transport {
     /// Sets up the client; certificates are read here, connections are made when needed.
-    pub(super) fn new(options: &Options) -> Result<Self, OptionError> {
-        let is_grpc = options.protocol == Protocol::Grpc;
-        let is_tls = [Signal::Traces, Signal::Logs]
-            .iter()
-            .filter_map(|signal| signal.url(options).get(..6))
-            .any(|scheme| scheme.eq_ignore_ascii_case("https:"));
+    pub(super) fn new(endpoint: &Endpoint) -> Result<Self, OptionError> {
+        let wrong = |message| OptionError::new("url", message);
+        url::check(&endpoint.url).map_err(wrong)?;
+        let mut endpoint = endpoint.clone();
+        if endpoint.timeout.is_zero() || endpoint.timeout > LONGEST {
+            endpoint.timeout = LONGEST;
+        }
+        let uri: Uri = endpoint.url.parse().map_err(|_| wrong("is not a URL".to_owned()))?;
+        let is_grpc = endpoint.protocol == Protocol::Grpc;
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        // A name may stand for several addresses: the first must not take all the time there is.
+        tcp.set_connect_timeout(Some(endpoint.timeout / 2));
+        let is_tls = uri.scheme_str() == Some("https");
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(options.certificate.as_deref(), is_tls)?)
+            .with_tls_config(tls::config(&endpoint.tls, is_tls).map_err(tls::Wrong::into_error)?)
             .https_or_http();
         let connector = if is_grpc {
-            connector.enable_http2().build()
+            connector.enable_http2().wrap_connector(tcp)
         } else {
-            connector.enable_http1().build()
+            connector.enable_http1().wrap_connector(tcp)
         };
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
             .http2_only(is_grpc)
+            .http1_max_buf_size(MAX_HEAD)
             // A connection that went silent is given up, not asked again and again.
             .http2_keep_alive_interval(Duration::from_secs(10))
             .http2_keep_alive_timeout(Duration::from_secs(5))
             .build(connector);
-        Ok(Self { client, options: options.clone() })
+        Ok(Self { client, uri, headers: headers(&endpoint), endpoint })
+    }
+
+    /// Returns where requests go.
+    pub(super) fn url(&self) -> &str {
+        &self.endpoint.url
+    }
+
+    /// Tells whether bodies are sent packed.
+    pub(super) fn is_gzip(&self) -> bool {
+        self.endpoint.compression == Compression::Gzip
     }
 
     /// Posts `body` once, within the configured timeout.
-    pub(super) async fn post(&self, signal: Signal, body: Body) -> Delivery {
-        let request = match self.request(signal, body) {
-            Ok(request) => request,
-            Err(error) => return Delivery::Refused { cause: error.to_string() },
+    pub(super) async fn post(&self, body: Body) -> Delivery {
+        let until = Instant::now() + self.endpoint.timeout;
+        let request = self.client.request(self.request(body));
+        let (head, body) = match timeout_at(until, request).await {
+            Ok(Ok(answer)) => answer.into_parts(),
+            Ok(Err(error)) => return Delivery::Retry { after: None, cause: causes(&error) },
+            Err(_) => return Delivery::Retry { after: None, cause: self.too_late() },
         };
-        let exchange = async {
-            let answer = self.client.request(request).await.map_err(|error| causes(&error))?;
-            self.read(answer).await
+        let answer = Answer {
+            status: head.status,
+            headers: head.headers,
+            body: Vec::new(),
+            trailers: HeaderMap::new(),
+            end: End::Whole,
         };
-        match tokio::time::timeout(self.options.timeout, exchange).await {
-            Ok(Ok(delivery)) => delivery,
-            Ok(Err(cause)) => Delivery::Retry { after: None, cause },
-            Err(_) => {
-                let cause = format!("no answer within {} ms", self.options.timeout.as_millis());
-                Delivery::Retry { after: None, cause }
-            }
+        let answer = if answer.status.is_success() {
+            self.read(answer, body, MAX_ANSWER, until).await
+        } else {
+            let until = until.min(Instant::now() + FAILURE_TIME);
+            self.read(answer, body, MAX_FAILURE, until).await
+        };
+        match self.endpoint.protocol {
+            Protocol::HttpProtobuf => answer.over_http(),
+            Protocol::Grpc => answer.over_grpc(),
         }
     }
 
-    fn request(&self, signal: Signal, body: Body) -> Result<Request<Full<Framed>>, http::Error> {
-        let is_gzip = self.options.compression == Compression::Gzip;
+    fn request(&self, body: Body) -> Request<Full<Pieces>> {
+        let is_gzip = self.is_gzip();
         let body = body.encoded(is_gzip);
-        let mut request = Request::post(signal.url(&self.options));
-        if let Some(headers) = request.headers_mut() {
-            for (name, value) in &self.options.headers {
-                headers.append(name, value.clone());
-            }
-            let agent = concat!("tracebaton/", env!("CARGO_PKG_VERSION"));
-            headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
-            let (content_type, encoding) = match self.options.protocol {
-                Protocol::HttpProtobuf => ("application/x-protobuf", header::CONTENT_ENCODING),
-                Protocol::Grpc => {
-                    headers.insert(header::TE, HeaderValue::from_static("trailers"));
-                    ("application/grpc", header::HeaderName::from_static("grpc-encoding"))
-                }
-            };
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-            if is_gzip {
-                headers.insert(encoding, HeaderValue::from_static("gzip"));
-            }
-        }
-        let body = match self.options.protocol {
-            Protocol::HttpProtobuf => Bytes::new().chain(body),
-            Protocol::Grpc => frame(body.remaining(), is_gzip).chain(body),
-        };
-        request.body(Full::new(body))
-    }
-
-    async fn read(&self, answer: Response<Incoming>) -> Result<Delivery, String> {
-        let (head, body) = answer.into_parts();
-        let body = Limited::new(body, MAX_ANSWER)
-            .collect()
-            .await
-            .map_err(|error| error.source().map_or_else(|| error.to_string(), causes))?;
-        let trailers = body.trailers().cloned();
-        let body = body.to_bytes();
-        Ok(match self.options.protocol {
-            Protocol::HttpProtobuf => judge_http(head.status, &head.headers, &body),
+        let body = match self.endpoint.protocol {
+            Protocol::HttpProtobuf => body,
             Protocol::Grpc => {
-                judge_grpc(head.status, trailers.as_ref().unwrap_or(&head.headers), &body)
+                let frame = frame(body.remaining(), is_gzip);
+                body.after(frame)
             }
-        })
+        };
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+
+    /// Reads a body until its end, its limit or its time has come.
+    async fn read(
+        &self,
+        mut answer: Answer,
+        mut body: Incoming,
+        limit: usize,
+        until: Instant,
+    ) -> Answer {
+        answer.end = loop {
+            let frame = match timeout_at(until, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(error))) => break End::Cut(causes(&error)),
+                Ok(None) => break End::Whole,
+                Err(_) => break End::Cut(self.too_late()),
+            };
+            match frame.into_data() {
+                Ok(data) if answer.body.len() + data.len() > limit => break End::TooLong,
+                Ok(data) => answer.body.extend_from_slice(&data),
+                Err(frame) => answer.trailers = frame.into_trailers().unwrap_or_default(),
+            }
+        };
+        answer
+    }
+
+    fn too_late(&self) -> String {
+        format!("no answer within {} ms", self.endpoint.timeout.as_millis())
     }
 }
 
-/// Judges by the status (OTLP specification, "OTLP/HTTP Response", "Retryable Response Codes").
-fn judge_http(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Delivery {
-    if status.is_success() {
-        return Delivery::Done { rejected: request::rejected(body) };
+/// Returns the headers that every request has.
+fn headers(endpoint: &Endpoint) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &endpoint.headers {
+        headers.append(name, value.clone());
     }
-    let cause = format!("the endpoint answered {status}");
-    match status.as_u16() {
-        429 | 502 | 503 | 504 => Delivery::Retry { after: retry_after(headers), cause },
-        _ => Delivery::Refused { cause },
-    }
-}
-
-/// Judges by the gRPC status (OTLP specification, "OTLP/gRPC Response", table of retryable codes).
-fn judge_grpc(status: StatusCode, trailers: &HeaderMap, body: &[u8]) -> Delivery {
-    let code = trailers.get("grpc-status").and_then(|code| code.to_str().ok()?.parse().ok());
-    let code: u16 = match code {
-        Some(code) => code,
-        None if status.is_success() => {
-            let cause = "the endpoint answered without a grpc-status".to_owned();
-            return Delivery::Refused { cause };
+    let agent = concat!("tracebaton/", env!("CARGO_PKG_VERSION"), " (Rust)");
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+    let (content_type, encoding) = match endpoint.protocol {
+        Protocol::HttpProtobuf => ("application/x-protobuf", header::CONTENT_ENCODING),
+        Protocol::Grpc => {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+            ("application/grpc", HeaderName::from_static("grpc-encoding"))
         }
-        None => return judge_http(status, trailers, &[]),
     };
-    let cause = format!("the endpoint answered grpc-status {code}");
-    match code {
-        0 => Delivery::Done { rejected: body.get(5..).map_or(0, request::rejected) },
-        1 | 4 | 10 | 11 | 14 | 15 => Delivery::Retry { after: None, cause },
-        // Exhausted may mean for good, unless the server says when to come back: that is a
-        // `RetryInfo` among the details.
-        8 if trailers.contains_key("grpc-status-details-bin") => {
-            Delivery::Retry { after: None, cause }
-        }
-        _ => Delivery::Refused { cause },
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if endpoint.compression == Compression::Gzip {
+        headers.insert(encoding, HeaderValue::from_static("gzip"));
     }
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    headers
 }
 
 /// Returns what stands before a message in gRPC: a compression flag and four bytes of length.
@@ -194,30 +196,4 @@ fn causes(error: &dyn Error) -> String {
         next = cause.source();
     }
     text
-}
-
-fn tls(certificate: Option<&str>, is_used: bool) -> Result<ClientConfig, OptionError> {
-    const KEY: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
-    let mut roots = RootCertStore::empty();
-    match certificate {
-        Some(path) => {
-            let wrong = |error: &dyn Error| OptionError::new(KEY, format!("{error}: {path}"));
-            for read in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
-                let read = read.map_err(|error| wrong(&error))?;
-                roots.add(read).map_err(|error| wrong(&error))?;
-            }
-            if roots.is_empty() {
-                return Err(OptionError::new(KEY, format!("holds no certificate: {path}")));
-            }
-        }
-        // Reading the system's certificates takes its time.
-        None if !is_used => {}
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| OptionError::new(KEY, error.to_string()))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }

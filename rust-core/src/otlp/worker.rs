@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::{
+    error::OptionError,
     lane::{Lane, Mark},
     options::Options,
     report::Tally,
@@ -47,18 +48,20 @@ impl Worker {
     pub(super) fn new(
         recorder: &Recorder,
         options: &Options,
-        transport: Arc<Transport>,
         tally: Tally,
-    ) -> Self {
+    ) -> Result<Self, OptionError> {
         let progress = Arc::<Notify>::default();
         // One resource for both: its instance id is made here.
         let resource: Arc<[u8]> = resource::encode(options).into();
-        let lanes = [Signal::Traces, Signal::Logs].map(|signal| {
-            let (resource, transport) = (resource.clone(), transport.clone());
+        let lane = |signal| {
+            let transport = options.endpoint(signal).map(Transport::new).transpose()?;
+            let (resource, quiet) = (resource.clone(), options.is_quiet);
             let (tally, progress) = (tally.clone(), progress.clone());
-            Arc::new(Lane::new(signal, recorder, options, resource, transport, tally, progress))
-        });
-        Self { recorder: recorder.clone(), interval: options.interval, tally, lanes, progress }
+            let lane = Lane::new(signal, recorder, quiet, resource, transport, tally, progress);
+            Ok(Arc::new(lane))
+        };
+        let lanes = [lane(Signal::Traces)?, lane(Signal::Logs)?];
+        Ok(Self { recorder: recorder.clone(), interval: options.interval, tally, lanes, progress })
     }
 
     pub(super) async fn run(self, mut inbox: mpsc::UnboundedReceiver<Command>, full: Arc<Notify>) {
@@ -72,14 +75,14 @@ impl Worker {
             tokio::select! {
                 command = inbox.recv() => match command {
                     Some(Command::Flush { deadline, done }) => {
-                        let marks = self.hurry();
+                        let marks = self.hurry(Lane::hurry);
                         flushes.push(Flush { deadline, marks, done });
                     }
                     Some(Command::Shutdown { deadline }) => break deadline,
                     None => break Instant::now(),
                 },
                 _ = ticks.tick() => self.collect(),
-                () = full.notified() => self.collect(),
+                () = full.notified() => self.collect_full(),
                 () = self.progress.notified() => self.report_dropped(),
                 () = until(next) => {}
             }
@@ -97,12 +100,19 @@ impl Worker {
         }
     }
 
+    /// Takes what makes full requests; the rest is still being filled.
+    fn collect_full(&self) {
+        for lane in &self.lanes {
+            lane.collect(true);
+        }
+    }
+
     /// Takes all there is, lets the lanes try at once, and marks how far they have to get.
-    fn hurry(&self) -> [Mark; 2] {
+    fn hurry(&self, hurry: fn(&Lane) -> Mark) -> [Mark; 2] {
         self.report_dropped();
         self.lanes.each_ref().map(|lane| {
             lane.collect(false);
-            lane.hurry()
+            hurry(lane)
         })
     }
 
@@ -129,7 +139,7 @@ impl Worker {
     async fn stop(&self, deadline: Instant) {
         // Twice: what was dropped can be told only once the endpoint has answered.
         for _ in 0..2 {
-            let marks = self.hurry();
+            let marks = self.hurry(Lane::hurry_at_last);
             while Instant::now() < deadline && !self.have_reached(&marks) {
                 tokio::select! {
                     () = self.progress.notified() => {}

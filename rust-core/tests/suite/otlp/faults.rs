@@ -10,7 +10,7 @@ use tracebaton::{
     otlp::{Options, Protocol},
 };
 
-use super::{SOON, counts, options, options_at, record, start};
+use super::{SOON, counts, options, options_at, record, start, with};
 use crate::support::{
     sink::{Answer, Sink},
     telemetry::attributes,
@@ -84,7 +84,9 @@ fn shutdown_keeps_its_deadline_and_tells_what_was_lost() {
         (Protocol::HttpProtobuf, closed_at),
         (Protocol::HttpProtobuf, "http://name.invalid:4318".to_owned()),
     ] {
-        let options = Options { timeout: Duration::from_secs(60), ..options_at(&base, protocol) };
+        let options = with(options_at(&base, protocol), |endpoint| {
+            endpoint.timeout = Duration::from_secs(60);
+        });
         let (recorder, exporter) = start(&options);
         record(&recorder, 0..20);
         // Where somebody listens, a request is under way when the order comes.

@@ -1,14 +1,17 @@
 //! The exporter, against endpoints that work, and endpoints that fail in every way.
 
+mod answers;
 mod faults;
 mod life;
+mod tls;
+mod variables;
 mod wire;
 
 use std::time::Duration;
 
 use tracebaton::{
     hop::{Coordinates, Counts, Hop, Level, Log, Recorder},
-    otlp::{Exporter, Options, Protocol},
+    otlp::{Endpoint, Exporter, Options, Protocol},
     propagate::Baton,
 };
 
@@ -22,24 +25,20 @@ fn options(sink: &Sink, protocol: Protocol) -> Options {
 }
 
 fn options_at(base: &str, protocol: Protocol) -> Options {
-    let service = "opentelemetry.proto.collector";
-    let (traces, logs) = match protocol {
-        Protocol::HttpProtobuf => ("v1/traces".to_owned(), "v1/logs".to_owned()),
-        Protocol::Grpc => (
-            format!("{service}.trace.v1.TraceService/Export"),
-            format!("{service}.logs.v1.LogsService/Export"),
-        ),
-    };
-    Options {
+    let mut options = Options {
         service_name: Some("shop".to_owned()),
-        protocol,
-        traces_url: format!("{base}/{traces}"),
-        logs_url: format!("{base}/{logs}"),
         interval: Duration::from_millis(20),
-        timeout: Duration::from_secs(2),
         is_quiet: true,
-        ..Options::default()
-    }
+        ..Options::to(base, protocol).unwrap()
+    };
+    options.endpoints().for_each(|endpoint| endpoint.timeout = Duration::from_secs(2));
+    options
+}
+
+/// Returns options whose endpoints are changed alike.
+fn with(mut options: Options, change: impl FnMut(&mut Endpoint)) -> Options {
+    options.endpoints().for_each(change);
+    options
 }
 
 fn start(options: &Options) -> (Recorder, Exporter) {

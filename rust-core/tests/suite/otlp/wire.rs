@@ -1,13 +1,11 @@
 //! What goes over the wire when all is well.
 
-use std::{collections::BTreeSet, io::Write, sync::Arc};
+use std::collections::BTreeSet;
 
 use http::Version;
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use tokio_rustls::rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
-use tracebaton::otlp::{Compression, Exporter, Options, Protocol};
+use tracebaton::otlp::{Compression, Protocol};
 
-use super::{SOON, counts, options, options_at, record, start};
+use super::{SOON, counts, options, record, start, with};
 use crate::support::{
     sink::{Answer, Sink},
     telemetry::{attributes, hex},
@@ -18,7 +16,9 @@ fn everything_arrives_by_both_protocols_packed_or_not() {
     for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
         for compression in [Compression::None, Compression::Gzip] {
             let sink = Sink::start();
-            let options = Options { compression, ..options(&sink, protocol) };
+            let options = with(options(&sink, protocol), |endpoint| {
+                endpoint.compression = compression;
+            });
             let (recorder, exporter) = start(&options);
             record(&recorder, 0..50);
             assert!(exporter.flush(SOON), "{protocol:?} {compression:?}");
@@ -54,7 +54,8 @@ fn the_resource_and_the_headers_are_on_every_request() {
     let sink = Sink::start();
     let mut options = options(&sink, Protocol::HttpProtobuf);
     options.resource = vec![("deployment.environment.name".into(), "test".into())];
-    options.headers = vec![("authorization".parse().unwrap(), "Bearer abc".parse().unwrap())];
+    let header = ("authorization".parse().unwrap(), "Bearer abc".parse().unwrap());
+    options.endpoints().for_each(|endpoint| endpoint.headers = vec![header.clone()]);
     let (recorder, exporter) = start(&options);
     record(&recorder, 0..1);
     exporter.shutdown(SOON);
@@ -95,50 +96,4 @@ fn items_that_the_endpoint_rejects_are_counted() {
         .collect();
     assert_eq!(told[0]["tracebaton.reason"], "refused");
     assert_eq!(told[0]["tracebaton.dropped.logs"], "3");
-}
-
-#[test]
-fn https_is_tls_and_only_with_a_certificate_that_is_trusted() {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-    let server = |protocols: &[&[u8]]| {
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key.clone_key())
-            .unwrap();
-        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-        config
-    };
-    let path = std::env::temp_dir().join(format!("tracebaton-{}.pem", std::process::id()));
-    std::fs::File::create(&path).unwrap().write_all(cert.pem().as_bytes()).unwrap();
-    for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
-        let sink = Sink::with_tls(server(&[b"h2", b"http/1.1"]));
-        let base = format!("https://localhost:{}", sink.address.port());
-        let trusting = Options {
-            certificate: Some(path.to_str().unwrap().to_owned()),
-            ..options_at(&base, protocol)
-        };
-        let (recorder, exporter) = start(&trusting);
-        record(&recorder, 0..2);
-        let report = exporter.shutdown(SOON);
-        assert!(report.is_complete(), "{protocol:?} {report}");
-        assert_eq!(sink.telemetry().spans.len(), 2);
-        // The system's certificates do not vouch for ours.
-        let (recorder, exporter) = start(&options_at(&base, protocol));
-        record(&recorder, 0..2);
-        let report = exporter.shutdown(std::time::Duration::from_millis(300));
-        assert_eq!(report.lost, counts(2), "{report}");
-    }
-    std::fs::remove_file(path).unwrap();
-}
-
-#[test]
-fn a_certificate_that_cannot_be_read_is_named() {
-    let options = Options { certificate: Some("no/such.pem".to_owned()), ..Options::default() };
-    let error = Exporter::start(&tracebaton::hop::Recorder::new(), &options).err().unwrap();
-    assert_eq!(error.key(), "OTEL_EXPORTER_OTLP_CERTIFICATE");
-    assert!(error.to_string().contains("no/such.pem"), "{error}");
 }

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "which helpers are used depends on the features")]
 
 #[cfg(feature = "otlp")]
+pub(crate) mod raw;
+#[cfg(feature = "otlp")]
 pub(crate) mod sink;
 pub(crate) mod telemetry;
 

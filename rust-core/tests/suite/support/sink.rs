@@ -44,6 +44,8 @@ pub(crate) enum Answer {
     Status(u16),
     /// Answers with a gRPC status and drops it.
     Grpc(u16),
+    /// Answers with a gRPC status among the headers and nothing after them, and drops it.
+    GrpcAtOnce(u16),
     /// Never answers.
     Silence,
 }
@@ -200,6 +202,7 @@ async fn take(
         Answer::Reject(count) => (200, 0, count),
         Answer::Status(status) => (status, 2, 0),
         Answer::Grpc(status) => (200, status, 0),
+        Answer::GrpcAtOnce(status) => return Ok(at_once(status)),
         Answer::Silence => std::future::pending().await,
     };
     if status == 200 && grpc_status == 0 {
@@ -226,6 +229,12 @@ fn keep(kept: &mut Kept, path: &str, body: &[u8]) {
         }
         other => panic!("no such path: {other}"),
     }
+}
+
+fn at_once(grpc_status: u16) -> Response<BoxBody> {
+    let response = Response::builder().header("content-type", "application/grpc");
+    let response = response.header("grpc-status", grpc_status).header("grpc-message", "not now");
+    response.body(Full::default().boxed()).unwrap()
 }
 
 type BoxBody = http_body_util::combinators::BoxBody<Bytes, Infallible>;

@@ -1,6 +1,10 @@
 //! What hops leave behind, read back as an OTLP endpoint reads it.
 
-use std::collections::HashMap;
+mod alike;
+mod batch;
+mod threads;
+
+use std::{borrow::Cow, collections::HashMap};
 
 use opentelemetry_proto::tonic::{
     common::v1::{KeyValue, any_value::Value as Any},
@@ -8,8 +12,6 @@ use opentelemetry_proto::tonic::{
     trace::v1::{ScopeSpans, Span, span::SpanKind as Kind},
 };
 use prost::Message;
-
-mod batch;
 
 use super::*;
 use crate::{

@@ -1,0 +1,133 @@
+//! What the outputs of one hop came to, by topic and partition.
+
+use super::{
+    consumer::Destination,
+    counts::Signal,
+    proto::Writer,
+    shard::Room,
+    value::{Value, encode_pair},
+};
+use crate::wire::TraceContext;
+
+/// What the outputs of one hop came to.
+///
+/// A hop sends to few places, most often to one: a list is searched faster than anything else, and
+/// its first place needs no memory of its own.
+#[derive(Default)]
+pub(super) struct Sends {
+    first: Option<Delivered>,
+    more: Vec<Delivered>,
+    refused: Vec<Refused>,
+}
+
+struct Delivered {
+    destination: Destination,
+    partition: i32,
+    is_dead_letter: bool,
+    count: u64,
+    first: i64,
+    last: i64,
+}
+
+struct Refused {
+    destination: Destination,
+    error_type: String,
+    reason: String,
+    is_dead_letter: bool,
+}
+
+impl Sends {
+    /// Counts a message that the broker has put at this partition and offset.
+    pub(super) fn deliver(
+        &mut self,
+        destination: Destination,
+        (partition, offset): (i32, i64),
+        is_dead_letter: bool,
+    ) {
+        let mut places = self.first.iter_mut().chain(&mut self.more);
+        let known = places.find(|known| {
+            (known.partition, known.is_dead_letter) == (partition, is_dead_letter)
+                && known.destination.topic() == destination.topic()
+        });
+        if let Some(range) = known {
+            range.count += 1;
+            range.first = range.first.min(offset);
+            range.last = range.last.max(offset);
+            return;
+        }
+        let (first, last) = (offset, offset);
+        let range = Delivered { destination, partition, is_dead_letter, count: 1, first, last };
+        if self.first.is_none() {
+            self.first = Some(range);
+        } else {
+            self.more.push(range);
+        }
+    }
+
+    /// Keeps a message that was refused.
+    pub(super) fn refuse(
+        &mut self,
+        destination: Destination,
+        (error_type, reason): (&str, &str),
+        is_dead_letter: bool,
+    ) {
+        let (error_type, reason) = (error_type.to_owned(), reason.to_owned());
+        self.refused.push(Refused { destination, error_type, reason, is_dead_letter });
+    }
+
+    fn delivered(&self) -> impl Iterator<Item = &Delivered> {
+        self.first.iter().chain(&self.more)
+    }
+
+    /// Returns how many messages the broker has acknowledged.
+    pub(super) fn emitted(&self) -> u64 {
+        self.delivered().map(|range| range.count).sum()
+    }
+
+    /// Writes the `send` events: one per topic and partition, and one per refused message.
+    pub(super) fn write(
+        &self,
+        room: &mut Room<'_>,
+        time: u64,
+        context: &TraceContext,
+        legacy: Option<&str>,
+    ) {
+        for sent in self.delivered() {
+            room.push(Signal::Ledger, |out| {
+                sent.destination.template().write_event(time, context, out, |event| {
+                    let count = sent.count.cast_signed();
+                    event.int_pair(6, "tracebaton.records.in", count);
+                    event.int_pair(6, "tracebaton.records.passed", count);
+                    event.int_pair(6, "tracebaton.records.emitted", count);
+                    event.partition(6, sent.partition);
+                    event.int_pair(6, "messaging.kafka.offset", sent.first);
+                    if sent.last != sent.first {
+                        event.int_pair(6, "tracebaton.offset.last", sent.last);
+                    }
+                    write_rest(event, sent.is_dead_letter, legacy);
+                });
+            });
+        }
+        for refused in &self.refused {
+            room.push(Signal::Ledger, |out| {
+                refused.destination.template().write_event(time, context, out, |event| {
+                    event.int_pair(6, "tracebaton.records.in", 1);
+                    event.int_pair(6, "tracebaton.records.failed", 1);
+                    event.text_pair(6, "tracebaton.reason", &refused.reason);
+                    event.text_pair(6, "error.type", &refused.error_type);
+                    write_rest(event, refused.is_dead_letter, legacy);
+                });
+            });
+        }
+    }
+}
+
+#[inline]
+fn write_rest(event: &mut Writer<'_>, is_dead_letter: bool, legacy: Option<&str>) {
+    if is_dead_letter {
+        encode_pair(event, 6, "tracebaton.dead_letter", &Value::Bool(true));
+    }
+    if let Some(legacy) = legacy {
+        event.text_pair(6, "tracebaton.legacy_id", legacy);
+    }
+}

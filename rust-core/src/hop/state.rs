@@ -1,0 +1,129 @@
+//! What a hop knows: what is fixed when it starts, and what changes while it goes on.
+
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    fate::{Fate, Fates},
+    recorder::Recorder,
+    sends::Sends,
+    span::Link,
+    tally::Tally,
+    template::Template,
+    value::Value,
+};
+use crate::{
+    propagate::Baton,
+    wire::{SpanId, TraceContext},
+};
+
+/// A hop, in one piece of memory as long as nothing unusual happens to it.
+pub(super) struct Inner {
+    pub(super) recorder: Recorder,
+    pub(super) template: Arc<Template>,
+    /// Partition and offset of the input.
+    pub(super) place: Option<(i32, i64)>,
+    /// What this hop hands on: the record's baton with this hop's span id in it.
+    pub(super) baton: Baton,
+    pub(super) context: TraceContext,
+    pub(super) span_id: SpanId,
+    pub(super) parent: Option<Link>,
+    pub(super) start: u64,
+    pub(super) state: Mutex<State>,
+}
+
+impl Inner {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What changes while the hop goes on.
+pub(super) struct State {
+    pub(super) sends: Sends,
+    pub(super) end: Option<u64>,
+    pub(super) unconfirmed: u64,
+    /// How many outputs nobody has told of yet.
+    pub(super) open: u32,
+    pub(super) attempt: u32,
+    pub(super) fate: Option<Fate>,
+    /// Whether the recorder knows that the hop waits for its outputs.
+    pub(super) is_waiting: bool,
+    pub(super) is_settled: bool,
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What most hops do not have.
+#[derive(Default)]
+pub(super) struct Rare {
+    /// The name in the ledger, where the template has none.
+    pub(super) name: String,
+    /// The name of the span, where the template has none.
+    pub(super) span_name: Cow<'static, str>,
+    pub(super) attributes: Vec<(Cow<'static, str>, Value<'static>)>,
+    pub(super) dropped_attributes: u32,
+    pub(super) links: Vec<Link>,
+    pub(super) dropped_links: u32,
+    pub(super) reason: Option<String>,
+    pub(super) error_type: Option<String>,
+    /// Whether an error was told, rather than read from an HTTP status.
+    pub(super) is_exception: bool,
+    pub(super) fates: Option<Fates>,
+    pub(super) batch_id: Option<String>,
+    /// The records of a batch.
+    pub(super) tally: Option<Tally>,
+}
+
+impl State {
+    pub(super) fn new(rare: Option<Box<Rare>>) -> Mutex<Self> {
+        Mutex::new(Self {
+            sends: Sends::default(),
+            end: None,
+            unconfirmed: 0,
+            open: 0,
+            attempt: 1,
+            fate: None,
+            is_waiting: false,
+            is_settled: false,
+            rare,
+        })
+    }
+
+    /// Makes room for what is rare.
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Tells whether the hop went wrong on this side: a 4xx is the client's fault and leaves a
+    /// server span's status unset (HTTP semantic conventions, "Status").
+    pub(super) fn is_error(&self) -> bool {
+        let (fates, status) = match &self.rare {
+            Some(rare) => (rare.fates, rare.http_status()),
+            None => (None, 0),
+        };
+        matches!(self.fate, Some(Fate::Failed | Fate::DeadLettered))
+            && fates.is_none_or(|fates| fates.passed == 0)
+            && !(400..500).contains(&status)
+    }
+}
+
+pub(super) const UNCONFIRMED: &str = "tracebaton.outputs.unconfirmed";
+pub(super) const STATUS_CODE: &str = "http.response.status_code";
+
+impl Rare {
+    /// Returns the status a request was answered with; 0 where there is none.
+    fn http_status(&self) -> i64 {
+        match self.status() {
+            Some(Value::Int(code)) => *code,
+            _ => 0,
+        }
+    }
+
+    /// Returns the attribute that says with which status a request was answered.
+    pub(super) fn status(&self) -> Option<&Value<'static>> {
+        let status = self.attributes.iter().find(|(key, _)| key == STATUS_CODE);
+        status.map(|(_, value)| value)
+    }
+}
