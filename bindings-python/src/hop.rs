@@ -17,7 +17,8 @@ use tracebaton::{
 use crate::{
     baton::{Baton, Extracted, baton_of},
     current::{self, Before},
-    headers, message,
+    headers,
+    message::{self, Input},
     output::{Output, settle},
     propagation::of_process,
     value,
@@ -269,12 +270,13 @@ impl Active {
 #[pyo3(signature = (message, *, group=None, baton=None, attempt=1, propagation=None))]
 pub(crate) fn process(
     message: &Bound<'_, PyAny>,
-    group: Option<String>,
+    group: Option<&Bound<'_, PyString>>,
     baton: Option<&Bound<'_, PyAny>>,
     attempt: u32,
     propagation: Option<&Bound<'_, crate::propagation::Propagation>>,
 ) -> PyResult<Hop> {
-    let input = message::coordinates(message, group)?;
+    let group = group.map(|group| group.to_str()).transpose()?;
+    let Input { consumer, partition, offset } = message::input(message, group)?;
     let propagation = propagation.map_or_else(of_process, |own| own.get().core());
     let extracted = match baton {
         Some(baton) => match baton.cast::<Extracted>() {
@@ -285,10 +287,12 @@ pub(crate) fn process(
         },
         None => message::extract(&propagation, message)?,
     };
-    let hop = hop::Hop::process(Recorder::global(), &input, &extracted.baton);
+    let hop = consumer.process(Recorder::global(), partition, offset, &extracted.baton);
     if let Some(linked) = extracted.linked {
         hop.link(linked);
     }
-    hop.set_attempt(attempt);
+    if attempt != 1 {
+        hop.set_attempt(attempt);
+    }
     Ok(Hop { hop, extracted, propagation, state: Mutex::default() })
 }
