@@ -99,6 +99,10 @@ bench: bench-rust bench-python bench-node ## Measures us and the peers side by s
 bench-rust: tools ## … in Rust
 	cargo run --release --locked --manifest-path bench/rust/Cargo.toml --target-dir target/bench-rust
 
+.PHONY: instructions
+instructions: tools ## Counts the instructions of reading and writing a traceparent; fails above the limit (needs valgrind)
+	cargo run --release --locked --manifest-path bench/instructions/Cargo.toml --target-dir target/instructions
+
 .PHONY: bench-python
 bench-python: tools ## … in Python
 	$(PYTHON) -m venv .cache/bench

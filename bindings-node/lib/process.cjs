@@ -17,15 +17,24 @@ async function runHop(hop, fn) {
   }
 }
 
-async function runMessage(payload, group, fn, first, second) {
-  const hop = startHop(payload, group);
-  try {
-    return await withHop(hop, fn, first ?? hop, second === true ? hop : undefined);
-  } catch (error) {
-    hop.failed(error);
-    throw error;
-  } finally {
+/** As `runHop` for a message, which ends with its function. A chained promise instead of an `await`: it is one less a message. */
+function runMessage(payload, group, fn, first, second) {
+  let hop = null;
+  const end = (value) => {
     hop.end();
+    return value;
+  };
+  const fail = (error) => {
+    hop?.failed(error);
+    hop?.end();
+    throw error;
+  };
+  try {
+    hop = startHop(payload, group);
+    const result = withHop(hop, fn, first ?? hop, second === true ? hop : undefined);
+    return (result instanceof Promise ? result : Promise.resolve(result)).then(end, fail);
+  } catch (error) {
+    return Promise.reject(error).catch(fail);
   }
 }
 

@@ -8,7 +8,7 @@ use pyo3::{
     prelude::*,
     types::{PyDict, PyList, PyTuple},
 };
-use tracebaton::carrier::{Carrier, List, Medium};
+use tracebaton::carrier::{Carrier, List, Medium, Search};
 
 use crate::headers::bytes;
 
@@ -101,22 +101,16 @@ impl Carrier for Asked<'_, '_> {
         Medium::Http
     }
 
-    fn visit<'a>(&'a self, name: &str, each: &mut dyn FnMut(Option<&'a [u8]>)) {
-        for value in self.answer(name).into_iter().flatten() {
-            each(value.as_deref());
-        }
-    }
-
-    fn visit_prefix<'a>(&'a self, prefix: &str, each: &mut dyn FnMut(&'a [u8], Option<&'a [u8]>)) {
-        for name in self.names() {
-            let Some((start, rest)) = name.as_bytes().split_at_checked(prefix.len()) else {
-                continue;
-            };
-            if start.eq_ignore_ascii_case(prefix.as_bytes()) {
-                for value in self.answer(name).into_iter().flatten() {
-                    each(rest, value.as_deref());
-                }
+    fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
+        for (number, name) in search.names() {
+            for value in self.answer(name).into_iter().flatten() {
+                search.answer(number, value.as_deref());
             }
+        }
+        let names = if search.has_prefixes() { self.names() } else { &[] };
+        for name in names {
+            let values = || self.answer(name).into_iter().flatten().map(Option::as_deref).collect();
+            search.offer_prefixed(name.as_bytes(), values);
         }
     }
 }

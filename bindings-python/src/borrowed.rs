@@ -7,7 +7,7 @@ use pyo3::{
     types::{PyDict, PyList, PyTuple},
 };
 use tracebaton::{
-    carrier::{Carrier, Medium},
+    carrier::{Carrier, Medium, Search},
     propagate::{Extracted, Propagation},
 };
 
@@ -162,36 +162,14 @@ struct Borrowed<'a> {
     entries: &'a [Entry<'a>],
 }
 
-impl Borrowed<'_> {
-    fn is_same(&self, one: &[u8], other: &[u8]) -> bool {
-        match self.medium {
-            Medium::Http => one.eq_ignore_ascii_case(other),
-            Medium::Kafka | Medium::Metadata => one == other,
-        }
-    }
-}
-
 impl Carrier for Borrowed<'_> {
     fn medium(&self) -> Medium {
         self.medium
     }
 
-    fn visit<'a>(&'a self, name: &str, each: &mut dyn FnMut(Option<&'a [u8]>)) {
-        for (known, value) in self.entries {
-            if self.is_same(known, name.as_bytes()) {
-                each(*value);
-            }
-        }
-    }
-
-    fn visit_prefix<'a>(&'a self, prefix: &str, each: &mut dyn FnMut(&'a [u8], Option<&'a [u8]>)) {
-        for (known, value) in self.entries {
-            let parts = known.split_at_checked(prefix.len());
-            if let Some((start, rest)) = parts
-                && self.is_same(start, prefix.as_bytes())
-            {
-                each(rest, *value);
-            }
+    fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
+        for (name, value) in self.entries {
+            search.offer(name, *value);
         }
     }
 }

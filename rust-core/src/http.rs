@@ -2,26 +2,17 @@
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::carrier::{Carrier, CarrierMut, Medium};
+use crate::carrier::{Carrier, CarrierMut, Medium, Search};
 
 impl Carrier for HeaderMap {
     fn medium(&self) -> Medium {
         Medium::Http
     }
 
-    /// Visits every field of the name, those that are not ASCII included: they count as duplicates.
-    fn visit<'a>(&'a self, name: &str, each: &mut dyn FnMut(Option<&'a [u8]>)) {
-        for value in self.get_all(name) {
-            each(Some(value.as_bytes()));
-        }
-    }
-
-    fn visit_prefix<'a>(&'a self, prefix: &str, each: &mut dyn FnMut(&'a [u8], Option<&'a [u8]>)) {
+    /// Offers every field, those that are not ASCII included: they count as duplicates.
+    fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
         for (name, value) in self {
-            // Names are lower case in a `HeaderMap`, and so is the prefix.
-            if let Some(rest) = name.as_str().strip_prefix(prefix) {
-                each(rest.as_bytes(), Some(value.as_bytes()));
-            }
+            search.offer(name.as_str().as_bytes(), Some(value.as_bytes()));
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use tracebaton::{
     TraceContext,
-    carrier::{Carrier, List, Medium},
+    carrier::{Carrier, List, Medium, Search},
     propagate::{Baton, Propagation},
 };
 
@@ -114,54 +114,18 @@ impl Carrier for Usual<'_> {
         Medium::Kafka
     }
 
-    fn visit<'a>(&'a self, name: &str, each: &mut dyn FnMut(Option<&'a [u8]>)) {
-        let value = match name {
-            TRACEPARENT => self.traceparent,
-            TRACE_ID => self.trace_id,
-            _ => None,
-        };
-        if value.is_some() {
-            each(value);
+    fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
+        for (name, value) in [(TRACEPARENT, self.traceparent), (TRACE_ID, self.trace_id)] {
+            if value.is_some() {
+                search.offer(name.as_bytes(), value);
+            }
         }
-    }
-
-    fn visit_prefix<'a>(&'a self, _: &str, _: &mut dyn FnMut(&'a [u8], Option<&'a [u8]>)) {}
-}
-
-/// Answers to one name and notes whether it is asked for another.
-struct Probe<'a> {
-    has: Option<(&'static str, &'static [u8])>,
-    wanted: &'a str,
-    is_asked: std::cell::Cell<bool>,
-}
-
-impl Carrier for Probe<'_> {
-    fn medium(&self) -> Medium {
-        Medium::Kafka
-    }
-
-    fn visit<'a>(&'a self, name: &str, each: &mut dyn FnMut(Option<&'a [u8]>)) {
-        self.is_asked.set(self.is_asked.get() || name == self.wanted);
-        if let Some((_, value)) = self.has.filter(|(known, _)| *known == name) {
-            each(Some(value));
-        }
-    }
-
-    fn visit_prefix<'a>(&'a self, prefix: &str, _: &mut dyn FnMut(&'a [u8], Option<&'a [u8]>)) {
-        self.is_asked.set(self.is_asked.get() || self.wanted.starts_with(prefix));
     }
 }
 
 /// What the header of a name is to us: 0 nothing, 1 and 2 one of the usual two, 3 another that is read.
 pub(crate) fn role_of(name: &str) -> u32 {
-    let propagation = propagation();
-    // Some names are looked at only where another header is there.
-    let is_read = [None, Some((TRACEPARENT, SAMPLE)), Some((TRACE_ID, b"1"))].map(|has| {
-        let probe = Probe { has, wanted: name, is_asked: false.into() };
-        let _ = propagation.extract(&probe);
-        probe.is_asked.get()
-    });
-    match (is_read.contains(&true), name) {
+    match (propagation().reads(name), name) {
         (false, _) => 0,
         (true, TRACEPARENT) => 1,
         (true, TRACE_ID) => 2,

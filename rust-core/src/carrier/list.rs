@@ -1,6 +1,6 @@
 //! A plain list of headers: what the bindings convert to and from.
 
-use super::{Carrier, CarrierMut, Medium};
+use super::{Carrier, CarrierMut, Medium, Search};
 
 /// Headers as a list of names and values; a value may be missing.
 ///
@@ -53,21 +53,9 @@ impl Carrier for List {
         self.medium
     }
 
-    fn visit<'a>(&'a self, name: &str, each: &mut dyn FnMut(Option<&'a [u8]>)) {
-        for (known, value) in &self.entries {
-            if self.is_name(known, name.as_bytes()) {
-                each(value.as_deref());
-            }
-        }
-    }
-
-    fn visit_prefix<'a>(&'a self, prefix: &str, each: &mut dyn FnMut(&'a [u8], Option<&'a [u8]>)) {
-        for (known, value) in &self.entries {
-            if let Some((start, rest)) = known.split_at_checked(prefix.len())
-                && self.is_name(start, prefix.as_bytes())
-            {
-                each(rest, value.as_deref());
-            }
+    fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
+        for (name, value) in &self.entries {
+            search.offer(name, value.as_deref());
         }
     }
 }

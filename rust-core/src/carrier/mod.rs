@@ -1,8 +1,11 @@
 //! Something with headers: HTTP maps, Kafka headers, job metadata; read and written by name.
 
 mod list;
+mod search;
 
 pub use list::List;
+pub use search::Search;
+pub(crate) use search::{Names, Slot};
 
 /// What kind of thing carries the headers: it decides names and what a duplicate means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,19 +29,16 @@ impl Medium {
     }
 }
 
-/// Headers that can be read.
+/// Headers that can be read; [`Search`] has an example.
 pub trait Carrier {
     /// Returns what kind of thing this is.
     fn medium(&self) -> Medium;
 
-    /// Calls `each` with every value under `name`, in order; a header without a value has `None`.
+    /// Offers every header to `search`, in order.
     ///
-    /// `name` is lower case. Names are compared without case in HTTP and exactly elsewhere.
-    fn visit<'a>(&'a self, name: &str, each: &mut dyn FnMut(Option<&'a [u8]>));
-
-    /// Calls `each` with the rest of the name and the value of every header whose name starts with
-    /// `prefix`, compared as in [`Carrier::visit`].
-    fn visit_prefix<'a>(&'a self, prefix: &str, each: &mut dyn FnMut(&'a [u8], Option<&'a [u8]>));
+    /// It is called once for each reading. A carrier that cannot list its headers is asked for each of
+    /// [`Search::names`] instead.
+    fn search<'a>(&'a self, search: &mut Search<'_, 'a>);
 }
 
 /// Headers that can be written.

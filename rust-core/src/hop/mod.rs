@@ -17,6 +17,8 @@ mod clock;
 mod consumer;
 mod counts;
 mod fate;
+#[cfg(feature = "otlp")]
+mod finished;
 mod insert;
 mod ledger;
 #[cfg(any(feature = "log", feature = "tower"))]
@@ -44,6 +46,8 @@ pub use batch::Batch;
 pub use consumer::{Consumer, Destination};
 pub use counts::{Counts, DropCause};
 pub use fate::{Coordinates, Fate, Fates, HopKind};
+#[cfg(feature = "otlp")]
+pub use finished::FinishedSpan;
 pub use insert::Insert;
 pub use ledger::{LedgerEvent, Range};
 pub use log::{Level, Log};

@@ -20,7 +20,7 @@ use rdkafka::{
     message::{BorrowedHeaders, OwnedHeaders},
 };
 
-use crate::carrier::{Carrier, CarrierMut, Medium};
+use crate::carrier::{Carrier, CarrierMut, Medium, Search};
 
 /// The headers of a consumed message, or of one that is to be sent; none is an empty list.
 #[derive(Clone, Copy)]
@@ -62,17 +62,9 @@ impl Carrier for ReadHeaders<'_> {
         Medium::Kafka
     }
 
-    fn visit<'a>(&'a self, name: &str, each: &mut dyn FnMut(Option<&'a [u8]>)) {
-        for (_, value) in self.iter().filter(|(known, _)| *known == name.as_bytes()) {
-            each(value);
-        }
-    }
-
-    fn visit_prefix<'a>(&'a self, prefix: &str, each: &mut dyn FnMut(&'a [u8], Option<&'a [u8]>)) {
+    fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
         for (name, value) in self.iter() {
-            if let Some(rest) = name.strip_prefix(prefix.as_bytes()) {
-                each(rest, value);
-            }
+            search.offer(name, value);
         }
     }
 }

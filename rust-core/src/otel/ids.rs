@@ -24,12 +24,17 @@ impl IdGenerator for BatonIdGenerator {
         let given = match ASKED.get() {
             Asked::Nobody => Context::map_current(given_trace),
             Asked::Tracer(given) => given,
+            Asked::Span(trace_id, _) => Some(trace_id),
         };
         trace::TraceId::from_bytes(given.unwrap_or_else(TraceId::generate).to_bytes())
     }
 
     fn new_span_id(&self) -> trace::SpanId {
-        trace::SpanId::from_bytes(SpanId::generate().to_bytes())
+        let given = match ASKED.get() {
+            Asked::Span(_, span_id) => span_id,
+            Asked::Nobody | Asked::Tracer(_) => SpanId::generate(),
+        };
+        trace::SpanId::from_bytes(given.to_bytes())
     }
 }
 
@@ -38,6 +43,8 @@ impl IdGenerator for BatonIdGenerator {
 enum Asked {
     Nobody,
     Tracer(Option<TraceId>),
+    /// A span that has its ids already.
+    Span(TraceId, SpanId),
 }
 
 thread_local! {
@@ -82,6 +89,12 @@ impl<T: Tracer> Tracer for BatonTracer<T> {
         let _asked = Restore(ASKED.replace(Asked::Tracer(given_trace(cx))));
         self.0.build_with_context(builder, cx)
     }
+}
+
+/// Has the span that is started until this is dropped get these ids.
+#[cfg(feature = "otlp")]
+pub(super) fn asking_for(trace_id: TraceId, span_id: SpanId) -> impl Drop {
+    Restore(ASKED.replace(Asked::Span(trace_id, span_id)))
 }
 
 /// Puts back who asked before, also when a span processor panics.

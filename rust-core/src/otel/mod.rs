@@ -8,9 +8,13 @@ mod context;
 mod ids;
 mod propagator;
 mod sampler;
+#[cfg(feature = "otlp")]
+mod spans;
 
 pub use context::{baton_of, current, cx, cx_in};
 pub use ids::{BatonIdGenerator, BatonTracer};
 pub use opentelemetry::{Context, context::FutureExt};
 pub use propagator::BatonPropagator;
 pub use sampler::BatonSampler;
+#[cfg(feature = "otlp")]
+pub use spans::spans_to;

@@ -7,7 +7,7 @@ use opentelemetry::{
 
 use super::context::{baton_of, cx_in};
 use crate::{
-    carrier::{Carrier, CarrierMut, Medium},
+    carrier::{Carrier, CarrierMut, Medium, Search},
     propagate::Propagation,
 };
 
@@ -58,7 +58,7 @@ impl TextMapPropagator for BatonPropagator {
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        let baton = self.propagation.extract_baton(&Offered::new(extractor));
+        let baton = self.propagation.extract_baton(&Offered(extractor));
         let is_empty = baton.context.is_none() && baton.baggage.is_empty();
         if is_empty { cx.clone() } else { cx_in(cx, &baton) }
     }
@@ -68,22 +68,7 @@ impl TextMapPropagator for BatonPropagator {
     }
 }
 
-struct Offered<'a> {
-    extractor: &'a dyn Extractor,
-    keys: Vec<&'a str>,
-}
-
-impl<'a> Offered<'a> {
-    fn new(extractor: &'a dyn Extractor) -> Self {
-        Self { extractor, keys: extractor.keys() }
-    }
-
-    /// Tells whether it is worth asking for a name: of all the names we know, few are there, and
-    /// comparing is cheaper than a look-up. Some extractors do not tell their keys.
-    fn may_have(&self, name: &str) -> bool {
-        self.keys.is_empty() || self.keys.iter().any(|key| key.eq_ignore_ascii_case(name))
-    }
-}
+struct Offered<'a>(&'a dyn Extractor);
 
 impl Carrier for Offered<'_> {
     /// An extractor does not say what it reads from; HTTP's rules are the stricter ones.
@@ -91,24 +76,31 @@ impl Carrier for Offered<'_> {
         Medium::Http
     }
 
-    fn visit<'a>(&'a self, name: &str, each: &mut dyn FnMut(Option<&'a [u8]>)) {
-        if !self.may_have(name) {
-            return;
-        }
-        for value in self.extractor.get_all(name).into_iter().flatten() {
-            each(Some(value.as_bytes()));
-        }
-    }
-
-    fn visit_prefix<'a>(&'a self, prefix: &str, each: &mut dyn FnMut(&'a [u8], Option<&'a [u8]>)) {
-        for key in &self.keys {
-            let Some((start, rest)) = key.as_bytes().split_at_checked(prefix.len()) else {
-                continue;
-            };
-            if start.eq_ignore_ascii_case(prefix.as_bytes()) {
-                each(rest, self.extractor.get(key).map(str::as_bytes));
+    /// Asks for those names only that are there: of all the names we know, few are. Some extractors
+    /// do not tell their keys.
+    fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
+        let Self(extractor) = *self;
+        let keys = extractor.keys();
+        if keys.is_empty() {
+            for (number, name) in search.names() {
+                ask(extractor, number, name, search);
             }
         }
+        for key in keys {
+            if let Some((number, name)) = search.find(key.as_bytes())
+                && !search.is_answered(number)
+            {
+                ask(extractor, number, name, search);
+            }
+            let value = || vec![extractor.get(key).map(str::as_bytes)];
+            search.offer_prefixed(key.as_bytes(), value);
+        }
+    }
+}
+
+fn ask<'a>(extractor: &'a dyn Extractor, number: usize, name: &str, search: &mut Search<'_, 'a>) {
+    for value in extractor.get_all(name).into_iter().flatten() {
+        search.answer(number, Some(value.as_bytes()));
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::{sync::Notify, time::sleep};
 
 use super::{
     answer::Delivery,
+    host::SpanHost,
     report::{Tally, say},
     request::{Shipment, Signal},
     transport::Transport,
@@ -24,13 +25,21 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// An endpoint may ask for more time than we would give it, but not for ever.
 const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(60);
 
+/// Where a signal goes.
+pub(super) enum Way {
+    /// It is not exported.
+    Nowhere,
+    Endpoint(Box<Transport>),
+    /// The host takes it.
+    Host(SpanHost),
+}
+
 pub(super) struct Lane {
     signal: Signal,
     is_quiet: bool,
     resource: Arc<[u8]>,
     recorder: Recorder,
-    /// The way to the endpoint; there is none for a signal that is not exported.
-    transport: Option<Transport>,
+    way: Way,
     tally: Tally,
     state: Mutex<State>,
     /// There is something to do.
@@ -78,7 +87,7 @@ impl Lane {
         recorder: &Recorder,
         is_quiet: bool,
         resource: Arc<[u8]>,
-        transport: Option<Transport>,
+        way: Way,
         tally: Tally,
         progress: Arc<Notify>,
     ) -> Self {
@@ -87,7 +96,7 @@ impl Lane {
             is_quiet,
             resource,
             recorder: recorder.clone(),
-            transport,
+            way,
             tally,
             state: Mutex::default(),
             work: Notify::new(),
@@ -114,7 +123,11 @@ impl Lane {
 
     /// Takes from the recorder: all there is, or only what makes a full request.
     pub(super) fn collect(&self, only_full: bool) {
-        let Some(transport) = &self.transport else { return self.forget() };
+        let transport = match &self.way {
+            Way::Nowhere => return self.forget(),
+            Way::Host(host) => return self.hand_over(host),
+            Way::Endpoint(transport) => transport,
+        };
         let mut is_all = false;
         // What is recorded meanwhile waits for the next time: else a busy application would be
         // followed record by record.
@@ -137,14 +150,34 @@ impl Lane {
         }
     }
 
+    /// Takes from the recorder what the host is to have.
+    fn hand_over(&self, host: &SpanHost) {
+        let mut is_all = false;
+        while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), false) {
+            is_all = taken.is_all;
+            if host.take(&taken.chunks) {
+                self.tally.exported(taken.counts);
+            } else {
+                self.lock().refused += taken.counts.total();
+                self.tally.refused(taken.counts);
+            }
+            self.let_go(taken.chunks);
+        }
+    }
+
     /// Takes from the recorder what is not to be exported, and lets it go.
     fn forget(&self) {
         let mut is_all = false;
         while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), false) {
             is_all = taken.is_all;
-            self.recorder.settle(taken.chunks.iter().map(Vec::len).sum());
-            taken.chunks.into_iter().for_each(|memory| self.recorder.recycle(memory));
+            self.let_go(taken.chunks);
         }
+    }
+
+    /// Gives back the memory of what was taken.
+    fn let_go(&self, chunks: Vec<Vec<u8>>) {
+        self.recorder.settle(chunks.iter().map(Vec::len).sum());
+        chunks.into_iter().for_each(|memory| self.recorder.recycle(memory));
     }
 
     /// Ends a pause that is under way, and marks how far there is to go.
@@ -182,7 +215,7 @@ impl Lane {
 
     /// Delivers what is queued, for ever.
     pub(super) async fn run(self: Arc<Self>) {
-        let Some(transport) = &self.transport else { return };
+        let Way::Endpoint(transport) = &self.way else { return };
         let mut pause = FIRST_PAUSE;
         loop {
             // The shipment stays in the queue until it is done with, so that it is accounted for

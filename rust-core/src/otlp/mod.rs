@@ -13,6 +13,7 @@ mod env;
 mod error;
 mod exporter;
 mod fields;
+mod host;
 mod lane;
 mod options;
 mod pairs;
@@ -26,5 +27,6 @@ mod worker;
 
 pub use error::OptionError;
 pub use exporter::Exporter;
+pub use host::SpanHost;
 pub use options::{Compression, Endpoint, Options, Protocol, Tls};
 pub use report::ShutdownReport;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
-use super::{error::OptionError, request::Signal, url};
+use super::{error::OptionError, host::SpanHost, request::Signal, url};
 
 /// As long as anything is waited for: some weeks.
 pub(super) const LONGEST: Duration = Duration::from_millis(u32::MAX as u64);
@@ -111,6 +111,8 @@ pub struct Options {
     pub interval: Duration,
     /// How many bytes of telemetry may be held.
     pub limit_bytes: usize,
+    /// Who takes the spans instead of their endpoint, for instance the host's own SDK.
+    pub span_host: Option<SpanHost>,
     /// Whether to say on stderr that the endpoint is out of reach, and when it is back.
     pub is_quiet: bool,
     /// What was left out because it cannot be used; said on stderr when the export starts.
@@ -133,6 +135,7 @@ impl Default for Options {
             sample_rate: None,
             interval: Duration::from_millis(500),
             limit_bytes: 64 << 20,
+            span_host: None,
             is_quiet: false,
             warnings: Vec::new(),
         }

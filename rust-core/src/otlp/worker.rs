@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     error::OptionError,
-    lane::{Lane, Mark},
+    lane::{Lane, Mark, Way},
     options::Options,
     report::Tally,
     request::Signal,
@@ -54,10 +54,14 @@ impl Worker {
         // One resource for both: its instance id is made here.
         let resource: Arc<[u8]> = resource::encode(options).into();
         let lane = |signal| {
-            let transport = options.endpoint(signal).map(Transport::new).transpose()?;
+            let way = match (options.endpoint(signal), &options.span_host) {
+                (_, Some(host)) if signal == Signal::Traces => Way::Host(host.clone()),
+                (Some(endpoint), _) => Way::Endpoint(Box::new(Transport::new(endpoint)?)),
+                (None, _) => Way::Nowhere,
+            };
             let (resource, quiet) = (resource.clone(), options.is_quiet);
             let (tally, progress) = (tally.clone(), progress.clone());
-            let lane = Lane::new(signal, recorder, quiet, resource, transport, tally, progress);
+            let lane = Lane::new(signal, recorder, quiet, resource, way, tally, progress);
             Ok(Arc::new(lane))
         };
         let lanes = [lane(Signal::Traces)?, lane(Signal::Logs)?];

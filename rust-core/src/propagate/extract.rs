@@ -8,10 +8,10 @@ use super::{
     count::count,
     field::{found, place, refuse, value, values},
     foreign::read_foreign,
-    legacy,
+    legacy, slots,
 };
 use crate::{
-    carrier::Carrier,
+    carrier::{Carrier, Search},
     wire::{Baggage, TraceContext, TraceState},
 };
 
@@ -56,18 +56,30 @@ impl Propagation {
         if self.trust == Trust::Ignore {
             return extracted;
         }
-        for format in &self.read {
-            match format {
-                Format::TraceContext => read_trace_context(carrier, &mut extracted),
-                Format::Baggage => read_baggage(carrier, &mut extracted),
-                Format::Legacy => legacy::read(&self.legacy_names, carrier, &mut extracted),
-                foreign => read_foreign(*foreign, carrier, &mut extracted),
-            }
-        }
+        self.slots.names.search(carrier, |headers| self.read_formats(headers, &mut extracted));
         if let Cow::Owned(baggage) = self.allowed(&extracted.baton.baggage) {
             extracted.baton.baggage = baggage;
         }
         self.judge(extracted)
+    }
+
+    fn read_formats(&self, headers: &Search<'_, '_>, extracted: &mut Extracted) {
+        for format in &self.read {
+            match format {
+                Format::TraceContext => read_trace_context(headers, extracted),
+                Format::Baggage => read_baggage(headers, extracted),
+                Format::Legacy => {
+                    legacy::read(&self.legacy_names, &self.slots, headers, extracted);
+                }
+                foreign => read_foreign(*foreign, &self.slots, headers, extracted),
+            }
+        }
+    }
+
+    /// Tells whether headers of this name, spelled so, are looked at: given in lower case in HTTP.
+    #[must_use]
+    pub fn reads(&self, name: &str) -> bool {
+        self.trust != Trust::Ignore && self.slots.names.has(name)
     }
 
     /// Reads a baton from the first place that names a trace: headers, payload, metadata.
@@ -120,17 +132,17 @@ impl Propagation {
     }
 }
 
-pub(super) fn read_trace_context(carrier: &dyn Carrier, extracted: &mut Extracted) {
+pub(super) fn read_trace_context(headers: &Search<'_, '_>, extracted: &mut Extracted) {
     const NAME: &str = "traceparent";
     if extracted.baton.context.is_some() {
         return;
     }
-    let Some(value) = value(carrier, &NAME.into(), extracted) else { return };
+    let Some(value) = value(headers, slots::TRACEPARENT, &NAME.into(), extracted) else { return };
     match TraceContext::parse_bytes(value) {
         Ok(context) => {
             extracted.baton.context = Some(context);
-            found(extracted, place(carrier), Format::TraceContext, NAME);
-            read_tracestate(carrier, extracted);
+            found(extracted, place(headers.medium()), Format::TraceContext, NAME);
+            read_tracestate(headers, extracted);
         }
         Err(error) => refuse(extracted, NAME, error.kind()),
     }
@@ -138,18 +150,18 @@ pub(super) fn read_trace_context(carrier: &dyn Carrier, extracted: &mut Extracte
 
 /// Reads `tracestate`, which counts only beside a valid `traceparent`. Several fields are one list
 /// in HTTP (Trace Context Level 2, "Combined Header Value"); in Kafka the last counts.
-fn read_tracestate(carrier: &dyn Carrier, extracted: &mut Extracted) {
+fn read_tracestate(headers: &Search<'_, '_>, extracted: &mut Extracted) {
     const NAME: &str = "tracestate";
-    let fields = values(carrier, NAME, extracted);
+    let fields = values(headers, slots::TRACESTATE, NAME, extracted);
     match TraceState::parse_fields(fields) {
         Ok(state) => extracted.baton.tracestate = state,
         Err(error) => refuse(extracted, NAME, error.kind()),
     }
 }
 
-fn read_baggage(carrier: &dyn Carrier, extracted: &mut Extracted) {
+fn read_baggage(headers: &Search<'_, '_>, extracted: &mut Extracted) {
     const NAME: &str = "baggage";
-    let fields = values(carrier, NAME, extracted);
+    let fields = values(headers, slots::BAGGAGE, NAME, extracted);
     let (baggage, left_out) = Baggage::read_fields(fields);
     if let Some(kind) = left_out {
         refuse(extracted, NAME, kind);

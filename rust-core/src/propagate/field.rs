@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::baton::{Extracted, Format, Place, Refusal, Source};
 use crate::{
-    carrier::{Carrier, Medium},
+    carrier::{Medium, Search, Slot},
     error::ErrorKind,
     wire::trim,
 };
@@ -14,19 +14,15 @@ use crate::{
 /// In HTTP there may be only one; elsewhere the last counts.
 #[expect(clippy::ptr_arg, reason = "a static name is noted without being copied")]
 pub(super) fn value<'a>(
-    carrier: &'a dyn Carrier,
+    headers: &Search<'_, 'a>,
+    slot: usize,
     name: &Cow<'static, str>,
     extracted: &mut Extracted,
 ) -> Option<&'a [u8]> {
-    let mut count = 0;
-    let mut last = None;
-    carrier.visit(name, &mut |value| {
-        count += 1;
-        last = value;
-    });
+    let Slot { count, last } = headers.slot(slot);
     let kind = match (count, last) {
         (0, _) => return None,
-        (2.., _) if carrier.medium() == Medium::Http => ErrorKind::Duplicate,
+        (2.., _) if headers.medium() == Medium::Http => ErrorKind::Duplicate,
         (_, None) => ErrorKind::NotText,
         (_, Some(value)) => return Some(trim(value)),
     };
@@ -37,23 +33,16 @@ pub(super) fn value<'a>(
 /// Returns the values of a name whose fields are one list in HTTP (RFC 9110, section 5.3);
 /// elsewhere the last counts.
 pub(super) fn values<'a>(
-    carrier: &'a dyn Carrier,
+    headers: &Search<'_, 'a>,
+    slot: usize,
     name: &'static str,
     extracted: &mut Extracted,
-) -> Vec<&'a [u8]> {
-    let mut values = Vec::new();
-    let mut is_null = false;
-    carrier.visit(name, &mut |value| {
-        if carrier.medium() != Medium::Http {
-            values.clear();
-        }
-        is_null = value.is_none();
-        values.extend(value);
-    });
-    if is_null {
+) -> impl Iterator<Item = &'a [u8]> {
+    let Slot { count, last } = headers.slot(slot);
+    if count > 0 && last.is_none() {
         refuse(extracted, name, ErrorKind::NotText);
     }
-    values
+    headers.values(slot)
 }
 
 /// Notes what was not taken. A name is noted once for each reason: whoever sends 10,000 bad headers
@@ -80,8 +69,8 @@ pub(super) fn found(
 }
 
 /// Returns the place that headers of this medium are.
-pub(super) fn place(carrier: &dyn Carrier) -> Place {
-    match carrier.medium() {
+pub(super) fn place(medium: Medium) -> Place {
+    match medium {
         Medium::Http | Medium::Kafka => Place::Headers,
         Medium::Metadata => Place::Metadata,
     }

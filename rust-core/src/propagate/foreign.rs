@@ -5,9 +5,10 @@ use std::str;
 use super::{
     baton::{Baton, Extracted, Format},
     field::{found, place, refuse, value},
+    slots::Slots,
 };
 use crate::{
-    carrier::{Carrier, CarrierMut},
+    carrier::{CarrierMut, Search},
     error::ErrorKind,
     wire::{Baggage, b3, datadog, gcp, jaeger, trim, xray},
 };
@@ -19,13 +20,29 @@ const B3_SPAN: &str = "x-b3-spanid";
 const B3_SAMPLED: &str = "x-b3-sampled";
 const B3_FLAGS: &str = "x-b3-flags";
 const JAEGER: &str = "uber-trace-id";
-const JAEGER_BAGGAGE: &str = "uberctx-";
+pub(super) const JAEGER_BAGGAGE: &str = "uberctx-";
 const XRAY: &str = "x-amzn-trace-id";
 const GCP: &str = "x-cloud-trace-context";
 const DATADOG_TRACE: &str = "x-datadog-trace-id";
 const DATADOG_PARENT: &str = "x-datadog-parent-id";
 const DATADOG_TAGS: &str = "x-datadog-tags";
 const DATADOG_PRIORITY: &str = "x-datadog-sampling-priority";
+
+/// The names that are read, each with its format.
+pub(super) const FOREIGN: [(Format, &str); 12] = [
+    (Format::B3, B3),
+    (Format::B3Multi, B3_TRACE),
+    (Format::B3Multi, B3_SPAN),
+    (Format::B3Multi, B3_SAMPLED),
+    (Format::B3Multi, B3_FLAGS),
+    (Format::Jaeger, JAEGER),
+    (Format::XRay, XRAY),
+    (Format::Gcp, GCP),
+    (Format::Datadog, DATADOG_TRACE),
+    (Format::Datadog, DATADOG_PARENT),
+    (Format::Datadog, DATADOG_TAGS),
+    (Format::Datadog, DATADOG_PRIORITY),
+];
 
 /// Returns the format whose trace id stands under a name, given in lower case.
 pub(super) fn format_of(name: &str) -> Option<Format> {
@@ -57,14 +74,20 @@ pub(super) fn names_of(format: Format) -> &'static [&'static str] {
 }
 
 /// Reads one format, unless a trace is known already.
-pub(super) fn read_foreign(format: Format, carrier: &dyn Carrier, extracted: &mut Extracted) {
+pub(super) fn read_foreign(
+    format: Format,
+    slots: &Slots,
+    headers: &Search<'_, '_>,
+    extracted: &mut Extracted,
+) {
     if format == Format::Jaeger {
-        read_jaeger_baggage(carrier, extracted);
+        read_jaeger_baggage(slots, headers, extracted);
     }
     if extracted.baton.context.is_some() {
         return;
     }
-    let mut value = |name: &'static str| value(carrier, &name.into(), extracted);
+    let mut value =
+        |name: &'static str| value(headers, slots.foreign(name), &name.into(), extracted);
     let read = match format {
         Format::B3 => value(B3).map(|value| (B3, b3::read_single(value))),
         Format::B3Multi => {
@@ -89,20 +112,20 @@ pub(super) fn read_foreign(format: Format, carrier: &dyn Carrier, extracted: &mu
             extracted.baton.context = Some(sighting.context);
             extracted.baton.is_debug = sighting.is_debug;
             extracted.baton.is_deferred = sighting.is_deferred;
-            found(extracted, place(carrier), format, name);
+            found(extracted, place(headers.medium()), format, name);
         }
         Some((name, Err(error))) => refuse(extracted, name, error.kind()),
         None => {}
     }
     if format == Format::B3 {
         // Whoever reads the single header must read the others too (B3, "Single Header").
-        read_foreign(Format::B3Multi, carrier, extracted);
+        read_foreign(Format::B3Multi, slots, headers, extracted);
     }
 }
 
-fn read_jaeger_baggage(carrier: &dyn Carrier, extracted: &mut Extracted) {
+fn read_jaeger_baggage(slots: &Slots, headers: &Search<'_, '_>, extracted: &mut Extracted) {
     let mut baggage = Baggage::default();
-    carrier.visit_prefix(JAEGER_BAGGAGE, &mut |key, value| {
+    for (key, value) in headers.prefixed(slots.jaeger_prefix) {
         let key = str::from_utf8(key).map(str::to_ascii_lowercase);
         let added = match (key, value.and_then(|value| jaeger::read_baggage(trim(value)))) {
             (Ok(key), Some(value)) => baggage.set(&key, &value),
@@ -112,7 +135,7 @@ fn read_jaeger_baggage(carrier: &dyn Carrier, extracted: &mut Extracted) {
         if let Err(kind) = added {
             refuse(extracted, JAEGER_BAGGAGE, kind);
         }
-    });
+    }
     if let Err(kind) = extracted.baton.baggage.add(baggage) {
         refuse(extracted, JAEGER_BAGGAGE, kind);
     }

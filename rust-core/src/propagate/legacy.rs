@@ -8,34 +8,41 @@ use super::{
     field::{found, place, refuse, value},
     foreign::read_foreign,
     names::{IdName, LegacyNames},
+    slots::{self, Slots},
 };
 use crate::{
-    carrier::Carrier,
+    carrier::Search,
     error::{ErrorKind, ParseError},
     wire::{Baggage, Flags, LegacyId, SpanId, TraceContext, trim},
 };
 
-pub(super) fn read(names: &LegacyNames, carrier: &dyn Carrier, extracted: &mut Extracted) {
-    for IdName { name, format } in names.trace_ids() {
+pub(super) fn read(
+    names: &LegacyNames,
+    slots: &Slots,
+    headers: &Search<'_, '_>,
+    extracted: &mut Extracted,
+) {
+    for (index, IdName { name, format }) in names.trace_ids().iter().enumerate() {
         match format {
             // Its own rules find the span too, and say whether it is sampled.
-            Some(Format::TraceContext) => read_trace_context(carrier, extracted),
-            Some(format) => read_foreign(*format, carrier, extracted),
+            Some(Format::TraceContext) => read_trace_context(headers, extracted),
+            Some(format) => read_foreign(*format, slots, headers, extracted),
             None => {}
         }
         // An id of B3 that has no span is an id still.
         if format.is_some_and(|format| format != Format::B3Multi) {
             continue;
         }
-        let Some(value) = value(carrier, name, extracted) else { continue };
+        let value = value(headers, slots::TRACE_IDS + index, name, extracted);
+        let Some(value) = value else { continue };
         if is_same(extracted, value) {
             break;
         }
         match LegacyId::parse_bytes(value) {
             Ok(Some(id)) => {
-                let is_new = take(extracted, place(carrier), name, id);
+                let is_new = take(extracted, place(headers.medium()), name, id);
                 if is_new {
-                    read_span(names, carrier, extracted);
+                    read_span(names, headers, extracted);
                 }
                 break;
             }
@@ -43,7 +50,7 @@ pub(super) fn read(names: &LegacyNames, carrier: &dyn Carrier, extracted: &mut E
             Err(error) => refuse(extracted, name.clone(), error.kind()),
         }
     }
-    read_baggage(names, carrier, extracted);
+    read_baggage(names, slots, headers, extracted);
 }
 
 /// Tells whether a text is just the trace id that is known already: our own writers send both.
@@ -83,9 +90,9 @@ pub(super) fn take(
 }
 
 /// Reads the span id that may go with a legacy id.
-fn read_span(names: &LegacyNames, carrier: &dyn Carrier, extracted: &mut Extracted) {
+fn read_span(names: &LegacyNames, headers: &Search<'_, '_>, extracted: &mut Extracted) {
     let name = names.span_id();
-    let Some(value) = value(carrier, name, extracted) else { return };
+    let Some(value) = value(headers, slots::SPAN_ID, name, extracted) else { return };
     match span_id(value) {
         Ok(span_id) => {
             if let Some(context) = &mut extracted.baton.context {
@@ -105,16 +112,21 @@ fn span_id(value: &[u8]) -> Result<SpanId, ParseError> {
 }
 
 /// Reads one pair from each header of the prefix; W3C baggage of the same key goes before it.
-fn read_baggage(names: &LegacyNames, carrier: &dyn Carrier, extracted: &mut Extracted) {
+fn read_baggage(
+    names: &LegacyNames,
+    slots: &Slots,
+    headers: &Search<'_, '_>,
+    extracted: &mut Extracted,
+) {
     let prefix = names.baggage_prefix();
     let mut baggage = Baggage::default();
-    carrier.visit_prefix(prefix, &mut |key, value| {
+    for (key, value) in headers.prefixed(slots.baggage_prefix) {
         let value = value.ok_or(ErrorKind::NotText);
         let pair = value.and_then(|value| pair(key, trim(value)));
         if let Err(kind) = pair.and_then(|(key, value)| baggage.set(&key, value)) {
             refuse(extracted, prefix.clone(), kind);
         }
-    });
+    }
     if let Err(kind) = extracted.baton.baggage.add(baggage) {
         refuse(extracted, prefix.clone(), kind);
     }

@@ -11,6 +11,7 @@ mod legacy;
 mod names;
 mod payload;
 mod process;
+mod slots;
 mod trust;
 
 pub use baton::{Baton, Extracted, Format, Place, Refusal, Source, UnknownFormat};
@@ -23,7 +24,7 @@ pub use trust::{Trust, UnknownTrust};
 
 use std::borrow::Cow;
 
-use self::payload::Paths;
+use self::{payload::Paths, slots::Slots};
 use crate::wire::Baggage;
 
 /// How batons are read and written.
@@ -50,6 +51,7 @@ pub struct Propagation {
     write: Vec<Format>,
     trust: Trust,
     legacy_names: LegacyNames,
+    slots: Slots,
     payload_paths: Paths,
     payload_bytes: usize,
     payload_target: Cow<'static, str>,
@@ -58,11 +60,14 @@ pub struct Propagation {
 
 impl Default for Propagation {
     fn default() -> Self {
+        let read = vec![Format::TraceContext, Format::Baggage, Format::Legacy];
+        let legacy_names = LegacyNames::default();
         Self {
-            read: vec![Format::TraceContext, Format::Baggage, Format::Legacy],
+            slots: Slots::new(&read, &legacy_names),
+            read,
             write: vec![Format::TraceContext, Format::Baggage, Format::Legacy],
             trust: Trust::Continue,
-            legacy_names: LegacyNames::default(),
+            legacy_names,
             payload_paths: Paths::new(DEFAULT_PATHS.map(Cow::Borrowed)),
             payload_bytes: DEFAULT_PAYLOAD_BYTES,
             payload_target: Cow::Borrowed(DEFAULT_TARGET),
@@ -76,6 +81,7 @@ impl Propagation {
     #[must_use]
     pub fn with_read(mut self, formats: impl Into<Vec<Format>>) -> Self {
         self.read = formats.into();
+        self.slots = Slots::new(&self.read, &self.legacy_names);
         self
     }
 
@@ -97,6 +103,7 @@ impl Propagation {
     #[must_use]
     pub fn with_legacy_names(mut self, names: LegacyNames) -> Self {
         self.legacy_names = names;
+        self.slots = Slots::new(&self.read, &self.legacy_names);
         self
     }
 

@@ -8,6 +8,9 @@ use super::{
 };
 use crate::error::{ErrorKind, ParseError};
 
+/// How long a `traceparent` of version 00 is.
+const TEXT: usize = 55;
+
 /// The two flags that Level 2 defines; all other bits are dropped in and out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Flags(u8);
@@ -101,7 +104,32 @@ impl TraceContext {
     ///
     /// Returns a [`ParseError`] that names the first byte breaking the format.
     pub fn parse_bytes(value: &[u8]) -> Result<Self, ParseError> {
-        let Some((fields, rest)) = value.split_first_chunk::<55>() else {
+        // Nearly every text is of version 00, and right; whatever is not is looked at more closely.
+        match value {
+            [b'0', b'0', b'-', rest @ ..] if rest.len() == TEXT - 3 => Self::parse_00(rest),
+            _ => None,
+        }
+        .map_or_else(|| Self::parse_any(value), Ok)
+    }
+
+    /// Reads what comes after the version of a text of version 00, if all is right.
+    #[inline]
+    fn parse_00(text: &[u8]) -> Option<Self> {
+        let (high, text) = text.split_first_chunk()?;
+        let (low, text) = text.split_first_chunk()?;
+        let [b'-', text @ ..] = text else { return None };
+        let (span_id, text) = text.split_first_chunk()?;
+        let [b'-', high_flags, low_flags] = text else { return None };
+        let flags = hex::nibble(*high_flags)? << 4 | hex::nibble(*low_flags)?;
+        Some(Self {
+            trace_id: TraceId::from_halves(hex::decode(high)?, hex::decode(low)?)?,
+            span_id: Some(SpanId::from_bytes(hex::decode(span_id)?)?),
+            flags: Flags::from_bits(flags),
+        })
+    }
+
+    fn parse_any(value: &[u8]) -> Result<Self, ParseError> {
+        let Some((fields, rest)) = value.split_first_chunk::<TEXT>() else {
             return Err(ParseError::new(ErrorKind::BadLength, value.len()));
         };
         for at in [2, 35, 52] {
@@ -115,10 +143,10 @@ impl TraceContext {
             return Err(ParseError::new(ErrorKind::BadVersion, 0));
         }
         if version == 0 && !rest.is_empty() {
-            return Err(ParseError::new(ErrorKind::BadLength, 55));
+            return Err(ParseError::new(ErrorKind::BadLength, TEXT));
         }
         if rest.first().is_some_and(|&byte| byte != b'-') {
-            return Err(ParseError::new(ErrorKind::BadByte, 55));
+            return Err(ParseError::new(ErrorKind::BadByte, TEXT));
         }
         let trace_id = TraceId::from_bytes(hex::read(field(3, 35), 3)?);
         let span_id = SpanId::from_bytes(hex::read(field(36, 52), 36)?);
@@ -133,16 +161,27 @@ impl TraceContext {
     /// Writes the `traceparent` value, always as version `00`; nothing while there is no span id.
     #[must_use]
     pub fn to_traceparent(self) -> Option<String> {
-        self.span_id.map(|span_id| {
-            let mut text = String::with_capacity(55);
-            text.push_str("00-");
-            text.push_str(str::from_utf8(&self.trace_id.to_hex()).unwrap_or_default());
-            text.push('-');
-            text.push_str(str::from_utf8(&span_id.to_hex()).unwrap_or_default());
-            text.push_str("-0");
-            text.push(char::from(b'0' + self.flags.bits()));
-            text
-        })
+        let text = self.traceparent()?;
+        str::from_utf8(&text).ok().map(str::to_owned)
+    }
+
+    /// Returns the bytes of the `traceparent` value, as [`TraceContext::to_traceparent`] does.
+    #[must_use]
+    #[inline]
+    pub fn traceparent(self) -> Option<[u8; TEXT]> {
+        const FRAME: &[u8; TEXT] = b"00-00000000000000000000000000000000-0000000000000000-00";
+        let span_id = self.span_id?;
+        let mut text = *FRAME;
+        let [_, _, _, ids @ .., _, _, _] = &mut text;
+        if let Some((trace_id, [_, rest @ ..])) = ids.split_first_chunk_mut()
+            && let Some(span) = rest.first_chunk_mut()
+        {
+            *trace_id = self.trace_id.to_hex();
+            *span = span_id.to_hex();
+        }
+        let [.., flags] = &mut text;
+        *flags += self.flags.bits();
+        Some(text)
     }
 }
 
@@ -160,5 +199,27 @@ impl fmt::Display for TraceContext {
             Some(text) => f.write_str(&text),
             None => fmt::Display::fmt(&self.trace_id, f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_way_takes_what_the_long_one_takes() {
+        let text = *b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03";
+        for at in 0..TEXT {
+            for byte in 0..=u8::MAX {
+                let mut text = text;
+                text[at] = byte;
+                let parsed = TraceContext::parse_bytes(&text);
+                assert_eq!(parsed, TraceContext::parse_any(&text), "{byte:#x} at {at}");
+            }
+        }
+        for end in 0..TEXT {
+            assert!(TraceContext::parse_bytes(&text[..end]).is_err(), "{end}");
+        }
+        assert_eq!(TraceContext::parse_bytes(&text).unwrap().traceparent(), Some(text));
     }
 }

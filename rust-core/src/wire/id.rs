@@ -23,6 +23,14 @@ impl TraceId {
         if u128::from_be_bytes(bytes) == 0 { None } else { Some(Self(bytes)) }
     }
 
+    /// Takes both halves, unless all is zero.
+    #[inline]
+    pub(super) fn from_halves(high: [u8; 8], low: [u8; 8]) -> Option<Self> {
+        let bytes =
+            u128::from(u64::from_le_bytes(low)) << 64 | u128::from(u64::from_le_bytes(high));
+        (bytes != 0).then(|| Self(bytes.to_le_bytes()))
+    }
+
     /// Returns the 16 bytes in text order.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 16] {
@@ -41,9 +49,13 @@ impl TraceId {
 
     /// Returns the 32 lower-case hexadecimal digits.
     #[must_use]
+    #[inline]
     pub fn to_hex(self) -> [u8; 32] {
         let mut out = [0; 32];
-        hex::write(&self.0, &mut out);
+        let halves = out.as_chunks_mut::<16>().0.iter_mut();
+        for (digits, half) in halves.zip(self.0.as_chunks::<8>().0) {
+            *digits = hex::encode(half);
+        }
         out
     }
 
@@ -109,10 +121,9 @@ impl SpanId {
 
     /// Returns the 16 lower-case hexadecimal digits.
     #[must_use]
+    #[inline]
     pub fn to_hex(self) -> [u8; 16] {
-        let mut out = [0; 16];
-        hex::write(&self.0, &mut out);
-        out
+        hex::encode(&self.0)
     }
 
     /// Makes a new random span id.

@@ -1,22 +1,12 @@
 //! Ids, sampling and given roots in the OpenTelemetry SDK, and through `tracing`.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex},
-    time::SystemTime,
-};
+use std::time::SystemTime;
 
 use opentelemetry::{
     Context,
     trace::{FutureExt, Span, SpanId, SpanKind, TraceContextExt, TraceId, Tracer, TracerProvider},
 };
-use opentelemetry_sdk::{
-    error::OTelSdkResult,
-    trace::{
-        IdGenerator, Sampler, SamplingDecision, SdkTracerProvider, ShouldSample, SpanData,
-        SpanExporter,
-    },
-};
+use opentelemetry_sdk::trace::{IdGenerator, Sampler, SamplingDecision, ShouldSample, SpanData};
 use tracebaton::{
     Propagation,
     carrier::{List, Medium},
@@ -26,40 +16,12 @@ use tracebaton::{
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::support::kept::Kept;
+
 /// `order-1234` as a trace id.
 const MAPPED: &str = "36e0ffa14b27b2d7eaf4d5a09cb36a2c";
 const RATES: [f64; 4] = [0.01, 0.1, 0.5, 0.9];
 const IDS: usize = 1_000_000;
-
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<SpanData>>>);
-
-impl fmt::Debug for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Kept")
-    }
-}
-
-impl SpanExporter for Kept {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        self.0.lock().unwrap().extend(batch);
-        Ok(())
-    }
-}
-
-impl Kept {
-    fn provider(&self, sampler: impl ShouldSample + 'static) -> SdkTracerProvider {
-        SdkTracerProvider::builder()
-            .with_id_generator(BatonIdGenerator::default())
-            .with_sampler(sampler)
-            .with_simple_exporter(self.clone())
-            .build()
-    }
-
-    fn take(&self) -> Vec<SpanData> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-}
 
 fn cx_of(headers: &[(&str, &str)]) -> Context {
     let headers = headers.iter().map(|(name, value)| (*name, Some(*value)));

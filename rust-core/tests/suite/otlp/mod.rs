@@ -2,6 +2,8 @@
 
 mod answers;
 mod faults;
+#[cfg(feature = "otel")]
+mod host;
 mod life;
 mod tls;
 mod variables;

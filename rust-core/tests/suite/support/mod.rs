@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "which helpers are used depends on the features")]
 
+#[cfg(feature = "otel")]
+pub(crate) mod kept;
 #[cfg(feature = "otlp")]
 pub(crate) mod raw;
 #[cfg(feature = "otlp")]

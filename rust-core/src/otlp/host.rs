@@ -1,0 +1,36 @@
+//! Spans for the host's own SDK instead of the endpoint.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use crate::hop::FinishedSpan;
+
+/// Where the spans of hops go instead of the endpoint: to whoever records the host's own spans.
+///
+/// It is called from the exporter's thread, with spans that have ended. The ledger and log lines go to
+/// the endpoint as ever. For OpenTelemetry's SDK there is `tracebaton::otel::spans_to`.
+#[derive(Clone)]
+pub struct SpanHost(Arc<dyn Fn(Vec<FinishedSpan>) + Send + Sync>);
+
+impl SpanHost {
+    /// Hands spans to `take`. Where that panics, its spans count as refused.
+    #[must_use]
+    pub fn new(take: impl Fn(Vec<FinishedSpan>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(take))
+    }
+
+    /// Hands over encoded spans; tells whether they were taken.
+    pub(super) fn take(&self, encoded: &[Vec<u8>]) -> bool {
+        let spans = encoded.iter().flat_map(|chunk| FinishedSpan::read_all(chunk)).collect();
+        catch_unwind(AssertUnwindSafe(|| (self.0)(spans))).is_ok()
+    }
+}
+
+impl fmt::Debug for SpanHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SpanHost")
+    }
+}
