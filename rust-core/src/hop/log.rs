@@ -5,7 +5,8 @@ use std::fmt::{self, Write};
 use super::{
     clock::now,
     proto::Writer,
-    value::{Value, encode_pair},
+    timestamp,
+    value::{Digits, Value, encode_pair},
 };
 use crate::propagate::Baton;
 
@@ -93,7 +94,7 @@ impl Log<'_> {
     /// trailing underscore.
     pub fn write_json(&self, service: &str, baton: Option<&Baton>, out: &mut String) {
         out.push_str("{\"timestamp\":\"");
-        Timestamp(now()).write(out);
+        timestamp::write(now(), out);
         out.push_str("\",\"level\":\"");
         out.push_str(self.level.as_str());
         out.push_str("\",\"service\":");
@@ -152,9 +153,7 @@ const RESERVED: [&str; 7] =
 fn json_value(value: &Value<'_>, out: &mut String) {
     match value {
         Value::Text(text) => json_text(text, out),
-        Value::Int(number) => {
-            let _ = write!(out, "{number}");
-        }
+        Value::Int(number) => out.push_str(Digits::of(*number).as_str()),
         // JSON has no words for infinities and NaN (RFC 8259, section 6).
         Value::Double(number) if !number.is_finite() => json_text(&number.to_string(), out),
         Value::Double(number) => {
@@ -180,8 +179,8 @@ fn json_text(text: &str, out: &mut String) {
 /// Escapes what RFC 8259 section 7 demands, and C1 and DEL too: log lines end up in terminals.
 fn json_escape(text: &str, out: &mut String) {
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(may_need_escape) {
-        let (plain, special) = rest.split_at(at);
+    while let Some((plain, special)) = first_special(rest).and_then(|at| rest.split_at_checked(at))
+    {
         out.push_str(plain);
         let mut chars = special.chars();
         match chars.next() {
@@ -198,6 +197,31 @@ fn json_escape(text: &str, out: &mut String) {
         rest = chars.as_str();
     }
     out.push_str(rest);
+}
+
+/// Finds the first character that may need an escape, by its first byte.
+fn first_special(text: &str) -> Option<usize> {
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    let mut last = [b' '; 8];
+    for (place, byte) in last.iter_mut().zip(rest) {
+        *place = *byte;
+    }
+    if words.iter().chain([&last]).any(may_have_special) {
+        return text.bytes().position(may_need_escape);
+    }
+    None
+}
+
+/// Tells whether one of eight bytes may need an escape, all looked at in one go; it is wrong about
+/// characters beyond ASCII only, which it takes for ones that do.
+fn may_have_special(bytes: &[u8; 8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = ONES * 0x80;
+    let word = u64::from_ne_bytes(*bytes);
+    // The high bit of a byte tells that it is less than `n` (at most 0x80), or that one before it is.
+    let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, 0x20) | is(b'"') | is(b'\\') | is(0x7f) | word) & HIGH != 0
 }
 
 /// Tells whether a character that starts with this byte may need an escape; those of C1 start with
@@ -222,58 +246,9 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
-/// Nanoseconds since 1970 as RFC 3339 in UTC, to the microsecond.
-struct Timestamp(u64);
-
-impl Timestamp {
-    fn write(&self, out: &mut String) {
-        let seconds = self.0 / 1_000_000_000;
-        let micros = self.0 % 1_000_000_000 / 1_000;
-        // Days to a civil date: the year starts in March, so that the leap day comes last.
-        let days = seconds / 86_400 + 719_468;
-        let (era, day_of_era) = (days / 146_097, days % 146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = year_of_era + era * 400 + u64::from(month <= 2);
-        let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-        for (number, digits, after) in [
-            (year, 4, '-'),
-            (month, 2, '-'),
-            (day, 2, 'T'),
-            (hour, 2, ':'),
-            (minute, 2, ':'),
-            (second, 2, '.'),
-            (micros, 6, 'Z'),
-        ] {
-            let mut unit = 10_u64.pow(digits - 1);
-            while unit > 0 {
-                out.push(char::from(b'0' + (number / unit % 10) as u8));
-                unit /= 10;
-            }
-            out.push(after);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn timestamps_are_rfc_3339() {
-        let text = |nanos| {
-            let mut out = String::new();
-            Timestamp(nanos).write(&mut out);
-            out
-        };
-        assert_eq!(text(0), "1970-01-01T00:00:00.000000Z");
-        assert_eq!(text(1_709_210_096_123_456_789), "2024-02-29T12:34:56.123456Z");
-        assert_eq!(text(4_102_444_799_000_000_000), "2099-12-31T23:59:59.000000Z");
-    }
 
     #[test]
     fn texts_are_escaped_as_serde_does_it_and_c1_too() {
@@ -281,6 +256,17 @@ mod tests {
             let mut out = String::new();
             json_text(text, &mut out);
             assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+        }
+        for special in
+            ['\0', '\n', '\u{1f}', '"', '\\', '\u{7f}', '\u{85}', '\u{c2}', '\u{a0}', '~', ' ']
+        {
+            for before in 0..20 {
+                let text = format!("{:before$}{special}{:3}", "", "");
+                let mut out = String::new();
+                json_text(&text, &mut out);
+                assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+                assert!(!out.chars().any(char::is_control), "{out}");
+            }
         }
         let mut out = String::new();
         json_text("\u{7f}\u{80}\u{9f}\u{a0}", &mut out);

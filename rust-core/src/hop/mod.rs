@@ -39,6 +39,7 @@ mod tally;
 mod template;
 #[cfg(test)]
 mod tests;
+mod timestamp;
 mod value;
 mod waiting;
 

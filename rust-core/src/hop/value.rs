@@ -44,15 +44,16 @@ impl Value<'_> {
     }
 }
 
-/// A number as text: partitions are texts by the conventions.
+/// A number as text, without the price of a format.
 pub(crate) struct Digits {
-    bytes: [u8; 11],
+    bytes: [u8; 20],
     start: usize,
 }
 
 impl Digits {
-    pub(crate) fn of(number: i32) -> Self {
-        let (mut bytes, mut start, mut rest) = ([0; 11], 11, number.unsigned_abs());
+    pub(crate) fn of(number: impl Into<i64>) -> Self {
+        let number = number.into();
+        let (mut bytes, mut start, mut rest) = ([0; 20], 20, number.unsigned_abs());
         let mut put = |digit: u8| {
             start -= 1;
             if let Some(place) = bytes.get_mut(start) {
