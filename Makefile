@@ -114,6 +114,11 @@ bench-node: tools bench/node/node_modules/.package-lock.json ## … in Node
 	cd bindings-node && TRACEBATON_PROFILE=release node scripts/build.cjs
 	cd bench/node && node --expose-gc main.mjs ../../target/bench.jsonl > /dev/null
 
+.PHONY: endure-node
+endure-node: tools ## Shows that memory stays flat over 10,000,000 messages, and 1,000 cycles and worker threads (some minutes)
+	cd bindings-node && TRACEBATON_PROFILE=release node scripts/build.cjs
+	cd bindings-node && for run in "messages 10000000" "cycles 1000" "workers 1000"; do node --expose-gc test/support/endurance.mjs $$run; done
+
 .PHONY: lint
 lint: tools ## Checks formatting and lints
 	cargo fmt --all --check

@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { appendFileSync } from "node:fs";
 
-const sink = spawn(process.execPath, [new URL("sink.mjs", import.meta.url).pathname], { stdio: ["pipe", "pipe", "inherit"] });
+const sink = spawn(process.execPath, [new URL("../../bindings-node/test/support/sink.mjs", import.meta.url).pathname], { stdio: ["pipe", "pipe", "inherit"] });
 const [port] = await once(sink.stdout.setEncoding("utf8"), "data");
 const endpoint = `http://127.0.0.1:${port.trim()}`;
 process.env.OTEL_EXPORTER_OTLP_ENDPOINT = endpoint;

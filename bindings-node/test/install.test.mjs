@@ -1,11 +1,13 @@
 // What `npm install` of this folder gives to a stranger's project.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
+
+import { PACKAGES, platformPackage } from "../lib/platform.cjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const scratch = mkdtempSync(path.join(tmpdir(), "tracebaton-install-"));
@@ -50,6 +52,21 @@ test("a packed copy holds the native half and nothing of its making", () => {
   const names = Object.values(listed)[0].files.map((file) => file.path);
   assert.ok(names.includes("tracebaton.node"));
   assert.deepEqual(names.filter((name) => /^(src|test|scripts|node_modules)\b|Cargo|build\.rs/.test(name)), []);
+});
+
+test("the packages of a release need no build: one for all, and one for the platform", () => {
+  const folder = project("released");
+  const [built, out] = [path.join(folder, "built"), path.join(folder, "node_modules", "@tracebaton")];
+  const target = Object.keys(PACKAGES).find((one) => PACKAGES[one] === platformPackage());
+  cpSync(path.join(root, "tracebaton.node"), path.join(built, target, "tracebaton.node"));
+  const { stderr } = run(folder, process.execPath, path.join(root, "scripts", "pack.cjs"), built, out);
+  assert.equal(stderr.match(/left out/g).length, Object.keys(PACKAGES).length - 1);
+  renameSync(path.join(out, "tracebaton"), path.join(folder, "node_modules", "tracebaton"));
+  const manifest = JSON.parse(readFileSync(path.join(folder, "node_modules", "tracebaton", "package.json"), "utf8"));
+  assert.deepEqual(manifest.optionalDependencies, { [platformPackage()]: manifest.version });
+  assert.equal(manifest.scripts, undefined);
+  assert.equal(run(folder, process.execPath, "ask.mjs").stdout, "order-1");
+  assert.equal(run(folder, process.execPath, "ask.cjs").stdout, "order-1");
 });
 
 /** A copy of the package without its native half. */

@@ -14,6 +14,7 @@ mod fastcall;
 mod fork;
 mod headers;
 mod hop;
+mod host;
 mod lazy;
 mod lifecycle;
 mod logger;

@@ -15,7 +15,7 @@ use tracebaton::{
     otlp::{self, Exporter, Options},
 };
 
-use crate::{errors::ConfigError, logger, propagation::Propagation, settings};
+use crate::{errors::ConfigError, host, logger, propagation::Propagation, settings};
 
 /// How long the interpreter's exit waits for what the application did not shut down itself.
 const AT_EXIT_MS: u64 = 2_000;
@@ -37,7 +37,7 @@ pub(crate) fn running() -> MutexGuard<'static, Option<Running>> {
 ///
 /// A second call replaces the first.
 #[pyfunction]
-#[pyo3(signature = (service_name=None, *, resource=None, propagation=None, log_format="json", log_level="info"))]
+#[pyo3(signature = (service_name=None, *, resource=None, propagation=None, log_format="json", log_level="info", spans="otlp"))]
 pub(crate) fn init(
     py: Python<'_>,
     service_name: Option<String>,
@@ -45,6 +45,7 @@ pub(crate) fn init(
     propagation: Option<&Bound<'_, Propagation>>,
     log_format: &str,
     log_level: &str,
+    spans: &str,
 ) -> PyResult<()> {
     let is_text = match log_format {
         "json" => false,
@@ -66,6 +67,14 @@ pub(crate) fn init(
     options.resource.extend(resource.into_iter().flatten());
     options.sample_rate = settings.sample_rate().or(options.sample_rate);
     options.language = "python";
+    options.span_host = match spans {
+        "otlp" => None,
+        "host" => Some(host::spans(py)?),
+        _ => {
+            let message = format!("spans: is neither otlp nor host: {spans}");
+            return Err(ConfigError::new_err(message));
+        }
+    };
     add_hooks(py)?;
     py.detach(|| {
         let before = running().take();

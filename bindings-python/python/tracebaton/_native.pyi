@@ -468,8 +468,11 @@ def init(
     propagation: Propagation | None = None,
     log_format: Literal["json", "text"] = "json",
     log_level: Literal["trace", "debug", "info", "warn", "error"] = "info",
+    spans: Literal["otlp", "host"] = "otlp",
 ) -> None:
     """Starts the export of spans, ledger events and log lines, as the `OTEL_*` variables say.
+
+    With `spans="host"` the application's own OpenTelemetry SDK records the spans of hops.
 
     A second call replaces the first.
     """

@@ -10,9 +10,21 @@ import sys
 from collections.abc import Sequence
 
 from opentelemetry.context import Context, get_value
-from opentelemetry.sdk.trace import id_generator, sampling
-from opentelemetry.trace import Link, SpanKind, TraceState, get_current_span
-from opentelemetry.util.types import Attributes
+from opentelemetry.sdk.trace import Tracer, TracerProvider, id_generator, sampling
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    get_current_span,
+    get_tracer_provider,
+    set_span_in_context,
+)
+from opentelemetry.util.types import Attributes, AttributeValue
 
 from tracebaton import _native
 from tracebaton._ids import KEY, TraceId, is_given, root_id
@@ -83,3 +95,89 @@ class BatonSampler(sampling.Sampler):
 def sampler_of(rate: str | None) -> BatonSampler:
     """Makes the sampler that `OTEL_TRACES_SAMPLER=tracebaton` names, with its argument."""
     return BatonSampler(float(rate) if rate else 1.0)
+
+
+_Ids = tuple[int, int, int, str]
+_Finished = tuple[
+    _Ids,
+    tuple[int, bool] | None,
+    str,
+    int,
+    tuple[int, int],
+    dict[str, AttributeValue],
+    list[tuple[int, int, int]],
+    str | None,
+    tuple[str, str] | None,
+]
+# `Span.SpanKind` of OTLP, from 1 on.
+_KINDS = [SpanKind.INTERNAL, SpanKind.SERVER, SpanKind.CLIENT, SpanKind.PRODUCER, SpanKind.CONSUMER]
+
+
+class _Given(id_generator.IdGenerator):
+    """Gives the span that is started the ids it has already."""
+
+    trace_id = 0
+    span_id = 0
+    is_random = False
+
+    def generate_span_id(self) -> int:
+        return self.span_id
+
+    def generate_trace_id(self) -> int:
+        return self.trace_id
+
+    def is_trace_id_random(self) -> bool:
+        return self.is_random
+
+
+def record_spans(spans: list[_Finished]) -> int:
+    """Has the host's SDK record spans of hops that have ended; returns how many it took."""
+    provider = get_tracer_provider()
+    if not isinstance(provider, TracerProvider):
+        return 0
+    tracer = provider.get_tracer("tracebaton")
+    if not isinstance(tracer, Tracer):  # OTEL_SDK_DISABLED
+        return 0
+    # A provider may keep its tracers by their names: the one of ours is used here alone.
+    given = tracer.id_generator
+    if not isinstance(given, _Given):
+        given = tracer.id_generator = _Given()
+    taken = 0
+    for span in spans:
+        try:
+            _record(tracer, given, *span)
+        except Exception:
+            continue  # a processor or a sampler of the host's; what is not taken is counted
+        taken += 1
+    return taken
+
+
+def _record(
+    tracer: Tracer,
+    given: _Given,
+    ids: _Ids,
+    above: tuple[int, bool] | None,
+    name: str,
+    kind: int,
+    times: tuple[int, int],
+    attributes: dict[str, AttributeValue],
+    links: list[tuple[int, int, int]],
+    error: str | None,
+    exception: tuple[str, str] | None,
+) -> None:
+    given.trace_id, given.span_id, flags, tracestate = ids
+    given.is_random = flags & 2 != 0
+    context = Context()
+    if above is not None:
+        state = TraceState.from_header([tracestate])
+        parent = SpanContext(given.trace_id, above[0], above[1], TraceFlags(flags), state)
+        context = set_span_in_context(NonRecordingSpan(parent), context)
+    linked = [Link(SpanContext(one[0], one[1], True, TraceFlags(one[2]))) for one in links]
+    start, end = times
+    span = tracer.start_span(name, context, _KINDS[kind - 1], attributes, linked, start)
+    if exception is not None:
+        told = {"exception.type": exception[0], "exception.message": exception[1]}
+        span.add_event("exception", told, end)
+    if error is not None:
+        span.set_status(Status(StatusCode.ERROR, error))
+    span.end(end)

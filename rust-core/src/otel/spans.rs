@@ -49,7 +49,7 @@ pub fn spans_to<T>(tracer: T) -> SpanHost
 where
     T: Tracer + Send + Sync + 'static,
 {
-    SpanHost::new(move |spans| spans.into_iter().for_each(|span| record(&tracer, span)))
+    SpanHost::new(move |spans| spans.into_iter().map(|span| record(&tracer, span)).count())
 }
 
 fn record(tracer: &impl Tracer, finished: FinishedSpan) {

@@ -13,19 +13,20 @@ use crate::hop::FinishedSpan;
 /// It is called from the exporter's thread, with spans that have ended. The ledger and log lines go to
 /// the endpoint as ever. For OpenTelemetry's SDK there is `tracebaton::otel::spans_to`.
 #[derive(Clone)]
-pub struct SpanHost(Arc<dyn Fn(Vec<FinishedSpan>) + Send + Sync>);
+pub struct SpanHost(Arc<dyn Fn(Vec<FinishedSpan>) -> usize + Send + Sync>);
 
 impl SpanHost {
-    /// Hands spans to `take`. Where that panics, its spans count as refused.
+    /// Hands spans to `take`, which returns how many it took; the others count as refused. So do all of
+    /// them where it panics.
     #[must_use]
-    pub fn new(take: impl Fn(Vec<FinishedSpan>) + Send + Sync + 'static) -> Self {
+    pub fn new(take: impl Fn(Vec<FinishedSpan>) -> usize + Send + Sync + 'static) -> Self {
         Self(Arc::new(take))
     }
 
-    /// Hands over encoded spans; tells whether they were taken.
-    pub(super) fn take(&self, encoded: &[Vec<u8>]) -> bool {
+    /// Hands over encoded spans; returns how many were taken.
+    pub(super) fn take(&self, encoded: &[Vec<u8>]) -> u64 {
         let spans = encoded.iter().flat_map(|chunk| FinishedSpan::read_all(chunk)).collect();
-        catch_unwind(AssertUnwindSafe(|| (self.0)(spans))).is_ok()
+        catch_unwind(AssertUnwindSafe(|| (self.0)(spans))).unwrap_or(0) as u64
     }
 }
 

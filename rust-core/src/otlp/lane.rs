@@ -155,12 +155,11 @@ impl Lane {
         let mut is_all = false;
         while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), false) {
             is_all = taken.is_all;
-            if host.take(&taken.chunks) {
-                self.tally.exported(taken.counts);
-            } else {
-                self.lock().refused += taken.counts.total();
-                self.tally.refused(taken.counts);
-            }
+            let spans = host.take(&taken.chunks).min(taken.counts.spans);
+            let refused = taken.counts.spans - spans;
+            self.lock().refused += refused;
+            self.tally.exported(Counts { spans, ..Counts::default() });
+            self.tally.refused(Counts { spans: refused, ..Counts::default() });
             self.let_go(taken.chunks);
         }
     }
