@@ -203,8 +203,8 @@ fn json_escape(text: &str, out: &mut String) {
 fn first_special(text: &str) -> Option<usize> {
     let (words, rest) = text.as_bytes().as_chunks::<8>();
     let mut last = [b' '; 8];
-    for (place, byte) in last.iter_mut().zip(rest) {
-        *place = *byte;
+    if let Some(place) = last.get_mut(..rest.len()) {
+        place.copy_from_slice(rest);
     }
     if words.iter().chain([&last]).any(may_have_special) {
         return text.bytes().position(may_need_escape);
