@@ -170,6 +170,12 @@ export interface Batch {
   hop(message: MessagePayload["message"]): Hop;
   /** Runs `fn` as the hop of one message; its outputs may be sent later, until the batch ends. */
   process<T>(message: MessagePayload["message"], fn: (hop: Hop) => T | Promise<T>): Promise<T>;
+  /**
+   * Runs `fn` as the one hop of all messages that have none of their own, for work on the batch as a whole: whatever its size it costs
+   * two spans, which link to the messages' traces, and one event. A message that is asked for afterwards leaves it. What is made of it
+   * may be sent later, until the batch ends.
+   */
+  together<T>(fn: (hop: Hop) => T | Promise<T>): Promise<T>;
   /** Says where the broker put messages that were sent together, in this order: what `producer.send` returned. */
   delivered(outputs: readonly Output<HeaderShape>[], metadata: readonly unknown[]): void;
   /** Says that the broker or the client refused these. */

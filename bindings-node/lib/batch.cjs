@@ -4,9 +4,9 @@
 const { layOffset } = require("./desk.cjs");
 const { checkFunction, checkObject } = require("./errors.cjs");
 const { deliverAll, endAll } = require("./hop.cjs");
-const { startAt } = require("./message.cjs");
+const { startAt, startTogether } = require("./message.cjs");
 const { native } = require("./native.cjs");
-const { runHop } = require("./process.cjs");
+const { runHop, runTogether } = require("./process.cjs");
 const { keepShape } = require("./shapes.cjs");
 
 /** The messages of one topic and partition that were read together. */
@@ -20,6 +20,7 @@ class Batch {
     this._hops = [];
     this._next = 0;
     this._positions = null;
+    this._together = null;
   }
 
   /** Returns the hop of a message of this batch; it goes on until the batch ends. */
@@ -28,7 +29,7 @@ class Batch {
     // Mostly they are asked for one after the other.
     const at = this._messages[this._next] === message ? this._next : this._find(message);
     this._next = at + 1;
-    return (this._hops[at] ??= startAt(this._topic, this._partition, message, this._group));
+    return (this._hops[at] ??= startAt(this._topic, this._partition, message, this._group, this._together?.number));
   }
 
   _find(message) {
@@ -44,6 +45,17 @@ class Batch {
   /** Runs `fn` as the hop of one message; its outputs may be sent later, until the batch ends. */
   async process(message, fn) {
     return runHop(this.hop(message), checkFunction("fn", fn));
+  }
+
+  /**
+   * Runs `fn` as the one hop of all messages that have none of their own yet; its outputs may be sent later, until the batch ends.
+   * A message that is asked for afterwards leaves it.
+   */
+  async together(fn) {
+    checkFunction("fn", fn);
+    const others = () => this._messages.filter((_, at) => this._hops[at] === undefined);
+    this._together ??= startTogether(this._topic, this._partition, others(), this._group);
+    return runTogether(this._together, fn);
   }
 
   /** Says where the broker put messages that were sent together, in this order: what `producer.send` returned. */
@@ -66,11 +78,13 @@ class Batch {
   /** @internal Ends every hop. */
   end() {
     endAll(this._hops);
+    this._together?.end();
   }
 
   /** @internal Ends every hop of a batch that threw: what was not handled or sent by then has failed. */
   fail(error) {
     for (const hop of this._hops) hop?.abandon(error);
+    this._together?.abandon(error);
   }
 }
 

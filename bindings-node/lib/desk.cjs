@@ -18,7 +18,7 @@ const number = new Float64Array(memory, 2 * MAX_TEXT + 16 * 4, 1);
 /** Where in `words` things stand: first what is asked, then what is answered. */
 const AT = {
   traceparent: 0, traceId: 1, subject: 2, place: 3, output: 7,
-  isDone: 4, number: 5, isPlain: 6, ids: 8, flags: 14,
+  isDone: 4, number: 5, isPlain: 6, ids: 8, flags: 14, batch: 15,
 };
 
 /** Puts a text or bytes on the desk; tells whether it could. */

@@ -212,6 +212,11 @@ class Hop {
     fastStop();
   }
 
+  /** @internal The work is done: what goes wrong elsewhere does not make it fail. */
+  handled() {
+    this._isStopped = true;
+  }
+
   /** @internal Ends it because of an error outside: what was not done or sent by then has failed. */
   abandon(error) {
     if (!this._isStopped && !this._hasFate) this.failed(error);

@@ -9,7 +9,7 @@ const { native } = require("./native.cjs");
 const { inputNumber } = require("./topics.cjs");
 const { layUsual } = require("./usual.cjs");
 
-const { fastBegin } = native ?? {};
+const { fastAdd, fastBegin, fastPolled } = native ?? {};
 
 /**
  * Starts the hop of one message: `{ topic, partition, message }` as kafkajs hands it to `eachMessage`, or a message that knows its
@@ -22,29 +22,53 @@ function startHop(payload, group) {
   return startAt(topic, partition, message, group ?? payload.group);
 }
 
-/** Starts the hop of a message that stood in this topic and partition. */
-function startAt(topic, partition, message, group) {
+/** Starts the hop of a message that stood in this topic and partition; `batch` is the hop of the batch that it leaves, if any. */
+function startAt(topic, partition, message, group, batch = 0) {
   const { headers, offset } = message;
   if (native !== null && typeof topic === "string" && (partition | 0) === partition && layUsual(headers, true) && layOffset(offset)) {
     if (group !== undefined) checkText("group", group);
     words[AT.subject] = inputNumber(topic, group);
     words[AT.place] = partition;
+    words[AT.batch] = batch;
     words[AT.isDone] = 0;
     fastBegin();
     if (words[AT.isDone] === 1) return new Hop(words[AT.number]);
   }
-  return startSlowly(topic, partition, offset, headers, group);
+  return startSlowly(topic, partition, offset, headers, group, batch);
 }
 
 /** The same for whatever headers, with everything checked. */
-function startSlowly(topic, partition, offset, headers, group) {
+function startSlowly(topic, partition, offset, headers, group, batch) {
   checkText("topic", topic);
   if (group !== undefined) checkText("group", group);
   const place = [Number(checkWhole("partition", partition)), checkWhole("offset", offset)];
   const { names, values } = receivedLists(headers);
   if (native === null) return new Hop(0);
-  called(() => native.begin(inputNumber(topic, group), ...place, names, values));
+  called(() => native.begin(inputNumber(topic, group), ...place, names, values, batch));
   return new Hop(words[AT.number]);
 }
 
-module.exports = { startAt, startHop };
+/** Starts the one hop of many messages that stood in this topic and partition. */
+function startTogether(topic, partition, messages, group) {
+  checkText("topic", topic);
+  if (group !== undefined) checkText("group", group);
+  const at = Number(checkWhole("partition", partition));
+  // All of them before the first is added: a batch with a mistake in it is none.
+  const offsets = messages.map(({ offset }) => checkWhole("offset", offset));
+  if (native === null) return new Hop(0);
+  for (const [n, { headers, offset }] of messages.entries()) {
+    words[AT.isDone] = 0;
+    if (layUsual(headers, true) && layOffset(offset)) {
+      words[AT.subject] = inputNumber(topic, group);
+      words[AT.place] = at;
+      fastAdd();
+    }
+    if (words[AT.isDone] === 1) continue;
+    const { names, values } = receivedLists(headers);
+    called(() => native.add(inputNumber(topic, group), at, offsets[n], names, values));
+  }
+  fastPolled();
+  return new Hop(words[AT.number]);
+}
+
+module.exports = { startAt, startHop, startTogether };

@@ -17,6 +17,18 @@ async function runHop(hop, fn) {
   }
 }
 
+/** As `runHop` for a whole batch, which goes on until it ends: messages may leave it until then. */
+async function runTogether(hop, fn) {
+  try {
+    const result = await withHop(hop, fn, hop);
+    hop.handled();
+    return result;
+  } catch (error) {
+    hop.failed(error);
+    throw error;
+  }
+}
+
 /** As `runHop` for a message, which ends with its function. A chained promise instead of an `await`: it is one less a message. */
 function runMessage(payload, group, fn, first, second) {
   let hop = null;
@@ -49,4 +61,4 @@ function eachMessage(fn, { group } = {}) {
   return (payload) => runMessage(payload, group, fn, payload, true);
 }
 
-module.exports = { eachMessage, process, runHop };
+module.exports = { eachMessage, process, runHop, runTogether };

@@ -4,7 +4,7 @@ use napi::bindgen_prelude::Either3;
 use napi_derive::napi;
 use tracebaton::{
     carrier::{CarrierMut, Medium},
-    hop::{Hop, Recorder, Value as Attribute},
+    hop::{Hop, Value as Attribute},
     propagate,
     wire::{LegacyId, TraceContext},
 };
@@ -29,7 +29,7 @@ pub fn role_of(name: String) -> u32 {
 }
 
 /// Starts the hop of one consumed message, whatever its headers are, and leaves on the desk what
-/// `fastBegin` leaves there.
+/// `fastBegin` leaves there. `batch` is the hop of the batch that it leaves, or 0.
 ///
 /// # Errors
 ///
@@ -41,18 +41,43 @@ pub fn begin(
     offset: String,
     names: Vec<String>,
     values: Vec<Value>,
+    batch: u32,
 ) -> napi::Result<()> {
-    let offset = offset.parse().map_err(|_| wrong("offset must be a whole number"))?;
-    let list = headers::read(names, values, Medium::Kafka);
-    let extracted = fast::propagation().extract(&list);
-    let start = |input: &_| Hop::process(Recorder::global(), input, &extracted.baton);
-    let hop = fast::with_input(topic, partition, offset, start)
-        .ok_or_else(|| wrong("there are too many topics"))?;
+    let at = stood(topic, partition, &offset)?;
+    let extracted = fast::propagation().extract(&headers::read(names, values, Medium::Kafka));
+    let hop = fast::start(at, batch, &extracted.baton).ok_or_else(too_many)?;
     if let Some(linked) = extracted.linked {
         hop.link(linked);
     }
     fast::tell_started(hop);
     Ok(())
+}
+
+/// Adds a message to the batch that is being polled, whatever its headers are.
+///
+/// # Errors
+///
+/// As `begin`.
+#[napi]
+pub fn add(
+    topic: u32,
+    partition: i32,
+    offset: String,
+    names: Vec<String>,
+    values: Vec<Value>,
+) -> napi::Result<()> {
+    let at = stood(topic, partition, &offset)?;
+    let extracted = fast::propagation().extract(&headers::read(names, values, Medium::Kafka));
+    fast::add(at, &extracted.baton).then_some(()).ok_or_else(too_many)
+}
+
+fn stood(topic: u32, partition: i32, offset: &str) -> napi::Result<fast::Stood> {
+    let offset = offset.parse().map_err(|_| wrong("offset must be a whole number"))?;
+    Ok(fast::Stood { topic, partition, offset })
+}
+
+fn too_many() -> napi::Error {
+    wrong("there are too many topics")
 }
 
 /// Returns what an open hop hands on.

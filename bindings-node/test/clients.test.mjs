@@ -132,6 +132,58 @@ test("a batch that throws has failed where nothing was sent, and throws on", asy
   assert.deepEqual(fates(ledger), { 0: "passed", 1: "failed", 2: "filtered", 3: "failed" });
 });
 
+const own = (n) => `00-${traceId.slice(0, 30)}${String(n).padStart(2, "0")}-b7ad6b7169203331-01`;
+
+test("messages that are handled together are one hop, and what leaves it is another", async () => {
+  const messages = Array.from({ length: 50 }, (_, n) => ({ offset: String(n), headers: { traceparent: Buffer.from(own(n)) } }));
+  messages[7].headers.tracestate = "a=1";
+  messages[8].headers = [["trace_id", "order-8"]];
+  const { ledger, spans } = await recorded(tracebaton, () =>
+    eachBatch(async ({ batch: { messages } }, batch) => {
+      batch.hop(messages[1]).filtered("before");
+      const total = await batch.together(async (hop) => {
+        await null;
+        assert.equal(currentHop(), hop);
+        batch.hop(messages[3]).failed(new Error("while"));
+        return hop.output("totals");
+      });
+      batch.delivered([total], [{ topicName: "totals", partition: 0, baseOffset: "9" }]);
+    }, { group })({ batch: { topic: "raw", partition: 0, messages } }),
+  );
+  const kind = (wanted) => ledger.map(({ attributes }) => attributes).filter((one) => one["tracebaton.hop.kind"] === wanted);
+  const [alone, together] = [false, true].map((isMany) => kind("process").filter((one) => one["tracebaton.batch.traces"] !== undefined === isMany));
+  assert.deepEqual(alone.map((one) => [one["messaging.kafka.offset"], one["tracebaton.reason"]]), [[1, "before"], [3, "while"]]);
+  const [event, ...more] = together;
+  assert.equal(more.length, 0);
+  assert.deepEqual(["in", "passed", "emitted"].map((name) => event[`tracebaton.records.${name}`]), [48, 48, 1]);
+  assert.deepEqual([event["messaging.kafka.offset"], event["tracebaton.offset.last"], event["messaging.consumer.group.name"]], [0, 49, "g"]);
+  const members = event["tracebaton.batch.traces"].toString("hex").match(/.{32}/g);
+  assert.equal(members.length, 48);
+  assert.deepEqual([members[0], members[5]], [own(0).slice(3, 35), own(7).slice(3, 35)]);
+  const [poll] = spans.filter((span) => span.name === "poll raw");
+  assert.equal(poll.kind, 3);
+  // An id of the client's own names no span to link to.
+  assert.equal(poll.links.length, 48);
+  const process_ = spans.find((span) => span.parentId === poll.spanId);
+  assert.equal(process_.name, "process raw");
+  assert.deepEqual(spans.filter((span) => span.name === "send totals").map((span) => span.parentId), [process_.spanId]);
+});
+
+test("a batch whose common work throws has failed as a whole; one that throws later has not", async () => {
+  const thrown = async (fn) => {
+    const { ledger } = await recorded(tracebaton, () => assert.rejects(eachBatch(fn, { group })(batchOf(3)), /mine/));
+    return ledger.map(({ attributes }) => [attributes["tracebaton.records.failed"], attributes["tracebaton.records.passed"]]);
+  };
+  assert.deepEqual(await thrown((_, batch) => batch.together(() => { throw new Error("mine"); })), [[3, undefined]]);
+  const later = async (_, batch) => {
+    await batch.together(() => {});
+    throw new Error("mine");
+  };
+  assert.deepEqual(await thrown(later), [[undefined, 3]]);
+  await assert.rejects(eachBatch((_, batch) => batch.together(7))(batchOf(1)), { code: "TRACEBATON_WRONG_TYPE" });
+  await assert.rejects(eachBatch((_, batch) => batch.together(() => {}))({ batch: { topic: "t", partition: 0, messages: [{ offset: "x" }] } }), { code: "TRACEBATON_WRONG_VALUE" });
+});
+
 test("sends whose places cannot be told apart are unconfirmed, refused ones have failed", async () => {
   const { ledger } = await recorded(tracebaton, () =>
     eachBatch(async ({ batch: { messages } }, batch) => {

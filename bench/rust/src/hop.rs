@@ -19,7 +19,7 @@ use opentelemetry_sdk::{
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 use tracebaton::{
     Propagation,
-    hop::{Coordinates, Hop, Recorder},
+    hop::{Consumer, Destination, Recorder},
     kafka::{OwnedBaton, ReadHeaders},
     otlp::{Exporter, Options, Protocol},
 };
@@ -100,6 +100,8 @@ pub(crate) struct Ours {
     pub(crate) recorder: Recorder,
     propagation: Propagation,
     exporter: Exporter,
+    orders: Consumer,
+    invoices: Destination,
 }
 
 impl Ours {
@@ -110,20 +112,20 @@ impl Ours {
             ..Options::to(url, Protocol::HttpProtobuf)?
         };
         let exporter = Exporter::start(&recorder, &options)?;
-        Ok(Self { recorder, propagation: Propagation::default(), exporter })
+        Ok(Self {
+            recorder,
+            propagation: Propagation::default(),
+            exporter,
+            orders: Consumer::new("orders", Some("billing")),
+            invoices: Destination::new("invoices"),
+        })
     }
 
     fn hop(&self, headers: &OwnedHeaders, offset: i64) {
         let carrier = ReadHeaders(Some(headers.as_borrowed()));
-        let baton = self.propagation.extract(&carrier).baton;
-        let input = Coordinates {
-            topic: "orders".to_owned(),
-            partition: 3,
-            offset,
-            group: Some("billing".to_owned()),
-        };
-        let hop = Hop::process(&self.recorder, &input, &baton);
-        let output = hop.output("invoices");
+        let baton = self.propagation.extract_baton(&carrier);
+        let hop = self.orders.process(&self.recorder, 3, offset, &baton);
+        let output = hop.output_to(&self.invoices);
         let mut outgoing = OwnedBaton(OwnedHeaders::new());
         self.propagation.inject(output.baton(), &mut outgoing);
         output.delivered(1, offset);

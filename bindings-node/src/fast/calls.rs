@@ -7,16 +7,13 @@ use std::{
 
 use napi::{Env, bindgen_prelude::Object, sys};
 use napi_derive::napi;
-use tracebaton::{
-    hop::{Hop, Recorder},
-    propagate::Baton,
-};
+use tracebaton::{hop::Hop, propagate::Baton};
 
 use super::{
     call::{Call, Function, ascii, define, run, run_at_desk, share, with_desk},
     carrier::{Usual, is_plain},
     desk::Desk,
-    slab::{self, close, put, put_output, take_output, with_input},
+    slab::{self, add, close, put, put_output, put_polled, start, take_output},
 };
 use crate::log;
 
@@ -37,12 +34,10 @@ fn usual(desk: &Desk) -> Usual<'_> {
     Usual { traceparent: desk.text(0), trace_id: desk.text(1) }
 }
 
-/// `begin()`: texts, topic, partition, offset → the hop's number, whether it is plain, its ids.
+/// `begin()`: texts, topic, partition, offset, batch → the hop's number, whether it is plain, its ids.
 fn begin(_: sys::napi_env, desk: &mut Desk) -> Answer {
     let (baton, linked) = usual(desk).baton();
-    let hop = with_input(desk.subject(), desk.place(), desk.offset(), |input| {
-        Hop::process(Recorder::global(), input, &baton)
-    })?;
+    let hop = start(desk.stood(), desk.batch(), &baton)?;
     if let Some(linked) = linked {
         hop.link(linked);
     }
@@ -50,13 +45,33 @@ fn begin(_: sys::napi_env, desk: &mut Desk) -> Answer {
     None
 }
 
-/// Leaves on the desk what JavaScript keeps of a hop.
+/// `add()`: texts, topic, partition, offset: one more message of the batch that is being polled.
+fn add_polled(_: sys::napi_env, desk: &mut Desk) -> Answer {
+    let (baton, _) = usual(desk).baton();
+    if add(desk.stood(), &baton) {
+        desk.is_done();
+    }
+    None
+}
+
+/// `polled()` → the hop of all messages that were added, as `begin` returns one.
+fn polled(_: sys::napi_env, desk: &mut Desk) -> Answer {
+    let (number, hop) = put_polled();
+    tell(desk, number, &hop);
+    None
+}
+
 fn tell_hop(desk: &mut Desk, hop: Hop) {
+    let kept = hop.clone();
+    tell(desk, put(hop), &kept);
+}
+
+/// Leaves on the desk what JavaScript keeps of a hop.
+fn tell(desk: &mut Desk, number: u32, hop: &Hop) {
     if let Some(context) = hop.baton().context {
         desk.tell_context(context);
     }
-    let is_plain = is_plain(hop.baton());
-    desk.tell(put(hop), is_plain);
+    desk.tell(number, is_plain(hop.baton()));
 }
 
 /// Keeps a hop that was started, and leaves on the desk what JavaScript keeps of it.
@@ -185,6 +200,8 @@ pub fn register(exports: Object<'_>, env: Env) -> napi::Result<()> {
         (c"fastExtract", at_desk!(extract)),
         (c"fastText", at_desk!(text)),
         (c"fastBegin", at_desk!(begin)),
+        (c"fastAdd", at_desk!(add_polled)),
+        (c"fastPolled", at_desk!(polled)),
         (c"fastEmit", at_desk!(emit)),
         (c"fastDelivered", at_desk!(delivered)),
         (c"fastLog", function!(log)),

@@ -12,7 +12,9 @@ use tracebaton::{
 /// Which calls there are and where things stand on the desk: JavaScript that knows another number would
 /// misread everything. Whoever changes either counts it up here and in `lib/native.cjs`.
 #[napi]
-pub const LAYOUT: u32 = 3;
+pub const LAYOUT: u32 = 4;
+
+use super::slab::Stood;
 
 /// A text that is longer goes another way.
 const MAX_TEXT: usize = 128;
@@ -36,6 +38,8 @@ const NUMBER: usize = 5;
 const IS_PLAIN: usize = 6;
 const IDS: usize = 8;
 const FLAGS: usize = 14;
+// An argument again.
+const BATCH: usize = 15;
 
 impl Desk {
     fn word(&self, at: usize) -> i32 {
@@ -67,6 +71,16 @@ impl Desk {
     /// Returns a partition, or the number of a topic.
     pub(super) fn place(&self) -> i32 {
         self.word(PLACE)
+    }
+
+    /// Returns the number of the hop of the batch that the message is in; 0 where it is in none.
+    pub(super) fn batch(&self) -> u32 {
+        self.word(BATCH).cast_unsigned()
+    }
+
+    /// Returns where the message stood.
+    pub(super) fn stood(&self) -> Stood {
+        Stood { topic: self.subject(), partition: self.place(), offset: self.offset() }
     }
 
     /// Returns an offset. JavaScript takes care that it is whole and exact.

@@ -11,4 +11,4 @@ mod slab;
 pub(crate) use call::MAX_SAFE;
 pub(crate) use calls::tell_started;
 pub(crate) use carrier::{forget_rules, propagation, role_of};
-pub(crate) use slab::{hop_of, put_output, take_output, topic, with_input, with_output};
+pub(crate) use slab::{Stood, add, hop_of, put_output, start, take_output, topic, with_output};

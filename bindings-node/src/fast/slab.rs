@@ -2,7 +2,10 @@
 
 use std::cell::RefCell;
 
-use tracebaton::hop::{self, Coordinates};
+use tracebaton::{
+    hop::{self, Coordinates, Recorder},
+    propagate::Baton,
+};
 
 /// The lower bits of a hop's number are its place; the others tell apart who had that place before.
 const PLACE_BITS: u32 = 20;
@@ -12,6 +15,8 @@ const MAX_TOPICS: usize = 1 << 16;
 struct Open {
     hop: hop::Hop,
     outputs: Vec<Option<hop::Output>>,
+    /// Whose hop it is, where that is a whole batch's.
+    batch: Option<hop::Batch>,
 }
 
 #[derive(Default)]
@@ -29,13 +34,34 @@ struct Slab {
 
 impl Slab {
     fn open(&mut self, number: u32) -> Option<&mut Open> {
-        let place = self.places.get_mut((number & ((1 << PLACE_BITS) - 1)) as usize)?;
-        place.open.as_mut().filter(|_| place.turn == number >> PLACE_BITS)
+        open(&mut self.places, number)
     }
+
+    fn put(&mut self, new: Open) -> u32 {
+        let at = self.free.pop().or_else(|| {
+            let at = u32::try_from(self.places.len()).ok().filter(|at| *at < 1 << PLACE_BITS)?;
+            // The first turn is 1, so that no number is 0.
+            self.places.push(Place { turn: 1, open: None });
+            Some(at)
+        });
+        let Some((at, place)) = at.and_then(|at| Some((at, self.places.get_mut(at as usize)?)))
+        else {
+            return 0;
+        };
+        place.open = Some(new);
+        place.turn << PLACE_BITS | at
+    }
+}
+
+fn open(places: &mut [Place], number: u32) -> Option<&mut Open> {
+    let place = places.get_mut((number & ((1 << PLACE_BITS) - 1)) as usize)?;
+    place.open.as_mut().filter(|_| place.turn == number >> PLACE_BITS)
 }
 
 thread_local! {
     static SLAB: RefCell<Slab> = RefCell::default();
+    /// The batch whose messages are being added.
+    static POLLED: RefCell<Option<hop::Batch>> = const { RefCell::new(None) };
 }
 
 /// Gives a topic, with the group that reads it, a number; 0 where there are too many.
@@ -53,37 +79,57 @@ pub(crate) fn topic(topic: &str, group: Option<&str>) -> u32 {
     })
 }
 
-/// Calls `each` with the coordinates of an input of a topic.
-pub(crate) fn with_input<T>(
-    topic: u32,
-    partition: i32,
-    offset: i64,
-    each: impl FnOnce(&Coordinates) -> T,
-) -> Option<T> {
+/// Where a message stood, with its topic as a number.
+#[derive(Clone, Copy)]
+pub(crate) struct Stood {
+    pub(crate) topic: u32,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+}
+
+impl Stood {
+    fn input<'t>(&self, topics: &'t mut [Coordinates]) -> Option<&'t Coordinates> {
+        let input = topics.get_mut((self.topic as usize).checked_sub(1)?)?;
+        (input.partition, input.offset) = (self.partition, self.offset);
+        Some(input)
+    }
+}
+
+/// Starts the hop of a message, which leaves `batch` where that is the number of a batch's; nothing
+/// where there is no such topic.
+pub(crate) fn start(at: Stood, batch: u32, baton: &Baton) -> Option<hop::Hop> {
     SLAB.with_borrow_mut(|slab| {
-        let input = slab.topics.get_mut((topic as usize).checked_sub(1)?)?;
-        (input.partition, input.offset) = (partition, offset);
-        Some(each(input))
+        let input = at.input(&mut slab.topics)?;
+        let batch = open(&mut slab.places, batch).and_then(|open| open.batch.as_mut());
+        Some(match batch {
+            Some(batch) => batch.take_out(input, baton),
+            None => hop::Hop::process(Recorder::global(), input, baton),
+        })
     })
+}
+
+/// Adds a message to the batch that is being polled; tells whether there is such a topic.
+pub(crate) fn add(at: Stood, baton: &Baton) -> bool {
+    POLLED.with_borrow_mut(|polled| {
+        let batch = polled.get_or_insert_with(|| hop::Batch::poll(Recorder::global()));
+        SLAB.with_borrow_mut(|slab| {
+            at.input(&mut slab.topics).map(|input| batch.add(input, baton)).is_some()
+        })
+    })
+}
+
+/// Starts the hop of all messages that were added, and returns it with its number.
+pub(crate) fn put_polled() -> (u32, hop::Hop) {
+    let polled = POLLED.with_borrow_mut(Option::take);
+    let mut batch = polled.unwrap_or_else(|| hop::Batch::poll(Recorder::global()));
+    let hop = batch.hop().clone();
+    let new = Open { hop: hop.clone(), outputs: Vec::new(), batch: Some(batch) };
+    (SLAB.with_borrow_mut(|slab| slab.put(new)), hop)
 }
 
 /// Keeps a hop until it is closed, and returns its number; 0 where there is no place.
 pub(crate) fn put(hop: hop::Hop) -> u32 {
-    SLAB.with_borrow_mut(|slab| {
-        let open = Some(Open { hop, outputs: Vec::new() });
-        let at = slab.free.pop().or_else(|| {
-            let at = u32::try_from(slab.places.len()).ok().filter(|at| *at < 1 << PLACE_BITS)?;
-            // The first turn is 1, so that no number is 0.
-            slab.places.push(Place { turn: 1, open: None });
-            Some(at)
-        });
-        let Some((at, place)) = at.and_then(|at| Some((at, slab.places.get_mut(at as usize)?)))
-        else {
-            return 0;
-        };
-        place.open = open;
-        place.turn << PLACE_BITS | at
-    })
+    SLAB.with_borrow_mut(|slab| slab.put(Open { hop, outputs: Vec::new(), batch: None }))
 }
 
 /// Returns a hop that is open.
@@ -141,8 +187,11 @@ pub(crate) fn close(number: u32) {
         place.open.take()
     });
     // Ended and dropped outside of the borrow.
-    if let Some(Open { hop, outputs }) = closed {
-        hop.end();
+    if let Some(Open { hop, outputs, batch }) = closed {
+        match batch {
+            Some(batch) => batch.passed(),
+            None => hop.end(),
+        }
         drop(outputs);
     }
 }

@@ -32,6 +32,7 @@ async function main() {
   await tracebaton.eachBatch(async (_, each) => {
     const output = await each.process(message, (hop) => hop.output("out"));
     each.delivered([output], [{ partition: 0, baseOffset: "1" }]);
+    assert.equal(await each.together((hop) => hop === currentHop()), true);
   })({ batch });
   for await (const one of tracebaton.consume([payload])) assert.equal(one, payload);
   for await (const one of tracebaton.transform(() => 7)([payload])) assert.equal(one, 7);

@@ -2,7 +2,7 @@
 
 use super::{
     fate::{Coordinates, Fates, HopKind},
-    proto::Writer,
+    proto::{Writer, key},
     value::{Value, encode_pair},
 };
 use crate::wire::{Flags, SpanId, TraceId};
@@ -79,7 +79,7 @@ impl LedgerEvent<'_> {
             log.text_pair(6, "messaging.system", "kafka");
             log.text_pair(6, "messaging.destination.name", range.topic);
             if let Some(partition) = range.partition {
-                log.partition(6, partition);
+                log.partition(key!(6, "messaging.destination.partition.id"), partition);
             }
             if let Some(first) = range.first {
                 log.int_pair(6, "messaging.kafka.offset", first);
@@ -108,19 +108,19 @@ impl LedgerEvent<'_> {
 
 impl Fates {
     /// Writes the counts that are not zero.
-    #[inline]
     pub(super) fn write(&self, event: &mut Writer<'_>, emitted: u64) {
-        let mut put = |key, count: u64| {
+        for (key, count) in [
+            ("tracebaton.records.in", self.records_in),
+            ("tracebaton.records.passed", self.passed),
+            ("tracebaton.records.filtered", self.filtered),
+            ("tracebaton.records.failed", self.failed),
+            ("tracebaton.records.dead_lettered", self.dead_lettered),
+            ("tracebaton.records.emitted", emitted),
+        ] {
             if count > 0 {
                 event.int_pair(6, key, count.cast_signed());
             }
-        };
-        put("tracebaton.records.in", self.records_in);
-        put("tracebaton.records.passed", self.passed);
-        put("tracebaton.records.filtered", self.filtered);
-        put("tracebaton.records.failed", self.failed);
-        put("tracebaton.records.dead_lettered", self.dead_lettered);
-        put("tracebaton.records.emitted", emitted);
+        }
     }
 }
 

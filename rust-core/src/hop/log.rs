@@ -4,9 +4,10 @@ use std::fmt::{self, Write};
 
 use super::{
     clock::now,
+    json::{self, push_ascii},
     proto::Writer,
     timestamp,
-    value::{Digits, Value, encode_pair},
+    value::{Value, encode_pair},
 };
 use crate::propagate::Baton;
 
@@ -98,30 +99,30 @@ impl Log<'_> {
         out.push_str("\",\"level\":\"");
         out.push_str(self.level.as_str());
         out.push_str("\",\"service\":");
-        json_text(service, out);
+        json::text(service, out);
         out.push_str(",\"message\":");
-        json_text(self.message, out);
+        json::text(self.message, out);
         if let Some(context) = baton.and_then(|baton| baton.context) {
             out.push_str(",\"trace_id\":\"");
-            out.push_str(str::from_utf8(&context.trace_id.to_hex()).unwrap_or_default());
+            push_ascii(&context.trace_id.to_hex(), out);
             if let Some(span_id) = context.span_id {
                 out.push_str("\",\"span_id\":\"");
-                out.push_str(str::from_utf8(&span_id.to_hex()).unwrap_or_default());
+                push_ascii(&span_id.to_hex(), out);
             }
             out.push('"');
         }
         if let Some(legacy) = baton.and_then(Baton::legacy_text) {
             out.push_str(",\"legacy_id\":");
-            json_text(legacy, out);
+            json::text(legacy, out);
         }
         for (key, value) in self.fields {
             out.push_str(",\"");
-            json_escape(key, out);
+            json::escape(key, out);
             if RESERVED.contains(key) {
                 out.push('_');
             }
             out.push_str("\":");
-            json_value(value, out);
+            json::value(value, out);
         }
         out.push_str("}\n");
     }
@@ -141,7 +142,7 @@ impl Log<'_> {
         let _ = write!(out, "{}", Plain(self.message));
         for (key, value) in self.fields {
             let _ = write!(out, " {}=", Plain(key));
-            json_value(value, out);
+            json::value(value, out);
         }
         out.push('\n');
     }
@@ -149,86 +150,6 @@ impl Log<'_> {
 
 const RESERVED: [&str; 7] =
     ["timestamp", "level", "service", "message", "trace_id", "span_id", "legacy_id"];
-
-fn json_value(value: &Value<'_>, out: &mut String) {
-    match value {
-        Value::Text(text) => json_text(text, out),
-        Value::Int(number) => out.push_str(Digits::of(*number).as_str()),
-        // JSON has no words for infinities and NaN (RFC 8259, section 6).
-        Value::Double(number) if !number.is_finite() => json_text(&number.to_string(), out),
-        Value::Double(number) => {
-            let _ = write!(out, "{number}");
-        }
-        Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
-        Value::Bytes(bytes) => {
-            out.push('"');
-            for byte in bytes.iter() {
-                let _ = write!(out, "{byte:02x}");
-            }
-            out.push('"');
-        }
-    }
-}
-
-fn json_text(text: &str, out: &mut String) {
-    out.push('"');
-    json_escape(text, out);
-    out.push('"');
-}
-
-/// Escapes what RFC 8259 section 7 demands, and C1 and DEL too: log lines end up in terminals.
-fn json_escape(text: &str, out: &mut String) {
-    let mut rest = text;
-    while let Some((plain, special)) = first_special(rest).and_then(|at| rest.split_at_checked(at))
-    {
-        out.push_str(plain);
-        let mut chars = special.chars();
-        match chars.next() {
-            Some('"') => out.push_str("\\\""),
-            Some('\\') => out.push_str("\\\\"),
-            Some('\n') => out.push_str("\\n"),
-            Some('\r') => out.push_str("\\r"),
-            Some('\t') => out.push_str("\\t"),
-            Some(control) if control.is_control() => {
-                let _ = write!(out, "\\u{:04x}", control as u32);
-            }
-            other => out.extend(other),
-        }
-        rest = chars.as_str();
-    }
-    out.push_str(rest);
-}
-
-/// Finds the first character that may need an escape, by its first byte.
-fn first_special(text: &str) -> Option<usize> {
-    let (words, rest) = text.as_bytes().as_chunks::<8>();
-    let mut last = [b' '; 8];
-    if let Some(place) = last.get_mut(..rest.len()) {
-        place.copy_from_slice(rest);
-    }
-    if words.iter().chain([&last]).any(may_have_special) {
-        return text.bytes().position(may_need_escape);
-    }
-    None
-}
-
-/// Tells whether one of eight bytes may need an escape, all looked at in one go; it is wrong about
-/// characters beyond ASCII only, which it takes for ones that do.
-fn may_have_special(bytes: &[u8; 8]) -> bool {
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGH: u64 = ONES * 0x80;
-    let word = u64::from_ne_bytes(*bytes);
-    // The high bit of a byte tells that it is less than `n` (at most 0x80), or that one before it is.
-    let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word;
-    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, 0x20) | is(b'"') | is(b'\\') | is(0x7f) | word) & HIGH != 0
-}
-
-/// Tells whether a character that starts with this byte may need an escape; those of C1 start with
-/// `C2` in UTF-8.
-const fn may_need_escape(byte: u8) -> bool {
-    matches!(byte, 0..b' ' | b'"' | b'\\' | 0x7f | 0xc2)
-}
 
 /// A text on one line: control characters are written as their escapes.
 struct Plain<'a>(&'a str);
@@ -249,29 +170,6 @@ impl fmt::Display for Plain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn texts_are_escaped_as_serde_does_it_and_c1_too() {
-        for text in ["", "a", "\"", "a\\\n\r\t\u{0}\u{1f}b", "gr\u{fc}\u{df}e \u{a9} \u{1f600}"] {
-            let mut out = String::new();
-            json_text(text, &mut out);
-            assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
-        }
-        for special in
-            ['\0', '\n', '\u{1f}', '"', '\\', '\u{7f}', '\u{85}', '\u{c2}', '\u{a0}', '~', ' ']
-        {
-            for before in 0..20 {
-                let text = format!("{:before$}{special}{:3}", "", "");
-                let mut out = String::new();
-                json_text(&text, &mut out);
-                assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
-                assert!(!out.chars().any(char::is_control), "{out}");
-            }
-        }
-        let mut out = String::new();
-        json_text("\u{7f}\u{80}\u{9f}\u{a0}", &mut out);
-        assert_eq!(out, "\"\\u007f\\u0080\\u009f\u{a0}\"");
-    }
 
     #[test]
     fn json_lines_parse_whatever_is_in_them() {

@@ -20,6 +20,7 @@ mod fate;
 #[cfg(feature = "otlp")]
 mod finished;
 mod insert;
+mod json;
 mod ledger;
 #[cfg(any(feature = "log", feature = "tower"))]
 mod local;

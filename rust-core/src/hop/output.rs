@@ -4,9 +4,10 @@ use super::{
     clock::now,
     consumer::Destination,
     counts::Signal,
+    proto::key,
     record::{Hop, Unacknowledged, cut},
     span::{write_error, write_exception},
-    template::SpanHead,
+    template::{Form, SpanHead},
 };
 use crate::{
     propagate::Baton,
@@ -98,10 +99,10 @@ impl Output {
         };
         self.hop.recorder().write(|room| {
             room.push(Signal::Spans, |out| {
-                self.destination.template().write_span(&head, out, |span| {
+                self.destination.template().write_span(Form::Usual, &head, out, |span| {
                     if let Some((partition, offset)) = place {
-                        span.partition(9, partition);
-                        span.int_pair(9, "messaging.kafka.offset", offset);
+                        span.partition(key!(9, "messaging.destination.partition.id"), partition);
+                        span.int(key!(9, "messaging.kafka.offset"), offset);
                     }
                     if let Some((error_type, message)) = error {
                         span.text_pair(9, "error.type", error_type);

@@ -159,11 +159,32 @@ impl<'a> Writer<'a> {
         self.varint(number);
     }
 
+    /// Writes a whole number under a key that is encoded already.
+    #[inline]
+    pub(crate) fn int<const N: usize>(&mut self, key: &Key<N>, number: i64) {
+        let number = number.cast_unsigned();
+        let any = varint_len(number) as u8 + 1;
+        let mut bytes = key.0;
+        if let [_, pair, .., any_length, tag] = bytes.as_mut_slice() {
+            (*pair, *any_length, *tag) = (N as u8 - 3 + any, any, 0x18);
+        }
+        self.0.extend_from_slice(&bytes);
+        self.varint(number);
+    }
+
     /// Writes the attribute that names a partition: a text by the messaging conventions.
     #[inline]
-    pub(crate) fn partition(&mut self, field: u32, partition: i32) {
+    pub(crate) fn partition<const N: usize>(&mut self, key: &Key<N>, partition: i32) {
         let digits = Digits::of(partition);
-        self.text_pair(field, "messaging.destination.partition.id", digits.as_str());
+        let digits = digits.as_bytes();
+        let text = digits.len() as u8;
+        let mut bytes = key.0;
+        if let [_, pair, .., any_length, tag] = bytes.as_mut_slice() {
+            (*pair, *any_length, *tag) = (N as u8 - 1 + text, text + 2, 0x0a);
+        }
+        self.0.extend_from_slice(&bytes);
+        self.0.push(text);
+        self.0.extend_from_slice(digits);
     }
 
     #[cold]
@@ -174,6 +195,38 @@ impl<'a> Writer<'a> {
         });
     }
 }
+
+/// The key of an attribute as a `KeyValue` starts with it, up to the tag of its value; lengths are
+/// filled in.
+pub(crate) struct Key<const N: usize>([u8; N]);
+
+impl<const N: usize> Key<N> {
+    /// Encodes a key of `N - 7` bytes for attributes in a field; done when this is compiled.
+    #[expect(clippy::indexing_slicing, reason = "out of bounds it would not compile")]
+    pub(crate) const fn new(field: u32, key: &str) -> Self {
+        let key = key.as_bytes();
+        assert!(field < 16 && key.len() == N - 7 && N < 0x60);
+        let mut bytes = [0; N];
+        bytes[0] = (field << 3 | 2) as u8;
+        bytes[2] = 0x0a;
+        bytes[3] = key.len() as u8;
+        let mut at = 0;
+        while at < key.len() {
+            bytes[4 + at] = key[at];
+            at += 1;
+        }
+        bytes[N - 3] = 0x12;
+        Self(bytes)
+    }
+}
+
+/// Encodes the key of an attribute when this is compiled.
+macro_rules! key {
+    ($field:literal, $key:expr) => {
+        const { &$crate::hop::proto::Key::<{ $key.len() + 7 }>::new($field, $key) }
+    };
+}
+pub(crate) use key;
 
 /// Returns how many bytes a number takes.
 #[inline]
@@ -242,6 +295,19 @@ mod tests {
                 });
                 assert_eq!(written(|w| w.int_pair(6, key, number)), by_parts, "{number}");
             }
+        }
+    }
+
+    #[test]
+    fn keys_that_are_encoded_beforehand_are_no_others() {
+        for number in [0, 1, 127, 128, 16_383, 16_384, i64::from(u32::MAX), i64::MAX, -1] {
+            let by_parts = written(|w| w.int_pair(6, "some.key", number));
+            assert_eq!(written(|w| w.int(key!(6, "some.key"), number)), by_parts, "{number}");
+        }
+        for partition in [0, 7, 10, -1, i32::MAX, i32::MIN] {
+            let by_parts = written(|w| w.text_pair(9, "some.key", &partition.to_string()));
+            let at_once = written(|w| w.partition(key!(9, "some.key"), partition));
+            assert_eq!(at_once, by_parts, "{partition}");
         }
     }
 

@@ -3,8 +3,10 @@
 use super::{
     consumer::Destination,
     counts::Signal,
-    proto::Writer,
+    fate::{Fate, Fates},
+    proto::{Writer, key},
     shard::Room,
+    template::Form,
     value::{Value, encode_pair},
 };
 use crate::wire::TraceContext;
@@ -94,15 +96,15 @@ impl Sends {
     ) {
         for sent in self.delivered() {
             room.push(Signal::Ledger, |out| {
-                sent.destination.template().write_event(time, context, out, |event| {
-                    let count = sent.count.cast_signed();
-                    event.int_pair(6, "tracebaton.records.in", count);
-                    event.int_pair(6, "tracebaton.records.passed", count);
-                    event.int_pair(6, "tracebaton.records.emitted", count);
-                    event.partition(6, sent.partition);
-                    event.int_pair(6, "messaging.kafka.offset", sent.first);
+                let form = if sent.count == 1 { Form::Usual } else { Form::Bare };
+                sent.destination.template().write_event(form, time, context, out, |event| {
+                    if form == Form::Bare {
+                        Fates::all(sent.count, Some(Fate::Passed)).write(event, sent.count);
+                    }
+                    event.partition(key!(6, "messaging.destination.partition.id"), sent.partition);
+                    event.int(key!(6, "messaging.kafka.offset"), sent.first);
                     if sent.last != sent.first {
-                        event.int_pair(6, "tracebaton.offset.last", sent.last);
+                        event.int(key!(6, "tracebaton.offset.last"), sent.last);
                     }
                     write_rest(event, sent.is_dead_letter, legacy);
                 });
@@ -110,9 +112,9 @@ impl Sends {
         }
         for refused in &self.refused {
             room.push(Signal::Ledger, |out| {
-                refused.destination.template().write_event(time, context, out, |event| {
-                    event.int_pair(6, "tracebaton.records.in", 1);
-                    event.int_pair(6, "tracebaton.records.failed", 1);
+                let template = refused.destination.template();
+                template.write_event(Form::Bare, time, context, out, |event| {
+                    Fates::one(Some(Fate::Failed)).write(event, 0);
                     event.text_pair(6, "tracebaton.reason", &refused.reason);
                     event.text_pair(6, "error.type", &refused.error_type);
                     write_rest(event, refused.is_dead_letter, legacy);

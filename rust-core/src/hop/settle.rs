@@ -1,15 +1,17 @@
 //! How a hop becomes a span and ledger events once it is settled.
 
+use std::sync::PoisonError;
+
 use super::{
     clock::now,
     counts::Signal,
     fate::{Fate, Fates, HopKind},
     ledger::LedgerEvent,
-    proto::Writer,
+    proto::{Writer, key},
     shard::Room,
     span::{write_error, write_exception, write_link},
     state::{Inner, Rare, STATUS_CODE, State, UNCONFIRMED},
-    template::SpanHead,
+    template::{Form, OPERATION, SpanHead},
     value::{Value, encode_pair},
 };
 
@@ -53,23 +55,24 @@ impl Inner {
             start: self.start,
             end,
         };
-        self.template.write_span(&head, out, |span| {
+        let rare = state.rare.as_deref();
+        let form = if rare.is_some_and(Rare::has_operation) { Form::Bare } else { Form::Usual };
+        self.template.write_span(form, &head, out, |span| {
             if let Some((partition, offset)) = self.place {
-                span.partition(9, partition);
-                span.int_pair(9, "messaging.kafka.offset", offset);
+                span.partition(key!(9, "messaging.destination.partition.id"), partition);
+                span.int(key!(9, "messaging.kafka.offset"), offset);
                 // A record's hop is linked to where the record came from.
                 if let Some(parent) = &self.parent {
                     write_link(span, parent);
                 }
             }
-            let rare = state.rare.as_deref();
-            if self.template.kind == HopKind::Process {
-                write_operation(span, rare);
-            }
             if let Some(legacy) = self.baton.legacy_text() {
                 span.text_pair(9, "tracebaton.legacy_id", legacy);
             }
             if let Some(rare) = rare {
+                if form == Form::Bare {
+                    rare.write_operation(span, self.template.kind);
+                }
                 rare.write_span(span, end, state.is_error());
             }
         });
@@ -88,12 +91,19 @@ impl Inner {
             (_, None, fate) => Fates::one(fate.or(Some(Fate::Passed))),
         };
         if fates.records_in > 0 {
+            let has_passed = fates == Fates::one(Some(Fate::Passed));
+            let form = if has_passed { Form::Usual } else { Form::Bare };
+            let emitted = state.sends.emitted() + state.unconfirmed;
             room.push(Signal::Ledger, |out| {
-                self.template.write_event(time, &self.context, out, |event| {
-                    fates.write(event, state.sends.emitted() + state.unconfirmed);
+                self.template.write_event(form, time, &self.context, out, |event| {
+                    if form == Form::Bare {
+                        fates.write(event, emitted);
+                    } else if emitted > 0 {
+                        event.int(key!(6, "tracebaton.records.emitted"), emitted.cast_signed());
+                    }
                     if let Some((partition, offset)) = self.place {
-                        event.partition(6, partition);
-                        event.int_pair(6, "messaging.kafka.offset", offset);
+                        event.partition(key!(6, "messaging.destination.partition.id"), partition);
+                        event.int(key!(6, "messaging.kafka.offset"), offset);
                     }
                     if state.attempt > 1 {
                         event.int_pair(6, "tracebaton.attempt", i64::from(state.attempt));
@@ -145,18 +155,21 @@ impl Inner {
     }
 }
 
-/// Writes what kind of work it is, unless the hop says so itself.
-#[inline]
-fn write_operation(span: &mut Writer<'_>, rare: Option<&Rare>) {
-    for key in ["messaging.operation.type", "messaging.operation.name"] {
-        let mut own = rare.iter().flat_map(|rare| &rare.attributes);
-        if !own.any(|(known, _)| known == key) {
-            span.text_pair(9, key, "process");
+impl Rare {
+    /// Tells whether an attribute was set that templates have.
+    fn has_operation(&self) -> bool {
+        self.attributes.iter().any(|(key, _)| OPERATION.contains(&&**key))
+    }
+
+    /// Writes which operation the span is as far as that was not set.
+    fn write_operation(&self, span: &mut Writer<'_>, kind: HopKind) {
+        for key in OPERATION {
+            if kind == HopKind::Process && !self.attributes.iter().any(|(own, _)| own == key) {
+                span.text_pair(9, key, kind.as_str());
+            }
         }
     }
-}
 
-impl Rare {
     fn write_span(&self, span: &mut Writer<'_>, end: u64, is_error: bool) {
         span.text(5, &self.span_name);
         if let Some(batch_id) = &self.batch_id {
@@ -211,11 +224,9 @@ impl Rare {
 impl Drop for Inner {
     /// Ends what was not ended: with the last handle the last output is gone too.
     fn drop(&mut self) {
-        let mut state = self.lock();
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if !state.is_settled {
-            let time = now();
-            state.end.get_or_insert(time);
-            self.write(&mut state, time);
+            self.close();
         }
     }
 }

@@ -14,9 +14,10 @@ use super::{
 
 /// So many bytes make a request.
 const REQUEST: usize = 512 << 10;
-/// So many emptied chunks are kept for later: fresh memory costs more than what is written into it.
+/// So many emptied chunks are kept for later, until nothing comes any more: fresh memory costs more
+/// than what is written into it.
 #[cfg(feature = "otlp")]
-const MAX_SPARE: usize = 64;
+const MAX_SPARE: usize = 256;
 
 /// Encoded telemetry on its way to an exporter.
 #[derive(Clone, Debug, Default)]
@@ -179,8 +180,12 @@ impl Recorder {
             return None;
         }
         let (chunks, counts) = state.take(part);
-        let is_all = state.bytes(part) == 0;
-        (counts.total() > 0).then_some(PartTaken { chunks, counts, is_all })
+        if chunks.is_empty() {
+            let half = state.spare.len() / 2;
+            state.spare.truncate(half);
+            return None;
+        }
+        Some(PartTaken { chunks, counts, is_all: state.bytes(part) == 0 })
     }
 
     /// Tells whether a quarter of the memory is in use.

@@ -1,21 +1,38 @@
 //! What all hops of one place have in common, encoded once: a hop copies it and adds what is its own.
 
 use super::{
-    fate::HopKind,
+    fate::{Fate, Fates, HopKind},
     proto::Writer,
     span::{HAS_IS_REMOTE, IS_REMOTE, SpanKind},
 };
 use crate::wire::{SpanId, TraceContext};
 
-/// The constant fields of a span and of its ledger event.
+/// The constant fields of a span and of its ledger event, each in two forms: bare, and with what
+/// most hops add to it.
 pub(super) struct Template {
     /// The topic that is read or written.
     pub(super) topic: Box<str>,
     /// The group that reads it.
     pub(super) group: Option<Box<str>>,
     pub(super) kind: HopKind,
-    span: Box<[u8]>,
-    event: Box<[u8]>,
+    span: Forms,
+    event: Forms,
+}
+
+/// Encoded fields, and which of them to take.
+struct Forms {
+    usual: Box<[u8]>,
+    /// How much of the usual form is the bare one.
+    bare: usize,
+}
+
+/// Which form of a template fits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A span that says which operation it is, an event of one record that passed.
+    Usual,
+    /// Only what is always so.
+    Bare,
 }
 
 impl Template {
@@ -36,49 +53,46 @@ impl Template {
             topic: topic.into(),
             group: group.map(Into::into),
             kind,
-            span: span(SpanKind::Consumer, &format!("process {topic}"), |span| place(span, 9)),
-            event: event(kind, name, |event| place(event, 6)),
+            span: Forms::span(SpanKind::Consumer, &format!("process {topic}"), kind, |span| {
+                place(span, 9);
+            }),
+            event: Forms::event(kind, name, 0, |event| place(event, 6)),
         }
     }
 
     /// Encodes what is constant where messages are sent to `topic`.
     pub(super) fn of_output(topic: &str) -> Self {
+        let place = |writer: &mut Writer<'_>, field| {
+            writer.text_pair(field, "messaging.system", "kafka");
+            writer.text_pair(field, "messaging.destination.name", topic);
+        };
+        let (kind, span_kind) = (HopKind::Send, SpanKind::Producer);
         Self {
             topic: topic.into(),
             group: None,
-            kind: HopKind::Send,
-            span: span(SpanKind::Producer, &format!("send {topic}"), |span| {
-                span.text_pair(9, "messaging.system", "kafka");
-                span.text_pair(9, "messaging.operation.type", "send");
-                span.text_pair(9, "messaging.operation.name", "send");
-                span.text_pair(9, "messaging.destination.name", topic);
-            }),
-            event: event(HopKind::Send, topic, |event| {
-                event.text_pair(6, "messaging.system", "kafka");
-                event.text_pair(6, "messaging.destination.name", topic);
-            }),
+            kind,
+            span: Forms::span(span_kind, &format!("send {topic}"), kind, |span| place(span, 9)),
+            event: Forms::event(kind, topic, 1, |event| place(event, 6)),
         }
     }
 
     /// Encodes what is constant where requests are received: they are named one by one.
     pub(super) fn of_requests() -> Self {
-        Self {
-            topic: "".into(),
-            group: None,
-            kind: HopKind::Receive,
-            span: span(SpanKind::Server, "", |_| ()),
-            event: event(HopKind::Receive, "", |_| ()),
-        }
+        Self::nameless(HopKind::Receive, SpanKind::Server)
     }
 
     /// Encodes what is constant where messages are handled by the batch: each names its own topics.
     pub(super) fn of_batches() -> Self {
+        Self::nameless(HopKind::Process, SpanKind::Consumer)
+    }
+
+    fn nameless(kind: HopKind, span_kind: SpanKind) -> Self {
         Self {
             topic: "".into(),
             group: None,
-            kind: HopKind::Process,
-            span: span(SpanKind::Consumer, "", |_| ()),
-            event: event(HopKind::Process, "", |_| ()),
+            kind,
+            span: Forms::span(span_kind, "", kind, |_| ()),
+            event: Forms::event(kind, "", 0, |_| ()),
         }
     }
 
@@ -86,26 +100,19 @@ impl Template {
     #[inline]
     pub(super) fn write_span(
         &self,
+        form: Form,
         head: &SpanHead<'_>,
         out: &mut Vec<u8>,
         rest: impl FnOnce(&mut Writer<'_>),
     ) {
         out.reserve(USUAL);
         Writer::new(out).long_message(2, |span| {
-            span.raw(&self.span);
-            span.fixed_bytes(1, head.context.trace_id.to_bytes());
-            if let Some(span_id) = head.context.span_id {
-                span.fixed_bytes(2, span_id.to_bytes());
-            }
+            span.raw(self.span.get(form));
+            span.raw(&head.encoded());
             span.text(3, head.tracestate);
             if let Some(parent) = head.parent {
                 span.fixed_bytes(4, parent.to_bytes());
             }
-            span.fixed64(7, head.start);
-            span.fixed64(8, head.end.max(head.start));
-            let is_remote = head.is_parent_remote && head.parent.is_some();
-            let remote = if is_remote { IS_REMOTE } else { 0 };
-            span.fixed32(16, u32::from(head.context.flags.bits()) | HAS_IS_REMOTE | remote);
             rest(span);
         });
     }
@@ -114,6 +121,7 @@ impl Template {
     #[inline]
     pub(super) fn write_event(
         &self,
+        form: Form,
         time: u64,
         context: &TraceContext,
         out: &mut Vec<u8>,
@@ -121,14 +129,8 @@ impl Template {
     ) {
         out.reserve(USUAL);
         Writer::new(out).long_message(2, |event| {
-            event.raw(&self.event);
-            event.fixed64(1, time);
-            event.fixed32(8, u32::from(context.flags.bits()));
-            event.fixed_bytes(9, context.trace_id.to_bytes());
-            if let Some(span_id) = context.span_id {
-                event.fixed_bytes(10, span_id.to_bytes());
-            }
-            event.fixed64(11, time);
+            event.raw(self.event.get(form));
+            event.raw(&event_head(time, context));
             rest(event);
         });
     }
@@ -136,6 +138,65 @@ impl Template {
 
 /// Most spans and events are shorter than this.
 const USUAL: usize = 512;
+
+impl Forms {
+    fn get(&self, form: Form) -> &[u8] {
+        match form {
+            Form::Usual => &self.usual,
+            Form::Bare => self.usual.get(..self.bare).unwrap_or_default(),
+        }
+    }
+
+    /// Encodes the constant fields of a `Span` (opentelemetry-proto, `trace.proto`).
+    fn span(
+        span_kind: SpanKind,
+        name: &str,
+        kind: HopKind,
+        attributes: impl FnOnce(&mut Writer<'_>),
+    ) -> Self {
+        let mut usual = Vec::new();
+        let mut span = Writer::new(&mut usual);
+        span.text(5, name);
+        span.uint(6, span_kind as u64);
+        attributes(&mut span);
+        let bare = usual.len();
+        for key in OPERATION.into_iter().filter(|_| has_operation(kind)) {
+            Writer::new(&mut usual).text_pair(9, key, kind.as_str());
+        }
+        Self { usual: usual.into(), bare }
+    }
+
+    /// Encodes the constant fields of a `LogRecord` that is a ledger event (opentelemetry-proto,
+    /// `logs.proto`).
+    fn event(
+        kind: HopKind,
+        name: &str,
+        emitted: u64,
+        attributes: impl FnOnce(&mut Writer<'_>),
+    ) -> Self {
+        let mut usual = Vec::new();
+        let mut event = Writer::new(&mut usual);
+        event.uint(2, 9);
+        event.text(3, "INFO");
+        event.text(12, "tracebaton.hop");
+        event.text_pair(6, "tracebaton.hop.kind", kind.as_str());
+        if !name.is_empty() {
+            event.text_pair(6, "tracebaton.hop.name", name);
+        }
+        attributes(&mut event);
+        let bare = usual.len();
+        Fates::one(Some(Fate::Passed)).write(&mut Writer::new(&mut usual), emitted);
+        Self { usual: usual.into(), bare }
+    }
+}
+
+/// The attributes that say which operation a span is.
+pub(super) const OPERATION: [&str; 2] = ["messaging.operation.type", "messaging.operation.name"];
+
+/// Tells whether the spans of such hops are operations of the messaging conventions.
+const fn has_operation(kind: HopKind) -> bool {
+    matches!(kind, HopKind::Process | HopKind::Send)
+}
 
 /// What every span has, and none alike.
 pub(super) struct SpanHead<'a> {
@@ -147,28 +208,47 @@ pub(super) struct SpanHead<'a> {
     pub(super) end: u64,
 }
 
-/// Encodes the constant fields of a `Span` (opentelemetry-proto, `trace.proto`).
-fn span(kind: SpanKind, name: &str, attributes: impl FnOnce(&mut Writer<'_>)) -> Box<[u8]> {
-    let mut bytes = Vec::new();
-    let mut span = Writer::new(&mut bytes);
-    span.text(5, name);
-    span.uint(6, kind as u64);
-    attributes(&mut span);
-    bytes.into()
+impl SpanHead<'_> {
+    /// Encodes ids, times and flags of a `Span`: fields 1, 2, 7, 8 and 16.
+    #[inline]
+    fn encoded(&self) -> [u8; 52] {
+        let is_remote = self.is_parent_remote && self.parent.is_some();
+        let remote = if is_remote { IS_REMOTE } else { 0 };
+        let flags = u32::from(self.context.flags.bits()) | HAS_IS_REMOTE | remote;
+        let mut head = [0; 52];
+        head[..2].copy_from_slice(&[0x0a, 16]);
+        head[2..18].copy_from_slice(&self.context.trace_id.to_bytes());
+        head[18..20].copy_from_slice(&[0x12, 8]);
+        head[20..28].copy_from_slice(&bytes(self.context.span_id));
+        head[28] = 0x39;
+        head[29..37].copy_from_slice(&self.start.to_le_bytes());
+        head[37] = 0x41;
+        head[38..46].copy_from_slice(&self.end.max(self.start).to_le_bytes());
+        head[46..48].copy_from_slice(&[0x85, 0x01]);
+        head[48..].copy_from_slice(&flags.to_le_bytes());
+        head
+    }
 }
 
-/// Encodes the constant fields of a `LogRecord` that is a ledger event (opentelemetry-proto,
-/// `logs.proto`).
-fn event(kind: HopKind, name: &str, attributes: impl FnOnce(&mut Writer<'_>)) -> Box<[u8]> {
-    let mut bytes = Vec::new();
-    let mut event = Writer::new(&mut bytes);
-    event.uint(2, 9);
-    event.text(3, "INFO");
-    event.text(12, "tracebaton.hop");
-    event.text_pair(6, "tracebaton.hop.kind", kind.as_str());
-    if !name.is_empty() {
-        event.text_pair(6, "tracebaton.hop.name", name);
-    }
-    attributes(&mut event);
-    bytes.into()
+/// Encodes ids, times and flags of a `LogRecord`: fields 1, 8, 9, 10 and 11.
+#[inline]
+fn event_head(time: u64, context: &TraceContext) -> [u8; 51] {
+    let mut head = [0; 51];
+    head[0] = 0x09;
+    head[1..9].copy_from_slice(&time.to_le_bytes());
+    head[9] = 0x45;
+    head[10..14].copy_from_slice(&u32::from(context.flags.bits()).to_le_bytes());
+    head[14..16].copy_from_slice(&[0x4a, 16]);
+    head[16..32].copy_from_slice(&context.trace_id.to_bytes());
+    head[32..34].copy_from_slice(&[0x52, 8]);
+    head[34..42].copy_from_slice(&bytes(context.span_id));
+    head[42] = 0x59;
+    head[43..].copy_from_slice(&time.to_le_bytes());
+    head
+}
+
+/// A hop always has a span.
+#[inline]
+fn bytes(span_id: Option<SpanId>) -> [u8; 8] {
+    span_id.map_or([0; 8], SpanId::to_bytes)
 }

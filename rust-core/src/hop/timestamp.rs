@@ -1,36 +1,32 @@
-//! Moments as the text that log lines have.
+//! A moment as text.
 
-use std::{cell::Cell, str};
+use std::cell::Cell;
 
-/// A second as text, with zeros where the microseconds go.
-type Text = [u8; 27];
+use super::json::push_ascii;
+
+/// The length of a text up to its seconds: `2024-02-29T12:34:56`.
+const SECONDS: usize = 19;
 
 thread_local! {
-    /// The second that this thread wrote last: most lines are of the same.
-    static LAST: Cell<(u64, Text)> = Cell::new((0, of_second(0)));
+    /// The second that this thread wrote last, and its text: lines come many to the second.
+    static LAST: Cell<(u64, [u8; SECONDS])> = const { Cell::new((u64::MAX, [0; SECONDS])) };
 }
 
 /// Appends nanoseconds since 1970 as RFC 3339 in UTC, to the microsecond.
 pub(super) fn write(nanos: u64, out: &mut String) {
-    let seconds = nanos / 1_000_000_000;
-    // A thread that is ending remembers nothing.
-    let last = LAST.try_with(Cell::get).ok().filter(|(known, _)| *known == seconds);
-    let mut text = last.map_or_else(|| remember(seconds), |(_, text)| text);
-    let micros = nanos % 1_000_000_000 / 1_000;
-    if let Some(place) = text.get_mut(20..26) {
-        put(place, micros);
+    let (seconds, micros) = (nanos / 1_000_000_000, nanos % 1_000_000_000 / 1_000);
+    let (known, mut text) = LAST.get();
+    if known != seconds {
+        text = of_seconds(seconds);
+        LAST.set((seconds, text));
     }
-    out.push_str(str::from_utf8(&text).unwrap_or_default());
+    push_ascii(&text, out);
+    let mut fraction = *b".000000Z";
+    digits(micros, &mut fraction[1..7]);
+    push_ascii(&fraction, out);
 }
 
-#[cold]
-fn remember(seconds: u64) -> Text {
-    let text = of_second(seconds);
-    let _ = LAST.try_with(|last| last.set((seconds, text)));
-    text
-}
-
-fn of_second(seconds: u64) -> Text {
+fn of_seconds(seconds: u64) -> [u8; SECONDS] {
     // Days to a civil date: the year starts in March, so that the leap day comes last.
     let days = seconds / 86_400 + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
@@ -42,46 +38,38 @@ fn of_second(seconds: u64) -> Text {
     let month = if month < 10 { month + 3 } else { month - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    let mut text = *b"0000-00-00T00:00:00.000000Z";
-    for (number, place) in [
-        (year, 0..4),
-        (month, 5..7),
-        (day, 8..10),
-        (hour, 11..13),
-        (minute, 14..16),
-        (second, 17..19),
-    ] {
-        if let Some(place) = text.get_mut(place) {
-            put(place, number);
-        }
-    }
+    let mut text = *b"0000-00-00T00:00:00";
+    digits(year, &mut text[..4]);
+    digits(month, &mut text[5..7]);
+    digits(day, &mut text[8..10]);
+    digits(hour, &mut text[11..13]);
+    digits(minute, &mut text[14..16]);
+    digits(second, &mut text[17..]);
     text
 }
 
-/// Writes the last digits of a number, as many as there is room for.
-fn put(place: &mut [u8], mut number: u64) {
-    for digit in place.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
+/// Writes the last digits of a number, as many as there are places.
+#[inline]
+fn digits(mut number: u64, places: &mut [u8]) {
+    for place in places.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
         number /= 10;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn timestamps_are_rfc_3339() {
-        let text = |nanos| {
+        for (nanos, text) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (1_709_210_096_123_456_789, "2024-02-29T12:34:56.123456Z"),
+            (1_709_210_096_999_999_999, "2024-02-29T12:34:56.999999Z"),
+            (4_102_444_799_000_000_000, "2099-12-31T23:59:59.000000Z"),
+        ] {
             let mut out = String::new();
-            write(nanos, &mut out);
-            out
-        };
-        for _ in 0..2 {
-            assert_eq!(text(0), "1970-01-01T00:00:00.000000Z");
-            assert_eq!(text(1_709_210_096_123_456_789), "2024-02-29T12:34:56.123456Z");
-            assert_eq!(text(1_709_210_096_000_001_000), "2024-02-29T12:34:56.000001Z");
-            assert_eq!(text(4_102_444_799_000_000_000), "2099-12-31T23:59:59.000000Z");
+            super::write(nanos, &mut out);
+            assert_eq!(out, text);
         }
     }
 }

@@ -44,16 +44,26 @@ impl Value<'_> {
     }
 }
 
-/// A number as text, without the price of a format.
+/// A number as text: partitions are texts by the conventions.
 pub(crate) struct Digits {
-    bytes: [u8; 20],
+    bytes: [u8; 11],
     start: usize,
 }
 
 impl Digits {
-    pub(crate) fn of(number: impl Into<i64>) -> Self {
-        let number = number.into();
-        let (mut bytes, mut start, mut rest) = ([0; 20], 20, number.unsigned_abs());
+    #[inline]
+    pub(crate) fn of(number: i32) -> Self {
+        // Most topics have few partitions.
+        if let 0..=9 = number {
+            let mut bytes = [0; 11];
+            bytes[10] = b'0' + number as u8;
+            return Self { bytes, start: 10 };
+        }
+        Self::of_many(number)
+    }
+
+    fn of_many(number: i32) -> Self {
+        let (mut bytes, mut start, mut rest) = ([0; 11], 11, number.unsigned_abs());
         let mut put = |digit: u8| {
             start -= 1;
             if let Some(place) = bytes.get_mut(start) {
@@ -73,9 +83,13 @@ impl Digits {
         Self { bytes, start }
     }
 
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
     pub(crate) fn as_str(&self) -> &str {
-        let digits = self.bytes.get(self.start..).unwrap_or_default();
-        std::str::from_utf8(digits).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::{hex, random::random_u64};
+use super::{
+    hex,
+    random::{quick_u64, random_u64},
+};
 use crate::error::{ErrorKind, ParseError};
 
 /// The 16 bytes that name a trace; never all zeros.
@@ -129,7 +132,7 @@ impl SpanId {
     /// Makes a new random span id.
     #[must_use]
     pub fn generate() -> Self {
-        Self(random_u64().max(1).to_be_bytes())
+        Self(quick_u64().max(1).to_be_bytes())
     }
 }
 
