@@ -10,6 +10,7 @@ mod propagator;
 mod sampler;
 #[cfg(feature = "otlp")]
 mod spans;
+pub(crate) mod usual;
 
 pub use context::{baton_of, current, cx, cx_in};
 pub use ids::{BatonIdGenerator, BatonTracer};
