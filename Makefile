@@ -53,6 +53,11 @@ test-node: node-dev broker enrich tests/w3c/node/node_modules/.package-lock.json
 	cd examples/node && node --test
 	cd examples/pipeline/enrich && npm test
 
+.PHONY: test-faults
+test-faults: tools ## Runs outages of minutes and millions of hops, one after the other
+	@echo "== Faults at full size"
+	cargo test --locked -p tracebaton --all-features --test faults -- --test-threads=1 --nocapture
+
 .PHONY: test-e2e
 test-e2e: build ## Runs the whole relay under test
 	@echo "== The relay, end to end"
