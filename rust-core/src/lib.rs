@@ -13,7 +13,7 @@ pub mod config;
 pub mod error;
 pub mod hop;
 #[cfg(feature = "http")]
-mod http;
+pub mod http;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 #[cfg(feature = "log")]

@@ -34,6 +34,7 @@ fn the_crate_has_every_name_of_the_table() {
     let known = names! {
         types: config::ConfigError,
             config::Settings,
+            hop::Batch,
             hop::Counts,
             hop::Hop,
             hop::Log,
@@ -49,7 +50,8 @@ fn the_crate_has_every_name_of_the_table() {
             propagate::Propagation,
             propagate::Refusal,
             propagate::Source;
-        functions: hop::Hop::baton,
+        functions: hop::Batch::hop,
+            hop::Hop::baton,
             hop::Hop::dead_lettered,
             hop::Hop::end,
             hop::Hop::failed,

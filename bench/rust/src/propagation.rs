@@ -13,7 +13,8 @@ use opentelemetry_http::{HeaderExtractor, HeaderInjector};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use rdkafka::message::OwnedHeaders;
 use tracebaton::{
-    kafka::{OwnedBaton, ReadHeaders},
+    http::{ReadHeaders, WriteHeaders},
+    kafka::{self, OwnedBaton},
     otel::BatonPropagator,
 };
 
@@ -28,11 +29,14 @@ const ROUNDS: usize = 21;
 type Measure = fn() -> Row;
 
 pub(crate) fn run(wanted: impl Fn(&str) -> bool, rows: &mut Vec<Row>) {
-    let pairs: [(&str, Measure); 5] = [
+    let pairs: [(&str, Measure); 8] = [
         ("rust.extract.http", extract_http),
+        ("rust.extract.http.stock", extract_http_stock),
         ("rust.extract.kafka", extract_kafka),
         ("rust.extract.full", extract_full),
+        ("rust.extract.full.stock", extract_full_stock),
         ("rust.inject.http", inject_http),
+        ("rust.inject.http.stock", inject_http_stock),
         ("rust.inject.kafka", inject_kafka),
     ];
     rows.extend(pairs.into_iter().filter(|(name, _)| wanted(name)).map(|(_, measure)| measure()));
@@ -56,12 +60,26 @@ fn pair<'a>(
     pair.measure()
 }
 
+/// Each with the carrier that it comes with.
 fn extract_http() -> Row {
     let headers = http_headers(&[("traceparent", PARENT)]);
     let (ours, peer) = (BatonPropagator::default(), TraceContextPropagator::new());
     let cx = Context::new();
     pair(
         "rust.extract.http",
+        "opentelemetry TraceContextPropagator",
+        || drop(black_box(ours.extract_with_context(&cx, &ReadHeaders::new(black_box(&headers))))),
+        || drop(black_box(peer.extract_with_context(&cx, &HeaderExtractor(black_box(&headers))))),
+    )
+}
+
+/// Both with OpenTelemetry's carrier.
+fn extract_http_stock() -> Row {
+    let headers = http_headers(&[("traceparent", PARENT)]);
+    let (ours, peer) = (BatonPropagator::default(), TraceContextPropagator::new());
+    let cx = Context::new();
+    pair(
+        "rust.extract.http.stock",
         "opentelemetry TraceContextPropagator",
         || drop(black_box(ours.extract_with_context(&cx, &HeaderExtractor(black_box(&headers))))),
         || drop(black_box(peer.extract_with_context(&cx, &HeaderExtractor(black_box(&headers))))),
@@ -76,7 +94,7 @@ fn extract_kafka() -> Row {
         "rust.extract.kafka",
         "opentelemetry TraceContextPropagator",
         || {
-            let carrier = ReadHeaders(Some(black_box(headers.as_borrowed())));
+            let carrier = kafka::ReadHeaders(Some(black_box(headers.as_borrowed())));
             drop(black_box(ours.extract_with_context(&cx, &carrier)));
         },
         || {
@@ -93,15 +111,30 @@ fn composite() -> TextMapCompositePropagator {
     ])
 }
 
+fn full_headers() -> HeaderMap {
+    http_headers(&[("traceparent", PARENT), ("tracestate", STATE), ("baggage", BAGGAGE)])
+}
+
 fn extract_full() -> Row {
-    let headers =
-        http_headers(&[("traceparent", PARENT), ("tracestate", STATE), ("baggage", BAGGAGE)]);
+    let headers = full_headers();
     let (ours, peer) = (BatonPropagator::default(), composite());
     let cx = Context::new();
     let check = peer.extract_with_context(&cx, &HeaderExtractor(&headers));
     assert_eq!(check.baggage().len(), 3);
     pair(
         "rust.extract.full",
+        "opentelemetry composite propagator",
+        || drop(black_box(ours.extract_with_context(&cx, &ReadHeaders::new(black_box(&headers))))),
+        || drop(black_box(peer.extract_with_context(&cx, &HeaderExtractor(black_box(&headers))))),
+    )
+}
+
+fn extract_full_stock() -> Row {
+    let headers = full_headers();
+    let (ours, peer) = (BatonPropagator::default(), composite());
+    let cx = Context::new();
+    pair(
+        "rust.extract.full.stock",
         "opentelemetry composite propagator",
         || drop(black_box(ours.extract_with_context(&cx, &HeaderExtractor(black_box(&headers))))),
         || drop(black_box(peer.extract_with_context(&cx, &HeaderExtractor(black_box(&headers))))),
@@ -122,6 +155,23 @@ fn inject_http() -> Row {
     let (mut our_headers, mut peer_headers) = (HeaderMap::new(), HeaderMap::new());
     pair(
         "rust.inject.http",
+        "opentelemetry TraceContextPropagator",
+        || {
+            our_headers.clear();
+            ours.inject_context(black_box(&our_cx), &mut WriteHeaders(&mut our_headers));
+        },
+        || {
+            peer_headers.clear();
+            peer.inject_context(black_box(&peer_cx), &mut HeaderInjector(&mut peer_headers));
+        },
+    )
+}
+
+fn inject_http_stock() -> Row {
+    let (ours, our_cx, peer, peer_cx) = traced();
+    let (mut our_headers, mut peer_headers) = (HeaderMap::new(), HeaderMap::new());
+    pair(
+        "rust.inject.http.stock",
         "opentelemetry TraceContextPropagator",
         || {
             our_headers.clear();

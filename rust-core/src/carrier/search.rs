@@ -54,6 +54,13 @@ impl Names {
         self.prefixes.len() - 1
     }
 
+    /// Tells whether these names in this order, and this start of names, are all that is looked for.
+    #[cfg(feature = "otel")]
+    pub(crate) fn are(&self, names: &[&str], prefix: &str) -> bool {
+        let known = self.known.iter().map(|known| &*known.name);
+        known.eq(names.iter().copied()) && self.prefixes.iter().eq([prefix])
+    }
+
     /// Tells whether a name, spelled as it is here, is looked for.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.known.iter().any(|known| known.name == name)
@@ -217,6 +224,11 @@ impl<'n, 'a> Search<'n, 'a> {
     pub(crate) fn values(&self, slot: usize) -> impl Iterator<Item = &'a [u8]> {
         let earlier = self.earlier.iter().filter(move |(known, _)| *known == slot);
         earlier.filter_map(|(_, value)| *value).chain(self.slot(slot).last)
+    }
+
+    /// Tells whether there is a header whose name starts as one that is looked for.
+    pub(crate) fn has_prefixed(&self) -> bool {
+        !self.prefixed.is_empty()
     }
 
     /// Returns the rest of the name and the value of every header whose name starts so.

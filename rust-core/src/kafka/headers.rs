@@ -14,13 +14,24 @@ use std::{
 use opentelemetry::propagation::{Extractor, Injector};
 use rdkafka::{
     bindings::{
-        rd_kafka_header_add, rd_kafka_header_get_all, rd_kafka_header_remove, rd_kafka_headers_t,
-        rd_kafka_resp_err_t,
+        rd_kafka_header_add, rd_kafka_header_cnt, rd_kafka_header_get_all,
+        rd_kafka_header_get_last, rd_kafka_header_remove, rd_kafka_headers_t, rd_kafka_resp_err_t,
     },
     message::{BorrowedHeaders, OwnedHeaders},
 };
 
-use crate::carrier::{Carrier, CarrierMut, Medium, Search};
+use crate::{
+    carrier::{Carrier, CarrierMut, Medium, Search},
+    otel::usual::{self, Usual},
+    wire::text,
+};
+
+/// The usual names, by their number, as librdkafka takes them.
+const NAMES: [&CStr; usual::NAMES.len()] =
+    [c"traceparent", c"tracestate", c"baggage", c"x-trace-id", c"trace_id", c"x-span-id"];
+
+/// Names up to this length are given to librdkafka without being copied to the heap.
+const MAX_SHORT: usize = 63;
 
 /// The headers of a consumed message, or of one that is to be sent; none is an empty list.
 #[derive(Clone, Copy)]
@@ -52,6 +63,20 @@ fn at(headers: &BorrowedHeaders, index: usize) -> Option<(&[u8], Option<&[u8]>)>
     Some((name, value))
 }
 
+/// Returns the value of the last header of a name.
+fn last<'h>(headers: &'h BorrowedHeaders, name: &CStr) -> Option<&'h [u8]> {
+    let (mut value, mut size) = (ptr::null(), 0);
+    // SAFETY: the list is the live one that `headers` borrows and the name ends with NUL; librdkafka
+    // only reads them, and sets the two places, which are ours.
+    let error =
+        unsafe { rd_kafka_header_get_last(native(headers), name.as_ptr(), &mut value, &mut size) };
+    if error != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || value.is_null() {
+        return None;
+    }
+    // SAFETY: as in `at`.
+    Some(unsafe { slice::from_raw_parts(value.cast::<u8>(), size) })
+}
+
 /// Returns librdkafka's list: a `BorrowedHeaders` is the address of one, and nothing else.
 fn native(headers: &BorrowedHeaders) -> *mut rd_kafka_headers_t {
     ptr::from_ref(headers).cast_mut().cast()
@@ -73,8 +98,18 @@ impl Carrier for ReadHeaders<'_> {
 /// UTF-8 is absent.
 impl Extractor for ReadHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
+        if usual::is_asked(key) {
+            let mut usual = Usual::default();
+            for (name, _) in self.iter() {
+                usual.note(name);
+            }
+            return usual.answer::<Self>();
+        }
+        if let Some(name) = usual::number(key.as_bytes()).and_then(|number| NAMES.get(number)) {
+            return text(last(self.0?, name)?);
+        }
         let (_, value) = self.iter().filter(|(name, _)| *name == key.as_bytes()).last()?;
-        std::str::from_utf8(value?).ok()
+        text(value?)
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -111,10 +146,28 @@ impl CarrierMut for OwnedBaton {
     }
 
     fn remove(&mut self, name: &str) {
-        let Ok(name) = CString::new(name) else { return };
+        let list = native(self.0.as_borrowed());
+        // SAFETY: the list is live; librdkafka only reads how many headers it has.
+        if unsafe { rd_kafka_header_cnt(list) } == 0 {
+            return;
+        }
+        let mut short = [0; MAX_SHORT + 1];
+        let long;
+        let name = match short.get_mut(..name.len()).filter(|_| name.len() <= MAX_SHORT) {
+            Some(place) => {
+                place.copy_from_slice(name.as_bytes());
+                CStr::from_bytes_with_nul(short.get(..=name.len()).unwrap_or_default()).ok()
+            }
+            None => {
+                long = CString::new(name);
+                long.as_deref().ok()
+            }
+        };
+        // No header's name has a NUL inside.
+        let Some(name) = name else { return };
         // SAFETY: the list is ours alone, as `self` is borrowed mutably, and the name ends with NUL.
         // That no header has the name is not an error here.
-        let _ = unsafe { rd_kafka_header_remove(native(self.0.as_borrowed()), name.as_ptr()) };
+        let _ = unsafe { rd_kafka_header_remove(list, name.as_ptr()) };
     }
 }
 

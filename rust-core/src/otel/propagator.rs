@@ -1,11 +1,16 @@
 //! The `TextMapPropagator`.
 
+use std::borrow::Cow;
+
 use opentelemetry::{
     Context,
     propagation::{Extractor, Injector, TextMapPropagator, text_map_propagator::FieldIter},
 };
 
-use super::context::{baton_of, cx_in};
+use super::{
+    context::{baton_of, cx_in},
+    usual::{self, Usual},
+};
 use crate::{
     carrier::{Carrier, CarrierMut, Medium, Search},
     propagate::Propagation,
@@ -34,6 +39,8 @@ use crate::{
 pub struct BatonPropagator {
     propagation: Propagation,
     fields: Vec<String>,
+    /// Whether nothing but the usual names is read.
+    is_usual: bool,
 }
 
 impl Default for BatonPropagator {
@@ -46,7 +53,8 @@ impl BatonPropagator {
     /// Creates a propagator that reads and writes as `propagation` says.
     #[must_use]
     pub fn new(propagation: Propagation) -> Self {
-        Self { fields: propagation.fields(), propagation }
+        let is_usual = propagation.reads_only(&usual::NAMES, usual::PREFIX);
+        Self { fields: propagation.fields(), propagation, is_usual }
     }
 }
 
@@ -58,13 +66,39 @@ impl TextMapPropagator for BatonPropagator {
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        let baton = self.propagation.extract_baton(&Offered(extractor));
+        let usual = Usual::ask(extractor).filter(|usual| self.is_usual && usual.is_all());
+        let baton = match usual {
+            Some(usual) => self.propagation.extract_baton(&Told { extractor, usual }),
+            None => self.propagation.extract_baton(&Offered(extractor)),
+        };
         let is_empty = baton.context.is_none() && baton.baggage.is_empty();
         if is_empty { cx.clone() } else { cx_in(cx, &baton) }
     }
 
     fn fields(&self) -> FieldIter<'_> {
         FieldIter::new(&self.fields)
+    }
+}
+
+/// One of our own carriers, which has said what it has.
+struct Told<'a> {
+    extractor: &'a dyn Extractor,
+    usual: Usual,
+}
+
+impl Carrier for Told<'_> {
+    fn medium(&self) -> Medium {
+        Medium::Http
+    }
+
+    fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
+        for (number, name) in usual::NAMES.into_iter().enumerate() {
+            if self.usual.has(number) {
+                // What is there and cannot be given is no text.
+                let value = self.extractor.get(name).map(str::as_bytes);
+                search.answer(number, value);
+            }
+        }
     }
 }
 
@@ -104,6 +138,8 @@ fn ask<'a>(extractor: &'a dyn Extractor, number: usize, name: &str, search: &mut
     }
 }
 
+const LEGACY: &str = Medium::Http.legacy_name();
+
 struct Injected<'a>(&'a mut dyn Injector);
 
 impl CarrierMut for Injected<'_> {
@@ -112,7 +148,13 @@ impl CarrierMut for Injected<'_> {
     }
 
     fn set(&mut self, name: &str, value: &str) {
-        self.0.set(&name.to_ascii_lowercase(), value.to_owned());
+        let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
+        let name: Cow<'_, str> = match name {
+            LEGACY => Cow::Borrowed("x-trace-id"),
+            name if is_lower => Cow::Borrowed(name),
+            name => Cow::Owned(name.to_ascii_lowercase()),
+        };
+        self.0.set(&name, value.to_owned());
     }
 
     /// An injector cannot remove; it starts from an empty carrier.

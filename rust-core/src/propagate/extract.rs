@@ -11,8 +11,8 @@ use super::{
     legacy, slots,
 };
 use crate::{
-    carrier::{Carrier, Search},
-    wire::{Baggage, TraceContext, TraceState},
+    carrier::{Carrier, Medium, Search, Slot},
+    wire::{Baggage, TraceContext, TraceState, trim},
 };
 
 /// The places a baton may be in, for [`Propagation::extract_from`].
@@ -30,7 +30,8 @@ impl Propagation {
     /// Reads a baton from headers. Never fails: what is not taken is listed in `refused`.
     #[must_use]
     pub fn extract(&self, carrier: &dyn Carrier) -> Extracted {
-        Extracted { extraction_time: SystemTime::now(), ..self.read(carrier) }
+        let read = self.slots.names.search(carrier, |headers| self.read_search(headers));
+        Extracted { extraction_time: SystemTime::now(), ..read }
     }
 
     /// Reads a baton from headers, for whoever asks nothing else: where it came from, what was not
@@ -47,16 +48,49 @@ impl Propagation {
     /// ```
     #[must_use]
     pub fn extract_baton(&self, carrier: &dyn Carrier) -> Baton {
-        self.read(carrier).baton
+        self.receive(carrier).0
     }
 
-    /// Reads a baton from headers without a look at the clock.
-    pub(crate) fn read(&self, carrier: &dyn Carrier) -> Extracted {
+    /// Reads a baton from headers, and a context that is not carried on but is to be linked to.
+    pub(crate) fn receive(&self, carrier: &dyn Carrier) -> (Baton, Option<TraceContext>) {
+        self.slots.names.search(carrier, |headers| {
+            if let Some(context) = self.plain(headers) {
+                return (Baton { context: Some(context), ..Baton::default() }, None);
+            }
+            let Extracted { baton, linked, .. } = self.read_search(headers);
+            (baton, linked)
+        })
+    }
+
+    /// Reads what nearly every message has: a `traceparent` that is right, and no id of its own or the
+    /// same one. There is nothing to refuse then, and nothing else to carry on; any other case is for
+    /// [`Propagation::read_search`], which would say the same of this one.
+    #[inline]
+    fn plain(&self, headers: &Search<'_, '_>) -> Option<TraceContext> {
+        let is_single = |slot: &Slot<'_>| slot.count == 1 || headers.medium() != Medium::Http;
+        let has_more = headers.slot(slots::TRACESTATE).count > 0
+            || headers.slot(slots::BAGGAGE).count > 0
+            || headers.has_prefixed();
+        let parent = headers.slot(slots::TRACEPARENT);
+        if !self.is_usual || has_more || !is_single(&parent) {
+            return None;
+        }
+        let context = TraceContext::parse_bytes(trim(parent.last?)).ok()?;
+        let ids = slots::TRACE_IDS..slots::TRACE_IDS + self.legacy_names.trace_ids().len();
+        let is_same = match ids.map(|slot| headers.slot(slot)).find(|slot| slot.count > 0) {
+            Some(id) => is_single(&id) && trim(id.last?) == context.trace_id.to_hex(),
+            None => true,
+        };
+        is_same.then_some(context)
+    }
+
+    /// Reads headers without a look at the clock.
+    fn read_search(&self, headers: &Search<'_, '_>) -> Extracted {
         let mut extracted = Extracted::at(SystemTime::UNIX_EPOCH);
         if self.trust == Trust::Ignore {
             return extracted;
         }
-        self.slots.names.search(carrier, |headers| self.read_formats(headers, &mut extracted));
+        self.read_formats(headers, &mut extracted);
         if let Cow::Owned(baggage) = self.allowed(&extracted.baton.baggage) {
             extracted.baton.baggage = baggage;
         }
@@ -80,6 +114,12 @@ impl Propagation {
     #[must_use]
     pub fn reads(&self, name: &str) -> bool {
         self.trust != Trust::Ignore && self.slots.names.has(name)
+    }
+
+    /// Tells whether these names in this order, and this start of names, are all that is looked for.
+    #[cfg(feature = "otel")]
+    pub(crate) fn reads_only(&self, names: &[&str], prefix: &str) -> bool {
+        self.slots.names.are(names, prefix)
     }
 
     /// Reads a baton from the first place that names a trace: headers, payload, metadata.

@@ -1,5 +1,7 @@
 //! Writing headers.
 
+use std::str;
+
 use super::{
     Propagation,
     baton::{Baton, Format},
@@ -7,7 +9,7 @@ use super::{
 };
 use crate::{
     carrier::{CarrierMut, Medium},
-    wire::trim,
+    wire::{TraceContext, trim},
 };
 
 impl Propagation {
@@ -36,10 +38,10 @@ impl Propagation {
         for format in &self.write {
             match format {
                 Format::TraceContext => {
-                    let Some(text) = baton.context.and_then(|cx| cx.to_traceparent()) else {
+                    let Some(text) = baton.context.and_then(TraceContext::traceparent) else {
                         continue;
                     };
-                    carrier.set("traceparent", &text);
+                    carrier.set("traceparent", str::from_utf8(&text).unwrap_or_default());
                     put(carrier, "tracestate", baton.tracestate.as_str());
                 }
                 Format::Baggage => {
@@ -59,8 +61,10 @@ impl Propagation {
     /// baggage.
     fn write_legacy(&self, baton: &Baton, carrier: &mut dyn CarrierMut) {
         let names = &self.legacy_names;
-        if let Some(text) = baton.id_text() {
-            carrier.set(names.written(carrier.medium()), &text);
+        let digits = baton.context.map(|context| context.trace_id.to_hex());
+        let plain = digits.as_ref().and_then(|digits| str::from_utf8(digits).ok());
+        if let Some(text) = baton.legacy_text().or(plain) {
+            carrier.set(names.written(carrier.medium()), text);
             let is_alone = !self.write.contains(&Format::TraceContext);
             let span_id = baton.context.and_then(|context| context.span_id).filter(|_| is_alone);
             // One that an earlier hop left would name the wrong parent.

@@ -52,6 +52,8 @@ pub struct Propagation {
     trust: Trust,
     legacy_names: LegacyNames,
     slots: Slots,
+    /// Whether formats and trust are the default's.
+    is_usual: bool,
     payload_paths: Paths,
     payload_bytes: usize,
     payload_target: Cow<'static, str>,
@@ -65,6 +67,7 @@ impl Default for Propagation {
         Self {
             slots: Slots::new(&read, &legacy_names),
             read,
+            is_usual: true,
             write: vec![Format::TraceContext, Format::Baggage, Format::Legacy],
             trust: Trust::Continue,
             legacy_names,
@@ -81,8 +84,7 @@ impl Propagation {
     #[must_use]
     pub fn with_read(mut self, formats: impl Into<Vec<Format>>) -> Self {
         self.read = formats.into();
-        self.slots = Slots::new(&self.read, &self.legacy_names);
-        self
+        self.with_slots()
     }
 
     /// Sets the formats to write.
@@ -96,15 +98,14 @@ impl Propagation {
     #[must_use]
     pub fn with_trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
-        self
+        self.with_slots()
     }
 
     /// Sets the header names of the legacy id.
     #[must_use]
     pub fn with_legacy_names(mut self, names: LegacyNames) -> Self {
         self.legacy_names = names;
-        self.slots = Slots::new(&self.read, &self.legacy_names);
-        self
+        self.with_slots()
     }
 
     /// Sets the dotted paths at which payloads are searched, in order.
@@ -143,6 +144,15 @@ impl Propagation {
     #[must_use]
     pub fn trust(&self) -> Trust {
         self.trust
+    }
+
+    /// Prepares what follows from formats, names and trust.
+    fn with_slots(mut self) -> Self {
+        self.slots = Slots::new(&self.read, &self.legacy_names);
+        self.is_usual = self.read == [Format::TraceContext, Format::Baggage, Format::Legacy]
+            && self.trust == Trust::Continue
+            && self.legacy_names.trace_ids().iter().all(|id| id.format.is_none());
+        self
     }
 
     /// Returns the baggage that may pass.

@@ -107,10 +107,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let extracted = self.propagation.read(request.headers());
+        let (baton, linked) = self.propagation.receive(request.headers());
         let method = request.method().as_str();
-        let hop = Hop::receive(&self.recorder, method, request.uri().path(), &extracted.baton);
-        if let Some(theirs) = extracted.linked {
+        let hop = Hop::receive(&self.recorder, method, request.uri().path(), &baton);
+        if let Some(theirs) = linked {
             hop.link(theirs);
         }
         describe_received(&hop, &request);

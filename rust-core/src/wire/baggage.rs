@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use super::text::{encoded_len, is_octet, percent_decode, percent_encode, trim};
+use super::{
+    plain::Plain,
+    text::{encoded_len, is_octet, percent_decode, percent_encode, text, trim},
+};
 use crate::error::ErrorKind;
 
 /// All members together have at most this many bytes ("Limits").
@@ -73,10 +76,21 @@ impl Baggage {
     pub fn read_fields<'a>(
         fields: impl IntoIterator<Item = &'a [u8]>,
     ) -> (Self, Option<ErrorKind>) {
+        let mut fields = fields.into_iter();
+        let (first, second) = (fields.next(), fields.next());
+        if let (Some(first), None) = (first, second)
+            && first.len() <= MAX_BYTES
+            && Plain::BAGGAGE.is_plain(first)
+            && let Some(header) = text(first)
+        {
+            let header = OnceLock::from(Box::from(header));
+            return (Self(Some(Arc::new(Held { header, ..Held::default() }))), None);
+        }
         let mut pairs = Pairs::default();
         let mut left_out = None;
         let mut bytes_read = 0;
-        let members = fields.into_iter().flat_map(|field| field.split(|byte| *byte == b','));
+        let fields = first.into_iter().chain(second).chain(fields);
+        let members = fields.flat_map(|field| field.split(|byte| *byte == b','));
         for member in members {
             bytes_read += member.len() + 1;
             if bytes_read > MAX_BYTES_READ {
@@ -356,6 +370,31 @@ mod tests {
         let header = baggage.to_header();
         assert!(header.bytes().all(|byte| byte.is_ascii_graphic()));
         assert_eq!(Baggage::parse(&header), baggage);
+    }
+
+    #[test]
+    fn a_plain_field_is_read_as_any_other() {
+        let fields = [
+            "a=1", "a=", "a=1,b=2", "a=1,a=2", "a=1,", "=1", "a", "a=b=c", "a=1;p", "é=1", "a=%41",
+            "a= 1",
+        ];
+        for field in fields.map(str::as_bytes) {
+            // An empty field after it makes it one of several.
+            let long = Baggage::read_fields([field, b""]);
+            let short = Baggage::read_fields([field]);
+            assert_eq!(short, long, "{field:?}");
+            assert_eq!(short.0.entries(), long.0.entries(), "{field:?}");
+        }
+        for byte in 0..=u8::MAX {
+            for field in
+                [[b'k', byte, b'=', b'v'], [b'k', b'=', byte, b'v'], [byte, b'k', b'=', b'v']]
+            {
+                assert_eq!(
+                    Baggage::read_fields([&field[..]]),
+                    Baggage::read_fields([&field, &b""[..]])
+                );
+            }
+        }
     }
 
     #[test]

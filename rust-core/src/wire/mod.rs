@@ -9,6 +9,7 @@ mod hex;
 mod id;
 pub mod jaeger;
 mod legacy;
+mod plain;
 mod random;
 mod sighting;
 mod text;
@@ -25,4 +26,4 @@ pub use tracestate::TraceState;
 
 #[cfg(feature = "config")]
 pub(crate) use baggage::is_token;
-pub(crate) use text::trim;
+pub(crate) use text::{text, trim};

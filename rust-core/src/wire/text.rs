@@ -1,5 +1,7 @@
 //! Small readers that several formats share: white space, numbers, percent-encoding.
 
+use std::str;
+
 use super::hex;
 use crate::error::{ErrorKind, ParseError};
 
@@ -12,6 +14,18 @@ pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
         text = rest;
     }
     text
+}
+
+/// Returns bytes as text, if they are UTF-8: mostly they are ASCII, which is told from a look at
+/// sixteen at a time.
+#[inline]
+pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
+    if bytes.is_ascii() {
+        // SAFETY: ASCII is UTF-8.
+        #[expect(unsafe_code, reason = "a third of the instructions of looking again")]
+        return Some(unsafe { str::from_utf8_unchecked(bytes) });
+    }
+    str::from_utf8(bytes).ok()
 }
 
 /// Reads one to `most` lower-case hexadecimal digits as a number.

@@ -2,7 +2,7 @@
 
 use std::{fmt, str, sync::Arc};
 
-use super::trim;
+use super::{plain::Plain, text, trim};
 use crate::error::{ErrorKind, ParseError};
 
 /// A list has at most this many members (Trace Context Level 2, "tracestate Header Field Values").
@@ -48,10 +48,17 @@ impl TraceState {
     pub fn parse_fields<'a>(
         fields: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Self, ParseError> {
+        let mut fields = fields.into_iter();
+        let (first, second) = (fields.next(), fields.next());
+        if let (Some(first), None) = (first, second)
+            && Plain::TRACESTATE.is_plain(first)
+        {
+            return Ok(Self(text(first).map(Arc::from)));
+        }
         let mut keys: Vec<&[u8]> = Vec::new();
         let mut members = 0;
         let mut list = String::new();
-        for field in fields {
+        for field in first.into_iter().chain(second).chain(fields) {
             let mut at = 0;
             for member in field.split(|byte| *byte == b',') {
                 let start = at;
@@ -228,6 +235,41 @@ mod tests {
         assert!(state.with("c", "4,d=5").is_err());
         assert!(state.with("c=", "4").is_err());
         assert!(state.with("c", "4 ").is_err());
+    }
+
+    #[test]
+    fn a_plain_field_is_read_as_any_other() {
+        let long = "k".repeat(257);
+        let (long_key, long_value) = (format!("{long}=1"), format!("a={long}"));
+        let fields = [
+            "a=1",
+            "a=",
+            "a=1,b=2",
+            "a=1,a=2",
+            "a=1,",
+            ",a=1",
+            "a",
+            "a=b=c",
+            " a=1",
+            "a=1 ",
+            "@a=1",
+            &long_key,
+            &long_value,
+        ];
+        for field in fields.map(str::as_bytes) {
+            assert_eq!(TraceState::parse_fields([field]), TraceState::parse_fields([field, b""]));
+        }
+        for byte in 0..=u8::MAX {
+            for field in [
+                [b'k', byte, b'=', b'v'],
+                [b'k', b'=', byte, b'v'],
+                [byte, b'k', b'=', b'v'],
+                [b'k', b'=', b'v', byte],
+            ] {
+                let (short, long) = ([&field[..]], [&field, &b""[..]]);
+                assert_eq!(TraceState::parse_fields(short), TraceState::parse_fields(long));
+            }
+        }
     }
 
     #[test]

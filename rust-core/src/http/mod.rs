@@ -2,7 +2,12 @@
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 
+#[cfg(feature = "otel")]
+pub use self::propagators::{ReadHeaders, WriteHeaders};
 use crate::carrier::{Carrier, CarrierMut, Medium, Search};
+
+#[cfg(feature = "otel")]
+mod propagators;
 
 impl Carrier for HeaderMap {
     fn medium(&self) -> Medium {
@@ -23,16 +28,31 @@ impl CarrierMut for HeaderMap {
     }
 
     fn set(&mut self, name: &str, value: &str) {
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value))
-        {
+        if let (Some(name), Ok(value)) = (header_name(name), HeaderValue::from_str(value)) {
             self.insert(name, value);
         }
     }
 
     fn remove(&mut self, name: &str) {
-        HeaderMap::remove(self, name);
+        if self.is_empty() {
+            return;
+        }
+        if let Some(name) = header_name(name) {
+            HeaderMap::remove(self, name);
+        }
     }
+}
+
+/// Returns the name of a header; those that are written most are not read letter by letter.
+fn header_name(name: &str) -> Option<HeaderName> {
+    Some(match name {
+        "traceparent" => HeaderName::from_static("traceparent"),
+        "tracestate" => HeaderName::from_static("tracestate"),
+        "baggage" => HeaderName::from_static("baggage"),
+        "X-Trace-Id" | "x-trace-id" => HeaderName::from_static("x-trace-id"),
+        "x-span-id" => HeaderName::from_static("x-span-id"),
+        name => HeaderName::from_bytes(name.as_bytes()).ok()?,
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,171 @@
+//! HTTP headers for OpenTelemetry propagators, ours or others.
+
+use ::http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::propagation::{Extractor, Injector};
+
+use super::header_name;
+use crate::{
+    otel::usual::{self, Usual},
+    wire,
+};
+
+/// The headers of a request that came in.
+///
+/// They are looked at once, when this is made. A header that may stand once and stands several times
+/// is counted as it was sent, whatever its values are: for a propagator that asks for all values of a
+/// name, one that is no text stands as U+FFFD, which is valid nowhere.
+///
+/// # Examples
+///
+/// ```
+/// use opentelemetry::{propagation::TextMapPropagator, trace::TraceContextExt};
+/// use tracebaton::{http::ReadHeaders, otel::BatonPropagator};
+///
+/// let mut headers = http::HeaderMap::new();
+/// let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// headers.insert("traceparent", text.parse()?);
+/// let cx = BatonPropagator::default().extract(&ReadHeaders::new(&headers));
+/// assert!(cx.span().span_context().is_remote());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ReadHeaders<'h> {
+    headers: &'h HeaderMap,
+    values: [Option<&'h HeaderValue>; usual::NAMES.len()],
+    usual: Usual,
+}
+
+impl<'h> ReadHeaders<'h> {
+    /// Looks at the headers.
+    #[must_use]
+    pub fn new(headers: &'h HeaderMap) -> Self {
+        let mut values = [None; usual::NAMES.len()];
+        let mut usual = Usual::default();
+        for (name, value) in headers {
+            let name = name.as_str().as_bytes();
+            let number = usual.note(name);
+            if let Some(place) = number.and_then(|number| values.get_mut(number))
+                && place.replace(value).is_some()
+            {
+                usual.note_more();
+            }
+        }
+        Self { headers, values, usual }
+    }
+}
+
+fn text(value: &HeaderValue) -> Option<&str> {
+    wire::text(value.as_bytes())
+}
+
+impl Extractor for ReadHeaders<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        if usual::is_asked(key) {
+            return self.usual.answer::<Self>();
+        }
+        let Some(number) = usual::number(key.as_bytes()) else {
+            return text(self.headers.get(key)?);
+        };
+        // Of several the first is given, as from any map.
+        let value = self.values.get(number).copied().flatten()?;
+        text(if self.usual.is_all() { value } else { self.headers.get(key)? })
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.headers.keys().map(HeaderName::as_str).collect()
+    }
+
+    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+        let values = self.headers.get_all(key).iter();
+        let values: Vec<&str> = values.map(|value| text(value).unwrap_or("\u{fffd}")).collect();
+        (!values.is_empty()).then_some(values)
+    }
+}
+
+/// The headers of a request that goes out; what is written replaces what stood there.
+///
+/// # Examples
+///
+/// ```
+/// use opentelemetry::propagation::TextMapPropagator;
+/// use tracebaton::{TraceContext, http::WriteHeaders, otel, propagate::Baton};
+///
+/// let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// let baton = Baton { context: Some(TraceContext::parse(text)?), ..Baton::default() };
+/// let mut headers = http::HeaderMap::new();
+/// let propagator = otel::BatonPropagator::default();
+/// propagator.inject_context(&otel::cx(&baton), &mut WriteHeaders(&mut headers));
+/// assert_eq!(headers["traceparent"], text);
+/// # Ok::<(), tracebaton::ParseError>(())
+/// ```
+#[derive(Debug)]
+pub struct WriteHeaders<'h>(pub &'h mut HeaderMap);
+
+impl Injector for WriteHeaders<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Some(name), Ok(value)) = (header_name(key), HeaderValue::try_from(value)) {
+            self.0.insert(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::propagation::TextMapPropagator;
+
+    use super::*;
+    use crate::{
+        carrier::Carrier,
+        otel::{BatonPropagator, baton_of},
+        propagate::{Baton, LegacyNames, Propagation},
+    };
+
+    const TEXT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    const OTHER: &str = "00-0af7651916cd43dd8448eb211c80319d-b7ad6b7169203331-01";
+
+    fn through_opentelemetry(propagation: &Propagation, headers: &HeaderMap) -> Baton {
+        let propagator = BatonPropagator::new(propagation.clone());
+        baton_of(&propagator.extract(&ReadHeaders::new(headers))).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_read_through_opentelemetry_is_what_the_map_says() {
+        let names = LegacyNames::default().with_trace_ids(["X-Request-Id"]);
+        let rules = [Propagation::default(), Propagation::default().with_legacy_names(names)];
+        let values: [&[u8]; 7] =
+            [TEXT.as_bytes(), OTHER.as_bytes(), b"a=1", b"order-1", b"\xff", b"", b"\xc3\xa9=1"];
+        let names = usual::NAMES.into_iter().chain(["x-baggage-a", "x-request-id", "host"]);
+        let names: Vec<_> = names.map(HeaderName::from_static).collect();
+        // Every pair of headers, the same name and value twice included.
+        let headers: Vec<(&HeaderName, &[u8])> =
+            names.iter().flat_map(|name| values.map(|value| (name, value))).collect();
+        for one in &headers {
+            // Of several headers of one pair OpenTelemetry gives the first.
+            let is_pair = |other: &(&HeaderName, _)| one.0 == other.0 && one.0 == "x-baggage-a";
+            for other in headers.iter().filter(|other| !is_pair(other)) {
+                let mut map = HeaderMap::new();
+                for (name, value) in [one, other] {
+                    map.append(*name, HeaderValue::from_bytes(value).unwrap());
+                }
+                for rules in &rules {
+                    let direct = rules.extract(&map as &dyn Carrier).baton;
+                    let nothing = direct.context.is_none() && direct.baggage.is_empty();
+                    let direct = if nothing { Baton::default() } else { direct };
+                    assert_eq!(through_opentelemetry(rules, &map), direct, "{map:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn others_are_given_the_first_of_several() {
+        let mut headers = HeaderMap::new();
+        headers.append("traceparent", HeaderValue::from_static(TEXT));
+        headers.append("traceparent", HeaderValue::from_bytes(b"\xff").unwrap());
+        let read = ReadHeaders::new(&headers);
+        assert_eq!(read.get("traceparent"), Some(TEXT));
+        assert_eq!(read.get_all("Traceparent").unwrap(), [TEXT, "\u{fffd}"]);
+        assert_eq!((read.get("host"), read.get_all("host")), (None, None));
+        assert_eq!(read.keys(), ["traceparent"]);
+    }
+}
