@@ -70,8 +70,7 @@ pub struct Log<'a> {
 
 impl Log<'_> {
     /// Appends this as field `log_records` of a `ScopeLogs` (opentelemetry-proto, `logs.proto`).
-    pub(crate) fn encode(&self, baton: Option<&Baton>, buffer: &mut Vec<u8>) {
-        let time = now();
+    pub(crate) fn encode(&self, time: u64, baton: Option<&Baton>, buffer: &mut Vec<u8>) {
         Writer::new(buffer).long_message(2, |log| {
             log.fixed64(1, time);
             log.uint(2, self.level.number());
@@ -100,8 +99,19 @@ impl Log<'_> {
     /// the top level in this order, then the fields; a field that has one of those names gets a
     /// trailing underscore.
     pub fn write_json(&self, service: &str, baton: Option<&Baton>, out: &mut String) {
+        self.write_json_at(now(), service, baton, out);
+    }
+
+    /// Appends the line of a moment as one JSON object and a newline.
+    pub(crate) fn write_json_at(
+        &self,
+        time: u64,
+        service: &str,
+        baton: Option<&Baton>,
+        out: &mut String,
+    ) {
         out.push_str("{\"timestamp\":\"");
-        timestamp::write(now(), out);
+        timestamp::write(time, out);
         out.push_str("\",\"level\":\"");
         out.push_str(self.level.as_str());
         out.push_str("\",\"service\":");

@@ -165,7 +165,12 @@ impl Recorder {
 
     /// Keeps a log line of the application; `baton` is the current hop's.
     pub fn log(&self, log: &Log<'_>, baton: Option<&Baton>) {
-        self.write(|room| room.push(Signal::Logs, |buffer| log.encode(baton, buffer)));
+        self.log_at(now(), log, baton);
+    }
+
+    /// Keeps a log line of a moment.
+    pub(crate) fn log_at(&self, time: u64, log: &Log<'_>, baton: Option<&Baton>) {
+        self.write(|room| room.push(Signal::Logs, |buffer| log.encode(time, baton, buffer)));
     }
 
     /// Keeps a `tracebaton.dropped` event that says how much evidence is missing, and why.

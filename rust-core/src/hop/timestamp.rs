@@ -1,6 +1,6 @@
 //! A moment as text.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use super::json::push_ascii;
 
@@ -9,18 +9,25 @@ const SECONDS: usize = 19;
 
 thread_local! {
     /// The second that this thread wrote last, and its text: lines come many to the second.
-    static LAST: Cell<(u64, [u8; SECONDS])> = const { Cell::new((u64::MAX, [0; SECONDS])) };
+    static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
 }
 
 /// Appends nanoseconds since 1970 as RFC 3339 in UTC, to the microsecond.
 pub(super) fn write(nanos: u64, out: &mut String) {
     let (seconds, micros) = (nanos / 1_000_000_000, nanos % 1_000_000_000 / 1_000);
-    let (known, mut text) = LAST.get();
-    if known != seconds {
-        text = of_seconds(seconds);
-        LAST.set((seconds, text));
+    let known = LAST.try_with(|last| {
+        let (known, text) = &mut *last.borrow_mut();
+        if *known != seconds {
+            *known = seconds;
+            text.clear();
+            push_ascii(&of_seconds(seconds), text);
+        }
+        out.push_str(text);
+    });
+    if known.is_err() {
+        // A thread that is ending remembers nothing.
+        push_ascii(&of_seconds(seconds), out);
     }
-    push_ascii(&text, out);
     let mut fraction = *b".000000Z";
     digits(micros, &mut fraction[1..7]);
     push_ascii(&fraction, out);

@@ -16,7 +16,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    hop::{Level, Log, Recorder},
+    hop::{Level, Log, Recorder, now},
     otel,
 };
 
@@ -147,9 +147,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
             fields: &fields.pairs,
         };
         let baton = otel::current();
-        self.recorder.log(&log, baton.as_ref());
+        // The same moment in both.
+        let time = now();
+        self.recorder.log_at(time, &log, baton.as_ref());
         match &self.format {
-            LineFormat::Json => log.write_json(self.recorder.service(), baton.as_ref(), &mut line),
+            LineFormat::Json => {
+                log.write_json_at(time, self.recorder.service(), baton.as_ref(), &mut line);
+            }
             LineFormat::Text { action } => log.write_text(action, baton.as_ref(), &mut line),
         }
         (self.sink)(&line);
