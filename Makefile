@@ -128,6 +128,9 @@ endure-node: tools ## Shows that memory stays flat over 10,000,000 messages, and
 lint: tools ## Checks formatting and lints
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	for features in "" otel otel,kafka otel,http tower log otlp config; do \
+	  cargo clippy --locked -p tracebaton --no-default-features --features "$$features" -- -D warnings; \
+	done
 
 .PHONY: clean
 clean: ## Removes everything that was built
