@@ -41,12 +41,12 @@ test-rust: tools ## Runs the tests of the Rust crates
 	cargo test --locked $(STACK) -p tracebaton-demo -p tracebaton-w3c
 
 .PHONY: test-python
-test-python: $(VENV)/.ready-dev ## Runs the tests of the Python binding and of raw_to_user
+test-python: $(VENV)/.ready-dev target/tls/localhost.pem ## Runs the tests of the Python binding and of raw_to_user
 	@echo "== Python"
 	cd bindings-python && ../$(VENV)/python -m pytest -q
 
 .PHONY: test-node
-test-node: node-dev broker enrich tests/w3c/node/node_modules/.package-lock.json examples/node/node_modules/.package-lock.json ## Runs the tests of the Node binding
+test-node: node-dev broker enrich target/tls/localhost.pem tests/w3c/node/node_modules/.package-lock.json examples/node/node_modules/.package-lock.json ## Runs the tests of the Node binding
 	@echo "== Node"
 	cd bindings-node && node --test test/*.test.mjs
 	cd tests/w3c/node && node --test service.test.mjs
@@ -146,6 +146,10 @@ build: rust python node broker clickhouse enrich runner ## Builds everything tha
 rust: tools
 	@echo "== building the Rust services, drilldown and the demo"
 	cargo build --locked $(STACK) -p tracebaton-demo
+
+target/tls/localhost.pem: tests/src/bin/certificate.rs | tools
+	@echo "== making a certificate for the tests"
+	cargo run --locked -q -p tracebaton-tests --bin certificate -- target/tls
 
 .PHONY: broker
 broker: tools
