@@ -53,6 +53,11 @@ test-node: node-dev broker enrich tests/w3c/node/node_modules/.package-lock.json
 	cd examples/node && node --test
 	cd examples/pipeline/enrich && npm test
 
+.PHONY: test-faults
+test-faults: tools ## Runs outages of minutes and millions of hops, one after the other
+	@echo "== Faults at full size"
+	cargo test --locked -p tracebaton --all-features --test faults -- --test-threads=1 --nocapture
+
 .PHONY: test-e2e
 test-e2e: build ## Runs the whole relay under test
 	@echo "== The relay, end to end"
@@ -123,6 +128,9 @@ endure-node: tools ## Shows that memory stays flat over 10,000,000 messages, and
 lint: tools ## Checks formatting and lints
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	for features in "" otel otel,kafka otel,http tower log otlp config; do \
+	  cargo clippy --locked -p tracebaton --no-default-features --features "$$features" -- -D warnings; \
+	done
 
 .PHONY: clean
 clean: ## Removes everything that was built

@@ -65,8 +65,9 @@ class Batch {
       const sent = outputs.filter((output) => output.topic === topic);
       // What went to one partition stands there in the order it was sent. Of several, the client does not tell which went where.
       const [{ partition, baseOffset } = {}] = places.length === 1 ? places : [];
-      if (baseOffset === undefined) for (const output of sent) output.release();
-      else deliver(sent, partition, baseOffset);
+      if (baseOffset !== undefined) deliver(sent, partition, baseOffset);
+      else if (areAcknowledged(places)) for (const output of sent) output.acknowledged();
+      else for (const output of sent) output.release();
     }
   }
 
@@ -86,6 +87,11 @@ class Batch {
     for (const hop of this._hops) hop?.abandon(error);
     this._together?.abandon(error);
   }
+}
+
+/** Tells whether the broker has taken what went to several partitions: no offset comes where none is waited for. */
+function areAcknowledged(places) {
+  return places.length > 0 && places.every(({ baseOffset }) => baseOffset !== undefined);
 }
 
 /** Says where outputs are that were sent together: one after the other. */

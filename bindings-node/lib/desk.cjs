@@ -24,16 +24,15 @@ const AT = {
 /** Puts a text or bytes on the desk; tells whether it could. */
 function layText(at, value) {
   let length;
-  if (value === undefined) {
-    length = -1;
-  } else if (value instanceof Uint8Array) {
+  if (value instanceof Uint8Array) {
     length = value.length;
     if (length > MAX_TEXT) return false;
     texts.set(value, at * MAX_TEXT);
   } else {
-    // A character has three bytes of UTF-8 at most.
-    if (typeof value !== "string" || value.length > MAX_TEXT / 3) return false;
+    if (typeof value !== "string" || value.length > MAX_TEXT - 4) return false;
     length = texts.utf8Write(value, at * MAX_TEXT, MAX_TEXT);
+    // Other than ASCII has more bytes than characters, also where its last character found no more room.
+    if (length !== value.length) return false;
   }
   words[at] = length;
   return true;

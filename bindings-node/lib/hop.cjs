@@ -74,6 +74,11 @@ class Output {
     };
   }
 
+  /** @internal Says that the broker has it, where the client does not tell at which place. */
+  acknowledged() {
+    native?.acknowledged(this._hop, this._number);
+  }
+
   /** @internal */
   release() {
     native?.release(this._hop, this._number);

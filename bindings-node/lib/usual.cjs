@@ -30,14 +30,17 @@ function roleOf(name, at) {
 }
 
 /**
- * Lays the usual two of headers that are a plain object on the desk; false where that does not do.
+ * Lays the usual two of a message's headers on the desk, in the shapes in which the Kafka clients have them; false where that does not
+ * do.
  *
  * `isPeers` tells that the headers are a peer's: of those that nobody reads, nothing is asked.
  */
 function layUsual(headers, isPeers) {
   words[AT.traceparent] = words[AT.traceId] = -1;
   if (headers === undefined || headers === null) return true;
-  if (typeof headers !== "object" || Array.isArray(headers) || Symbol.iterator in headers) return false;
+  if (typeof headers !== "object") return false;
+  if (Array.isArray(headers)) return layList(headers, isPeers);
+  if (Symbol.iterator in headers) return headers instanceof Map && layMap(headers, isPeers);
   let at = 0;
   for (const name in headers) {
     const role = lastNames[at] === name ? lastRoles[at] : roleOf(name, at);
@@ -48,6 +51,40 @@ function layUsual(headers, isPeers) {
     }
     if (role !== TRACEPARENT && role !== TRACE_ID) return false;
     if (!layText(role - TRACEPARENT, headers[name])) return false;
+  }
+  return true;
+}
+
+/** The same for one header of several; a later one of a name takes the place of an earlier one. */
+function layOne(name, value, at, isPeers) {
+  if (typeof name !== "string") return false;
+  const role = lastNames[at] === name ? lastRoles[at] : roleOf(name, at);
+  if (role === NOTHING) return isPeers || isHeaderValue(value);
+  return (role === TRACEPARENT || role === TRACE_ID) && layText(role - TRACEPARENT, value);
+}
+
+/** A list of objects, as librdkafka's clients have it, or of pairs. */
+function layList(headers, isPeers) {
+  for (let at = 0; at < headers.length; at += 1) {
+    const header = headers[at];
+    if (typeof header !== "object" || header === null) return false;
+    if (Array.isArray(header)) {
+      if (header.length !== 2 || !layOne(header[0], header[1], at, isPeers)) return false;
+      continue;
+    }
+    for (const name in header) {
+      if (!layOne(name, header[name], at, isPeers)) return false;
+    }
+  }
+  return true;
+}
+
+/** A map, as @platformatic/kafka has it: names may be bytes. */
+function layMap(headers, isPeers) {
+  let at = 0;
+  for (const [name, value] of headers) {
+    if (!layOne(Buffer.isBuffer(name) ? name.utf8Slice() : name, value, at, isPeers)) return false;
+    at += 1;
   }
   return true;
 }

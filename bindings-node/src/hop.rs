@@ -144,6 +144,14 @@ pub fn undelivered(hop: u32, output: u32, error_type: String, message: String) {
     }
 }
 
+/// Says that the broker has an output, where the client does not tell at which place.
+#[napi]
+pub fn acknowledged(hop: u32, output: u32) {
+    if let Some(output) = fast::take_output(hop, output) {
+        output.acknowledged();
+    }
+}
+
 /// Gives an output up: nobody will tell what became of it.
 #[napi]
 pub fn release(hop: u32, output: u32) {

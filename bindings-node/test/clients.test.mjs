@@ -184,7 +184,7 @@ test("a batch whose common work throws has failed as a whole; one that throws la
   await assert.rejects(eachBatch((_, batch) => batch.together(() => {}))({ batch: { topic: "t", partition: 0, messages: [{ offset: "x" }] } }), { code: "TRACEBATON_WRONG_VALUE" });
 });
 
-test("sends whose places cannot be told apart are unconfirmed, refused ones have failed", async () => {
+test("sends whose places cannot be told apart are acknowledged, refused ones have failed, of the rest nothing is known", async () => {
   const { ledger } = await recorded(tracebaton, () =>
     eachBatch(async ({ batch: { messages } }, batch) => {
       const outputs = messages.map((message) => batch.hop(message).output("out"));
@@ -195,7 +195,11 @@ test("sends whose places cannot be told apart are unconfirmed, refused ones have
   );
   assert.deepEqual(fates(ledger), { 0: "passed", 1: "passed", 2: "passed", 3: "failed", 4: "failed" });
   const unconfirmed = ledger.map(({ attributes }) => attributes["tracebaton.outputs.unconfirmed"] ?? 0);
-  assert.equal(unconfirmed.reduce((sum, one) => sum + one), 3);
+  assert.equal(unconfirmed.reduce((sum, one) => sum + one), 1);
+  const sent = ledger.map(({ attributes }) => attributes).filter((one) => one["tracebaton.hop.kind"] === "send");
+  const unplaced = sent.filter((one) => one["tracebaton.records.passed"] > 0);
+  assert.equal(unplaced.reduce((sum, one) => sum + one["tracebaton.records.emitted"], 0), 2);
+  for (const one of unplaced) assert.deepEqual([one["messaging.destination.name"], one["messaging.kafka.offset"]], ["out", undefined]);
 });
 
 async function* stream(count, make = platformatic) {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 
-import { extract, extractPayload, inject } from "../index.mjs";
+import { Propagation, extract, extractPayload, inject } from "../index.mjs";
 import * as any from "./support/arbitrary.mjs";
 
 const medium = fc.constantFrom("http", "kafka", "metadata");
@@ -31,6 +31,24 @@ test("every shape of the same headers gives the same answer", () => {
       for (const other of others) assert.deepEqual(other, first);
     }),
     runs,
+  );
+});
+
+test("the shortcuts for usual messages say what the general way says, duplicates and all", () => {
+  // It has no shortcuts.
+  const general = new Propagation();
+  const usual = fc.tuple(fc.constantFrom("traceparent", "trace_id", "other"), fc.oneof(any.value, fc.constantFrom(any.traceparent, any.traceId)));
+  fc.assert(
+    fc.property(fc.array(fc.oneof(usual, any.pairs.map((pairs) => pairs[0] ?? ["a", "b"])), { maxLength: 6 }), (pairs) => {
+      const buffers = pairs.map(([name, value]) => [name, typeof value === "string" ? Buffer.from(value) : value]);
+      for (const list of [pairs, buffers]) {
+        const objects = list.map(([name, value]) => ({ [String(name)]: value }));
+        for (const shape of [list, objects, new Map(list), new Map(list.map(([name, value]) => [Buffer.from(name), value])), Object.fromEntries(list)]) {
+          assert.deepEqual(said(extract(shape)), said(general.extract(shape)));
+        }
+      }
+    }),
+    { numRuns: 2_000 },
   );
 });
 

@@ -1,5 +1,7 @@
 //! Headers read where they lie: nothing of them is copied, and no reference to them is taken.
 
+use std::mem::MaybeUninit;
+
 use pyo3::{
     ffi,
     prelude::*,
@@ -8,7 +10,7 @@ use pyo3::{
 };
 use tracebaton::{
     carrier::{Carrier, Medium, Search},
-    propagate::{Extracted, Propagation},
+    propagate::{Baton, Extracted, Propagation},
 };
 
 /// More headers than these are read the slow way.
@@ -16,13 +18,31 @@ const MAX: usize = 16;
 
 type Entry<'a> = (&'a [u8], Option<&'a [u8]>);
 
-/// Reads the baton of headers in the shape that Kafka clients have them: a list or tuple of pairs of
-/// `str` and `bytes`. Nothing where they are of another shape and have to be converted.
-pub(crate) fn of_pairs(
+/// What the core makes of headers. It is made without running any Python code.
+pub(crate) trait Read {
+    /// Reads headers by these rules.
+    fn read(rules: &Propagation, headers: &dyn Carrier) -> Self;
+}
+
+impl Read for Extracted {
+    fn read(rules: &Propagation, headers: &dyn Carrier) -> Self {
+        rules.extract(headers)
+    }
+}
+
+impl Read for Baton {
+    fn read(rules: &Propagation, headers: &dyn Carrier) -> Self {
+        rules.extract_baton(headers)
+    }
+}
+
+/// Reads headers in the shape that Kafka clients have them: a list or tuple of pairs of `str` and
+/// `bytes`. Nothing where they are of another shape and have to be converted.
+pub(crate) fn of_pairs<T: Read>(
     headers: &Bound<'_, PyAny>,
     medium: Medium,
     rules: &Propagation,
-) -> Option<Extracted> {
+) -> Option<T> {
     if let Ok(list) = headers.cast_exact::<PyList>() {
         return with_critical_section(headers, || {
             let item = |at: usize| {
@@ -50,16 +70,15 @@ pub(crate) fn of_pairs(
     of_items(tuple.len(), item, medium, rules)
 }
 
-/// Reads the baton of a plain dictionary of `str` to `str` or `bytes`, as [`of_pairs`] does.
-pub(crate) fn of_dict(
+/// Reads a plain dictionary of `str` to `str` or `bytes`, as [`of_pairs`] does.
+pub(crate) fn of_dict<T: Read>(
     headers: &Bound<'_, PyAny>,
     medium: Medium,
     rules: &Propagation,
-) -> Option<Extracted> {
+) -> Option<T> {
     let dict = headers.cast_exact::<PyDict>().ok()?;
     with_critical_section(headers, || {
-        let mut entries = [(&[][..], None); MAX];
-        let mut count = 0;
+        let mut entries = Entries::default();
         let mut at = 0;
         let (mut name, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
         // SAFETY: the dictionary does not change, for the reason given above for lists, so its keys
@@ -69,29 +88,57 @@ pub(crate) fn of_dict(
             != 0
         {
             // SAFETY: as before.
-            *entries.get_mut(count)? = unsafe { (text(name)?, bytes(value)?) };
-            count += 1;
+            entries.push(unsafe { (text(name)?, bytes(value)?) })?;
         }
-        Some(rules.extract(&Borrowed { medium, entries: entries.get(..count)? }))
+        Some(T::read(rules, &Borrowed { medium, entries: entries.as_slice() }))
     })
 }
 
-fn of_items(
+fn of_items<T: Read>(
     count: usize,
     item: impl Fn(usize) -> *mut ffi::PyObject,
     medium: Medium,
     rules: &Propagation,
-) -> Option<Extracted> {
-    let mut entries = [(&[][..], None); MAX];
-    let entries = entries.get_mut(..count)?;
-    for (at, entry) in entries.iter_mut().enumerate() {
+) -> Option<T> {
+    let mut entries = Entries::default();
+    for at in 0..count {
         // SAFETY: the item belongs to a list or tuple that is alive and does not change while
         // `entries` is in use: what the core does with it runs no Python code.
         #[expect(unsafe_code, reason = "a reference to each item costs more than to read it")]
         let read = unsafe { pair(item(at)) };
-        *entry = read?;
+        entries.push(read?)?;
     }
-    Some(rules.extract(&Borrowed { medium, entries }))
+    Some(T::read(rules, &Borrowed { medium, entries: entries.as_slice() }))
+}
+
+/// So many headers at most; those that are not there cost nothing.
+struct Entries<'a> {
+    kept: [MaybeUninit<Entry<'a>>; MAX],
+    count: usize,
+}
+
+impl Default for Entries<'_> {
+    fn default() -> Self {
+        Self { kept: [const { MaybeUninit::uninit() }; MAX], count: 0 }
+    }
+}
+
+impl<'a> Entries<'a> {
+    /// Adds one; nothing where there is no room.
+    fn push(&mut self, entry: Entry<'a>) -> Option<()> {
+        self.kept.get_mut(self.count)?.write(entry);
+        self.count += 1;
+        Some(())
+    }
+
+    fn as_slice(&self) -> &[Entry<'a>] {
+        // SAFETY: the first `count` were written by `push`, and there are no more than there is room
+        // for; what may not be initialised is laid out as what is.
+        #[expect(unsafe_code, reason = "to clear room for all costs as much as to read five")]
+        unsafe {
+            std::slice::from_raw_parts(self.kept.as_ptr().cast(), self.count)
+        }
+    }
 }
 
 /// Reads a pair: a tuple of a name and a value, neither of them missing.

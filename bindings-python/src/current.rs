@@ -1,6 +1,7 @@
-//! The hop that the running code works for: a `ContextVar`, so that tasks and threads keep theirs.
+//! The hop that the running code works for: in a `ContextVar`, so that tasks and threads keep theirs.
 //!
-//! Where the host uses OpenTelemetry, the hop is its current context too.
+//! Where the host uses OpenTelemetry that is OpenTelemetry's own variable, and the hop is its current
+//! context; else it is one of ours. To set a variable costs as much as a span: there is only ever one.
 
 use pyo3::{ffi, intern, prelude::*, sync::PyOnceLock, types::PyDict};
 use tracebaton::propagate;
@@ -69,6 +70,33 @@ fn set<'py>(variable: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>) -> PyResult
 /// Returns the current hop; none outside a `with process(…)` block.
 #[pyfunction]
 pub(crate) fn current_hop(py: Python<'_>) -> PyResult<Option<Bound<'_, Hop>>> {
+    if let Some(variable) = host(py)?
+        && let Some(hop) = hop_in(get(variable)?)?
+    {
+        return Ok(Some(hop));
+    }
+    own_hop(py)
+}
+
+/// Returns the hop that a context of OpenTelemetry's belongs to.
+fn hop_in<'py>(context: Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Hop>>> {
+    let py = context.py();
+    if let Ok(ours) = context.cast_exact::<LazyContext>()
+        && let Some(hop) = ours.get().hop(py)
+    {
+        return Ok(Some(hop));
+    }
+    if !context.len().is_ok_and(|len| len > 0) {
+        return Ok(None);
+    }
+    // Whatever was added to a hop's context, the hop is in it still.
+    let key = py.import(intern!(py, "tracebaton.otel"))?.getattr(intern!(py, "HOP_KEY"))?;
+    let found = context.call_method1(intern!(py, "get"), (key,))?;
+    Ok(found.cast_into::<Hop>().ok())
+}
+
+/// Returns the hop that was entered while there was no OpenTelemetry.
+fn own_hop(py: Python<'_>) -> PyResult<Option<Bound<'_, Hop>>> {
     Ok(get(variable(py)?)?.cast_into::<Hop>().ok())
 }
 
@@ -91,7 +119,7 @@ pub(crate) fn with_current<T>(
             }
         }
     }
-    let hop = current_hop(py)?;
+    let hop = own_hop(py)?;
     Ok(with(hop.as_ref().map(|hop| hop.get().core().baton())))
 }
 
@@ -108,29 +136,28 @@ pub(crate) fn current_ids(py: Python<'_>) -> PyResult<Option<Ids>> {
     })
 }
 
-/// What was current before a hop was.
+/// What was current before a hop was, and in which variable.
 #[derive(Default)]
-pub(crate) struct Before {
-    hop: Option<Py<PyAny>>,
-    context: Option<Py<PyAny>>,
+pub(crate) enum Before {
+    #[default]
+    Nothing,
+    Own(Py<PyAny>),
+    Host(Py<PyAny>),
 }
 
 /// Makes `hop` the current one and returns what was before.
 pub(crate) fn enter(hop: &Bound<'_, Hop>) -> PyResult<Before> {
     let py = hop.py();
-    let own = variable(py)?;
-    let before = get(own)?;
-    set(own, hop)?;
-    let context = match host(py)? {
-        Some(variable) => {
-            let context = get(variable)?;
-            let ours = LazyContext::of_hop(hop.clone().unbind(), context.clone().unbind());
-            set(variable, Bound::new(py, ours)?.as_any())?;
-            Some(context.unbind())
-        }
-        None => None,
+    let Some(variable) = host(py)? else {
+        let own = variable(py)?;
+        let before = get(own)?;
+        set(own, hop)?;
+        return Ok(Before::Own(before.unbind()));
     };
-    Ok(Before { hop: Some(before.unbind()), context })
+    let before = get(variable)?;
+    let ours = LazyContext::of_hop(hop.clone().unbind(), before.clone().unbind());
+    set(variable, Bound::new(py, ours)?.as_any())?;
+    Ok(Before::Host(before.unbind()))
 }
 
 /// Puts back what was before.
@@ -138,11 +165,12 @@ pub(crate) fn enter(hop: &Bound<'_, Hop>) -> PyResult<Before> {
 /// That is done instead of resetting a token: a token refuses any context but its own, and a
 /// generator may be closed from another.
 pub(crate) fn leave(py: Python<'_>, before: &Before) -> PyResult<()> {
-    if let Some(hop) = &before.hop {
-        set(variable(py)?, hop.bind(py))?;
+    match before {
+        Before::Nothing => Ok(()),
+        Before::Own(hop) => set(variable(py)?, hop.bind(py)),
+        Before::Host(context) => match host(py)? {
+            Some(variable) => set(variable, context.bind(py)),
+            None => Ok(()),
+        },
     }
-    if let (Some(context), Some(variable)) = (&before.context, host(py)?) {
-        set(variable, context.bind(py))?;
-    }
-    Ok(())
 }

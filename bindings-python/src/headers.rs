@@ -8,10 +8,10 @@ use pyo3::{
 };
 use tracebaton::{
     carrier::{CarrierMut, List, Medium},
-    propagate::{Extracted, Propagation},
+    propagate::Propagation,
 };
 
-use crate::borrowed;
+use crate::borrowed::{self, Read};
 
 type Entry = (Vec<u8>, Option<Vec<u8>>);
 
@@ -31,20 +31,20 @@ pub(crate) fn medium(name: &str) -> PyResult<Medium> {
     }
 }
 
-/// Reads the baton of headers of any shape that [`read`] takes.
+/// Reads what the core makes of headers of any shape that [`read`] takes.
 ///
 /// # Errors
 ///
 /// Raises `TypeError` as [`read`] does.
-pub(crate) fn extract(
+pub(crate) fn extract<T: Read>(
     headers: &Bound<'_, PyAny>,
     medium: Medium,
     rules: &Propagation,
-) -> PyResult<Extracted> {
+) -> PyResult<T> {
     let plain = borrowed::of_pairs(headers, medium, rules);
     match plain.or_else(|| borrowed::of_dict(headers, medium, rules)) {
-        Some(extracted) => Ok(extracted),
-        None => read(headers, medium).map(|list| rules.extract(&list)),
+        Some(found) => Ok(found),
+        None => read(headers, medium).map(|list| T::read(rules, &list)),
     }
 }
 

@@ -17,9 +17,9 @@ use tracebaton::{
 use crate::{
     baton::{Baton, Extracted, baton_of},
     current::{self, Before},
-    headers, message,
+    headers,
+    message::{self, Input},
     output::{Output, settle},
-    propagation::of_process,
     value,
 };
 
@@ -28,7 +28,8 @@ use crate::{
 pub(crate) struct Hop {
     hop: hop::Hop,
     extracted: propagate::Extracted,
-    propagation: Arc<Propagation>,
+    /// Rules of its own, where it was given any.
+    own_rules: Option<Arc<Propagation>>,
     state: Mutex<State>,
 }
 
@@ -52,6 +53,13 @@ impl Hop {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn inject(&self, baton: &propagate::Baton, headers: &mut dyn CarrierMut) {
+        match &self.own_rules {
+            Some(own) => own.inject(baton, headers),
+            None => Propagation::with_process(|rules| rules.inject(baton, headers)),
+        }
+    }
+
     fn start<'py>(
         &self,
         py: Python<'py>,
@@ -62,13 +70,13 @@ impl Hop {
         if existing.is_none() && !is_dead_letter {
             let output = self.hop.output(topic);
             let mut made = headers::Made::new(py);
-            self.propagation.inject(output.baton(), &mut made);
+            self.inject(output.baton(), &mut made);
             return Ok((output, made.into_list()?.into_any()));
         }
         let none = PyList::empty(py).into_any();
         let mut list = headers::read(existing.as_ref().unwrap_or(&none), Medium::Kafka)?;
         let output = self.hop.output(topic);
-        self.propagation.inject(output.baton(), &mut list);
+        self.inject(output.baton(), &mut list);
         if is_dead_letter {
             for (name, text) in self.hop.error_headers() {
                 list.set(name, &text);
@@ -267,15 +275,16 @@ impl Active {
 /// Starts the hop of one consumed message; use it in a `with` statement.
 #[pyfunction]
 #[pyo3(signature = (message, *, group=None, baton=None, attempt=1, propagation=None))]
-pub(crate) fn process(
-    message: &Bound<'_, PyAny>,
-    group: Option<String>,
+pub(crate) fn process<'py>(
+    message: &Bound<'py, PyAny>,
+    group: Option<&Bound<'_, PyString>>,
     baton: Option<&Bound<'_, PyAny>>,
     attempt: u32,
     propagation: Option<&Bound<'_, crate::propagation::Propagation>>,
-) -> PyResult<Hop> {
-    let input = message::coordinates(message, group)?;
-    let propagation = propagation.map_or_else(of_process, |own| own.get().core());
+) -> PyResult<Bound<'py, Hop>> {
+    let group = group.map(|group| group.to_str()).transpose()?;
+    let Input { consumer, partition, offset } = message::input(message, group)?;
+    let own_rules = propagation.map(|own| own.get().core());
     let extracted = match baton {
         Some(baton) => match baton.cast::<Extracted>() {
             Ok(extracted) => extracted.get().0.clone(),
@@ -283,12 +292,17 @@ pub(crate) fn process(
                 propagate::Extracted { baton: baton_of(baton)?, ..propagate::Extracted::default() }
             }
         },
-        None => message::extract(&propagation, message)?,
+        None => match &own_rules {
+            Some(own) => message::extract(own, message)?,
+            None => Propagation::with_process(|rules| message::extract(rules, message))?,
+        },
     };
-    let hop = hop::Hop::process(Recorder::global(), &input, &extracted.baton);
+    let hop = consumer.process(Recorder::global(), partition, offset, &extracted.baton);
     if let Some(linked) = extracted.linked {
         hop.link(linked);
     }
-    hop.set_attempt(attempt);
-    Ok(Hop { hop, extracted, propagation, state: Mutex::default() })
+    if attempt != 1 {
+        hop.set_attempt(attempt);
+    }
+    Bound::new(message.py(), Hop { hop, extracted, own_rules, state: Mutex::default() })
 }

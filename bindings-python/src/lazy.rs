@@ -35,6 +35,14 @@ impl LazyContext {
         }
     }
 
+    /// Returns the hop, where this is the context of one.
+    pub(crate) fn hop<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Hop>> {
+        match &self.source {
+            Source::Hop(hop) => Some(hop.bind(py).clone()),
+            Source::Baton(_) => None,
+        }
+    }
+
     /// Creates the context of what came in, on top of `outer`.
     pub(crate) fn of_baton(baton: Baton, outer: Option<Py<PyAny>>) -> Self {
         Self { source: Source::Baton(baton), outer, made: PyOnceLock::new() }
@@ -43,9 +51,8 @@ impl LazyContext {
     fn made<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
         let made = self.made.get_or_try_init(py, || {
             let otel = py.import(intern!(py, "tracebaton.otel"))?;
-            let is_remote = matches!(self.source, Source::Baton(_));
             let carried = Carried(beside(self.baton().clone()));
-            let arguments = (carried, self.outer.as_ref(), is_remote);
+            let arguments = (carried, self.outer.as_ref(), self.hop(py));
             otel.call_method1(intern!(py, "_context"), arguments).map(Bound::unbind)
         });
         made.map(|made| made.bind(py))

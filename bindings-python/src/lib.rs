@@ -9,6 +9,7 @@ mod baton;
 mod borrowed;
 mod current;
 mod errors;
+mod fastcall;
 #[cfg(unix)]
 mod fork;
 mod headers;
@@ -30,6 +31,8 @@ mod value;
 /// The compiled half of `tracebaton`.
 #[pymodule]
 pub mod _native {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use crate::baton::{Baton, Extracted, Refusal, Source};
     #[pymodule_export]
@@ -54,4 +57,9 @@ pub mod _native {
     use crate::propagator::PropagatorBase;
     #[pymodule_export]
     use crate::sample::{otel_new_span_id, otel_new_trace_id, otel_sample};
+
+    #[pymodule_init]
+    fn add_methods(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::logger::add_methods(module.py())
+    }
 }

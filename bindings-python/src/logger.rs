@@ -1,18 +1,37 @@
 //! Log lines that carry the ids of the current hop: on stdout, and as OTLP.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::{
+    borrow::Cow,
+    cell::Cell,
+    ffi::CStr,
+    sync::atomic::{AtomicBool, AtomicU8, Ordering},
+};
 
 use pyo3::{
+    exceptions::PyTypeError,
     intern,
     prelude::*,
-    types::{PyDict, PyString, PyTuple},
+    types::{IntoPyDict, PyDict, PyString, PyTuple},
 };
 use tracebaton::hop::{Level, Log, Recorder, Value};
 
-use crate::{current::with_current, stdout, value};
+use crate::{
+    current::with_current,
+    fastcall::{self, Call, Method, Named},
+    stdout, value,
+};
 
 static IS_TEXT: AtomicBool = AtomicBool::new(false);
 static LEAST: AtomicU8 = AtomicU8::new(Level::Info as u8);
+
+/// The action, and few facts besides.
+const USUAL_FIELDS: usize = 8;
+/// A thread keeps the memory of a line no longer than this.
+const MAX_KEPT: usize = 16 << 10;
+
+thread_local! {
+    static LINE: Cell<String> = const { Cell::new(String::new()) };
+}
 
 /// Sets how lines look, and from which level on a `Logger` writes them.
 pub(crate) fn configure(is_text: bool, least: Level) {
@@ -38,49 +57,56 @@ impl Logger {
     fn action(&self) -> Option<&str> {
         self.action.as_deref()
     }
+}
 
-    #[pyo3(signature = (message, /, **fields))]
-    fn debug(
-        &self,
-        message: &Bound<'_, PyAny>,
-        fields: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<()> {
-        self.write(Level::Debug, message, fields)
-    }
+/// Adds the methods that write lines to their classes.
+pub(crate) fn add_methods(py: Python<'_>) -> PyResult<()> {
+    let logger = py.get_type::<Logger>();
+    fastcall::add::<Debug>(&logger)?;
+    fastcall::add::<Info>(&logger)?;
+    fastcall::add::<Warn>(&logger)?;
+    fastcall::add::<Error>(&logger)?;
+    fastcall::add::<FastCall>(&py.get_type::<FastMethod>())
+}
 
-    #[pyo3(signature = (message, /, **fields))]
-    fn info(&self, message: &Bound<'_, PyAny>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
-        self.write(Level::Info, message, fields)
-    }
+macro_rules! methods {
+    ($($name:ident $word:literal $doc:literal)*) => {$(
+        struct $name;
 
-    #[pyo3(signature = (message, /, **fields))]
-    fn warn(&self, message: &Bound<'_, PyAny>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
-        self.write(Level::Warn, message, fields)
-    }
+        impl Method for $name {
+            type Class = Logger;
+            const NAME: &'static CStr = $word;
+            const DOC: &'static CStr = $doc;
 
-    #[pyo3(signature = (message, /, **fields))]
-    fn error(
-        &self,
-        message: &Bound<'_, PyAny>,
-        fields: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<()> {
-        self.write(Level::Error, message, fields)
-    }
+            fn call(own: &Bound<'_, Logger>, call: &Call<'_, '_>) -> PyResult<()> {
+                own.get().write(own.py(), Level::$name, call)
+            }
+        }
+    )*};
+}
+
+methods! {
+    Debug c"debug" c"debug($self, message, /, **fields)\n--\n\n"
+    Info c"info" c"info($self, message, /, **fields)\n--\n\n"
+    Warn c"warn" c"warn($self, message, /, **fields)\n--\n\n"
+    Error c"error" c"error($self, message, /, **fields)\n--\n\n"
 }
 
 impl Logger {
-    fn write(
-        &self,
-        level: Level,
-        message: &Bound<'_, PyAny>,
-        fields: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<()> {
-        let text = value::text("message", message)?;
+    fn write(&self, py: Python<'_>, level: Level, call: &Call<'_, '_>) -> PyResult<()> {
+        let message = match call.values.get(..call.by_place) {
+            Some([message]) => value::text("message", message)?,
+            _ => return Err(takes_one(call.by_place)),
+        };
         if (level as u8) < LEAST.load(Ordering::Relaxed) {
             return Ok(());
         }
-        emit(message.py(), level, self.action.as_deref(), &text, fields)
+        emit(py, level, self.action.as_deref(), &message, call.named())
     }
+}
+
+fn takes_one(count: usize) -> PyErr {
+    PyTypeError::new_err(format!("a line has one message, and fields by name: {count} were given"))
 }
 
 /// Writes a line at a level of the standard library's `logging`; its handler calls this.
@@ -93,7 +119,9 @@ pub(crate) fn log(
     action: Option<&str>,
 ) -> PyResult<()> {
     let text = value::text("message", message)?;
-    emit(message.py(), of_stdlib(level), action, &text, fields)
+    let fields: Vec<_> = fields.into_iter().flatten().collect();
+    let pairs = fields.iter().map(|(key, value)| (key, value));
+    emit(message.py(), of_stdlib(level), action, &text, pairs)
 }
 
 /// One method of a logger of `logging`, past its handlers.
@@ -113,49 +141,61 @@ impl FastMethod {
         let name = logger.getattr("name")?.extract()?;
         Ok(Self { logger: logger.unbind(), name, number: level, level: of_stdlib(level), slow })
     }
+}
 
-    #[pyo3(signature = (msg, *args, **kwargs))]
-    fn __call__(
-        &self,
-        py: Python<'_>,
-        msg: &Bound<'_, PyAny>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<()> {
+struct FastCall;
+
+impl Method for FastCall {
+    type Class = FastMethod;
+    const NAME: &'static CStr = c"call";
+    const DOC: &'static CStr = c"call($self, msg, /, *args, **kwargs)\n--\n\n";
+
+    fn call(own: &Bound<'_, FastMethod>, call: &Call<'_, '_>) -> PyResult<()> {
+        let (py, own) = (own.py(), own.get());
         let is_enabled = intern!(py, "isEnabledFor");
-        if !self.logger.bind(py).call_method1(is_enabled, (self.number,))?.is_truthy()? {
+        if !own.logger.bind(py).call_method1(is_enabled, (own.number,))?.is_truthy()? {
             return Ok(());
         }
-        let extra = match kwargs {
-            None => None,
-            Some(kwargs) => match kwargs.get_item(intern!(py, "extra"))? {
-                Some(extra) if kwargs.len() == 1 => extra.cast_into::<PyDict>().ok(),
-                _ => None,
+        // What is rare, or wrong, is `logging`'s own matter.
+        let slowly = || {
+            let by_name = call.named().into_py_dict(py)?;
+            let by_place = call.values.get(..call.by_place).unwrap_or_default();
+            let by_place = PyTuple::new(py, by_place)?;
+            own.slow.bind(py).call(by_place, Some(&by_name)).map(drop)
+        };
+        let Some([msg, args @ ..]) = call.values.get(..call.by_place) else { return slowly() };
+        let mut named = call.named();
+        let extra = match (named.next(), named.next()) {
+            (None, _) => None,
+            (Some((name, extra)), None) => match (name.eq("extra"), extra.cast::<PyDict>()) {
+                (Ok(true), Ok(extra)) => Some(extra),
+                _ => return slowly(),
             },
+            _ => return slowly(),
         };
-        let plain = (kwargs.is_none() || extra.is_some()).then(|| said(msg, args)).flatten();
-        let Some(text) = plain else {
-            // What is rare, or wrong, is `logging`'s own matter.
-            let mut arguments = vec![msg.clone()];
-            arguments.extend(args);
-            let arguments = PyTuple::new(py, arguments)?;
-            return self.slow.bind(py).call(arguments, kwargs).map(drop);
-        };
-        emit(py, self.level, Some(&self.name), &text, extra.as_ref())
+        let Some(text) = said(msg, args) else { return slowly() };
+        let extra: Vec<_> = extra.into_iter().flatten().collect();
+        let pairs = extra.iter().map(|(key, value)| (key, value));
+        emit(py, own.level, Some(&own.name), &text, pairs)
     }
 }
 
 /// Returns what a record says: the message, with its arguments put in as `logging` does.
-fn said(msg: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> Option<String> {
+fn said<'a>(msg: &'a Bound<'_, PyAny>, args: &[Bound<'_, PyAny>]) -> Option<Cow<'a, str>> {
+    let own = |text: Bound<'_, PyString>| text.to_string_lossy().into_owned().into();
     if args.is_empty() {
-        return msg.str().ok().map(|text| text.to_string_lossy().into_owned());
+        return match msg.cast_exact::<PyString>() {
+            Ok(text) => Some(text.to_string_lossy()),
+            Err(_) => msg.str().ok().map(own),
+        };
     }
     let format = msg.cast::<PyString>().ok()?;
-    let single =
-        args.get_item(0).ok().filter(|one| args.len() == 1 && one.is_instance_of::<PyDict>());
-    let arguments = single.unwrap_or_else(|| args.clone().into_any());
+    let arguments = match args {
+        [single] if single.is_instance_of::<PyDict>() => single.clone(),
+        several => PyTuple::new(msg.py(), several).ok()?.into_any(),
+    };
     let text = format.call_method1(intern!(msg.py(), "__mod__"), (arguments,)).ok()?;
-    text.str().ok().map(|text| text.to_string_lossy().into_owned())
+    text.str().ok().map(own)
 }
 
 const fn of_stdlib(level: i64) -> Level {
@@ -168,23 +208,28 @@ const fn of_stdlib(level: i64) -> Level {
     }
 }
 
-fn emit(
-    py: Python<'_>,
+fn emit<'a, 'py: 'a>(
+    py: Python<'py>,
     level: Level,
     action: Option<&str>,
     message: &str,
-    given: Option<&Bound<'_, PyDict>>,
+    given: impl Iterator<Item = Named<'a, 'py>> + Clone,
 ) -> PyResult<()> {
-    // Keys and texts are borrowed from what is held here.
-    let given: Vec<_> = given.into_iter().flatten().collect();
-    let keys: Vec<_> = given.iter().map(|(key, _)| value::plain(key)).collect();
-    let mut fields: Vec<(&str, Value<'_>)> = Vec::with_capacity(given.len() + 1);
+    // Keys are mostly plain texts, and borrowed; the others are made here.
+    let plain = |key: &'a Bound<'py, PyAny>| key.cast::<PyString>().ok()?.to_str().ok();
+    let odd: Vec<_> = given.clone().filter(|(key, _)| plain(key).is_none()).collect();
+    let odd: Vec<_> = odd.into_iter().map(|(key, _)| value::plain(key)).collect();
+    let mut odd = odd.iter();
+    let mut fields: Vec<(&str, Value<'_>)> = Vec::with_capacity(USUAL_FIELDS);
     fields.extend(action.map(|action| ("action", Value::from(action))));
-    let pairs = keys.iter().zip(&given);
-    fields.extend(pairs.map(|(key, (_, value))| (&**key, value::borrowed(value))));
+    fields.extend(given.map(|(key, value)| {
+        let key = plain(key).or_else(|| odd.next().map(|key| &**key));
+        (key.unwrap_or_default(), value::borrowed(value))
+    }));
     let log = Log { level, message, fields: &fields };
     let recorder = Recorder::global();
-    let mut line = String::with_capacity(512);
+    let mut line = LINE.take();
+    line.clear();
     with_current(py, |baton| {
         recorder.log(&log, baton);
         if IS_TEXT.load(Ordering::Relaxed) {
@@ -196,5 +241,8 @@ fn emit(
     })?;
     // A stdout that is gone is no reason for the application to fail.
     let _ = stdout::print(py, &line);
+    if line.capacity() <= MAX_KEPT {
+        LINE.set(line);
+    }
     Ok(())
 }

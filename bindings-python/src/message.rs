@@ -6,28 +6,32 @@ use pyo3::{exceptions::PyTypeError, intern, prelude::*, types::PyString};
 use tracebaton::{
     carrier::Medium,
     error::ErrorKind,
-    hop::Coordinates,
+    hop::Consumer,
     propagate::{Extracted, Propagation, Refusal},
 };
 
 use crate::{borrowed, headers, value::type_name};
+
+/// Who read a message, and where it stood.
+pub(crate) struct Input {
+    pub(crate) consumer: Consumer,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+}
 
 /// Returns where a message was read.
 ///
 /// # Errors
 ///
 /// Raises `TypeError` where `message` has no topic, partition or offset.
-pub(crate) fn coordinates(
-    message: &Bound<'_, PyAny>,
-    group: Option<String>,
-) -> PyResult<Coordinates> {
+pub(crate) fn input(message: &Bound<'_, PyAny>, group: Option<&str>) -> PyResult<Input> {
     let py = message.py();
-    Ok(Coordinates {
-        topic: part(message, intern!(py, "topic"))?,
-        partition: part(message, intern!(py, "partition"))?,
-        offset: part(message, intern!(py, "offset"))?,
-        group,
-    })
+    let name = intern!(py, "topic");
+    let topic = field(message, name).map_err(|_| lacks(message, name))?;
+    let text = topic.cast::<PyString>().ok().and_then(|topic| topic.to_str().ok());
+    let consumer = Consumer::of(text.ok_or_else(|| is_wrong(name, &topic))?, group);
+    let (partition, offset) = (intern!(py, "partition"), intern!(py, "offset"));
+    Ok(Input { consumer, partition: part(message, partition)?, offset: part(message, offset)? })
 }
 
 /// Reads the baton of a message's headers, and says so where the client could not read some of them.
@@ -113,9 +117,11 @@ where
     T: for<'a> FromPyObject<'a, 'py>,
 {
     let found = field(message, name).map_err(|_| lacks(message, name))?;
-    found.extract().map_err(|_| {
-        PyTypeError::new_err(format!("message has a {name} of type {}", type_name(&found)))
-    })
+    found.extract().map_err(|_| is_wrong(name, &found))
+}
+
+fn is_wrong(name: &Bound<'_, PyString>, found: &Bound<'_, PyAny>) -> PyErr {
+    PyTypeError::new_err(format!("message has a {name} of type {}", type_name(found)))
 }
 
 fn lacks(message: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyErr {

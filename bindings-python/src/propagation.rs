@@ -97,6 +97,11 @@ fn payload_of(payload: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
 
 impl Propagation {
     /// Returns the rules themselves.
+    pub(crate) fn rules(&self) -> &propagate::Propagation {
+        &self.0
+    }
+
+    /// Returns a share in the rules.
     pub(crate) fn core(&self) -> Arc<propagate::Propagation> {
         self.0.clone()
     }
@@ -112,7 +117,8 @@ pub(crate) fn of_process() -> Arc<propagate::Propagation> {
 #[pyo3(signature = (headers, *, medium="kafka"))]
 pub(crate) fn extract(headers: &Bound<'_, PyAny>, medium: &str) -> PyResult<Extracted> {
     let medium = headers::medium(medium)?;
-    headers::extract(headers, medium, &of_process()).map(Extracted)
+    propagate::Propagation::with_process(|rules| headers::extract(headers, medium, rules))
+        .map(Extracted)
 }
 
 /// Reads a baton from a JSON payload.

@@ -10,7 +10,6 @@ use crate::{
     asked::{self, Asked},
     borrowed, headers,
     lazy::LazyContext,
-    otel::rules,
     propagation::Propagation,
 };
 
@@ -52,8 +51,10 @@ impl PropagatorBase {
         getter: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let getter = getter.filter(|getter| !getter.is(&self.default_getter));
-        let rules = rules(self.propagation.as_ref().map(|own| own.bind(py)));
-        let baton = read(carrier, getter, &rules)?;
+        let baton = match &self.propagation {
+            Some(own) => read(carrier, getter, own.get().rules())?,
+            None => Rules::with_process(|rules| read(carrier, getter, rules))?,
+        };
         if baton.context.is_some() || !baton.baggage.is_empty() {
             let lazy = LazyContext::of_baton(baton, context.map(Bound::unbind));
             return Ok(Bound::new(py, lazy)?.into_any());
@@ -74,17 +75,17 @@ fn read(
     getter: Option<&Bound<'_, PyAny>>,
     rules: &Rules,
 ) -> PyResult<Baton> {
-    if let Some(extracted) = borrowed::of_pairs(carrier, Medium::Kafka, rules) {
-        return Ok(extracted.baton);
+    if let Some(baton) = borrowed::of_pairs(carrier, Medium::Kafka, rules) {
+        return Ok(baton);
     }
     if let Some(list) = asked::known(carrier, getter.is_none()) {
-        return Ok(rules.extract(&list).baton);
+        return Ok(rules.extract_baton(&list));
     }
     let Some(getter) = getter else {
-        return headers::extract(carrier, Medium::Http, rules).map(|extracted| extracted.baton);
+        return headers::extract(carrier, Medium::Http, rules);
     };
     let asked = Asked::new(carrier, getter);
-    let baton = rules.extract(&asked).baton;
+    let baton = rules.extract_baton(&asked);
     asked.finish()?;
     Ok(baton)
 }

@@ -1,10 +1,15 @@
 //! Whole lines to stdout, at once: whoever reads a pipe is to see them.
 
 use pyo3::{
-    exceptions::PyUnicodeEncodeError, intern, prelude::*, sync::PyOnceLock, types::PyString,
+    exceptions::PyUnicodeEncodeError,
+    intern,
+    prelude::*,
+    sync::PyOnceLock,
+    types::{PyDict, PyString},
 };
 
-static SYS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+/// The names of the module `sys`.
+static SYS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 static IS_UTF8: PyOnceLock<bool> = PyOnceLock::new();
 
 /// Writes a line to `sys.stdout` as it is now.
@@ -12,13 +17,17 @@ static IS_UTF8: PyOnceLock<bool> = PyOnceLock::new();
 /// The stdout that the process began with is written to directly: the line appears whole and
 /// nothing waits in a buffer. Another one, say a test's, gets the line by its own methods.
 pub(crate) fn print(py: Python<'_>, line: &str) -> PyResult<()> {
-    let sys = SYS.get_or_try_init(py, || py.import("sys").map(Bound::unbind))?.bind(py);
-    let stdout = sys.getattr(intern!(py, "stdout"))?;
-    if stdout.is_none() {
+    let sys = SYS.get_or_try_init(py, || py.import("sys").map(|sys| sys.dict().unbind()))?;
+    let sys = sys.bind(py);
+    let Some(stdout) = sys.get_item(intern!(py, "stdout"))?.filter(|stdout| !stdout.is_none())
+    else {
         return Ok(());
-    }
+    };
     #[cfg(unix)]
-    if stdout.is(&sys.getattr(intern!(py, "__stdout__"))?) && is_plain(&stdout) {
+    if let Some(first) = sys.get_item(intern!(py, "__stdout__"))?
+        && stdout.is(&first)
+        && is_plain(&stdout)
+    {
         py.detach(|| write(line.as_bytes()));
         return Ok(());
     }

@@ -84,7 +84,7 @@ async fn create_topics(brokers: &str, source: &str) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
     let names =
-        [(source.to_owned(), 2), (format!("{source}.alerts"), 1), (format!("{source}.dlq"), 1)];
+        [(source.to_owned(), 2), (format!("{source}.alerts"), 3), (format!("{source}.dlq"), 1)];
     let topics = names
         .each_ref()
         .map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(1)));

@@ -15,6 +15,7 @@ async function main() {
     assert.deepEqual([hop.traceId, hop.spanId, hop.legacyId, hop.baton], [null, null, null, null]);
     const output = hop.output("out", { keep: "1" });
     assert.deepEqual([output.headers, hop.output("out").headers], [{ keep: "1" }, {}]);
+    assert.deepEqual(output.message({ value: "v" }), { value: "v", topic: "out", headers: { keep: "1" }, output });
     output.delivered([{ partition: 0, baseOffset: "1" }]);
     output.delivered([]);
     output.undelivered(new Error("e"));
@@ -32,6 +33,7 @@ async function main() {
   await tracebaton.eachBatch(async (_, each) => {
     const output = await each.process(message, (hop) => hop.output("out"));
     each.delivered([output], [{ partition: 0, baseOffset: "1" }]);
+    each.delivered([output], [{ partition: 0, baseOffset: "1" }, { partition: 1, baseOffset: "1" }]);
     assert.equal(await each.together((hop) => hop === currentHop()), true);
   })({ batch });
   for await (const one of tracebaton.consume([payload])) assert.equal(one, payload);

@@ -21,6 +21,7 @@ from opentelemetry.context.context import Context
 from tracebaton._native import Carried
 
 KEY = create_key("tracebaton")
+HOP_KEY = create_key("tracebaton-hop")
 
 _SDK_IDS = "opentelemetry.sdk.trace.id_generator"
 

@@ -80,7 +80,7 @@ def fast_logger(logger: logging.Logger) -> logging.Logger:
     slow.addHandler(LogHandler())
     for name, level in _METHODS.items():
         method = _native.FastMethod(logger, level, getattr(slow, name))
-        setattr(logger, name, method)
+        setattr(logger, name, method.call)
     logger.handlers[:] = slow.handlers
     logger.propagate = False
     return logger

@@ -17,8 +17,8 @@ from opentelemetry.propagators.textmap import (
 )
 
 from tracebaton import _native
-from tracebaton._ids import KEY, TraceId, teach_sdk
-from tracebaton._native import Baton, Carried, Propagation
+from tracebaton._ids import HOP_KEY, KEY, TraceId, teach_sdk
+from tracebaton._native import Baton, Carried, Hop
 
 __all__ = ["BatonPropagator", "baton_of", "context_with"]
 
@@ -82,9 +82,11 @@ def _plain(span: trace.SpanContext) -> _Span:
     return span.trace_id, span.span_id, span.trace_flags, span.trace_state.to_header()
 
 
-def _context(carried: Carried, context: Context | None, is_remote: bool = True) -> Context:
+def _context(carried: Carried, context: Context | None, hop: Hop | None = None) -> Context:
     """Returns a context with a baton in it: baggage, and the parent of the next span."""
     context = set_value(KEY, carried, Context() if context is None else context)
+    if hop is not None:
+        context = set_value(HOP_KEY, hop, context)
     for key, value in carried.baggage:
         context = baggage.set_baggage(key, value, context)
     if not carried.span_id:
@@ -95,7 +97,7 @@ def _context(carried: Carried, context: Context | None, is_remote: bool = True) 
     span = trace.SpanContext(
         TraceId.of(carried.trace_id, carried),
         carried.span_id,
-        is_remote=is_remote,
+        is_remote=hop is None,
         trace_flags=trace.TraceFlags(carried.flags),
         trace_state=trace.TraceState.from_header([state]) if state else None,
     )

@@ -36,7 +36,8 @@ impl Consumer {
     }
 
     /// Finds a topic and its group among those this thread has used of late.
-    pub(crate) fn of(topic: &str, group: Option<&str>) -> Self {
+    #[must_use]
+    pub fn of(topic: &str, group: Option<&str>) -> Self {
         find(
             &CONSUMERS,
             |known| known.topic() == topic && known.group() == group,

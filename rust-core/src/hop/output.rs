@@ -6,6 +6,7 @@ use super::{
     counts::Signal,
     proto::key,
     record::{Hop, Unacknowledged, cut},
+    sends::UNPLACED,
     span::{write_error, write_exception},
     template::{Form, SpanHead},
 };
@@ -68,6 +69,17 @@ impl Output {
         self.write_span(time, Some((partition, offset)), None);
         self.hop.close_output(time, |sends| {
             sends.deliver(self.destination.clone(), (partition, offset), self.is_dead_letter);
+            Ok(())
+        });
+    }
+
+    /// Says that the broker has it, where the client does not tell at which place.
+    pub fn acknowledged(mut self) {
+        self.is_closed = true;
+        let time = now();
+        self.write_span(time, None, None);
+        self.hop.close_output(time, |sends| {
+            sends.deliver(self.destination.clone(), (UNPLACED, 0), self.is_dead_letter);
             Ok(())
         });
     }

@@ -22,6 +22,9 @@ pub(super) struct Sends {
     refused: Vec<Refused>,
 }
 
+/// The partition of what is acknowledged and nobody told where; no real one is negative.
+pub(super) const UNPLACED: i32 = -1;
+
 struct Delivered {
     destination: Destination,
     partition: i32,
@@ -101,8 +104,11 @@ impl Sends {
                     if form == Form::Bare {
                         Fates::all(sent.count, Some(Fate::Passed)).write(event, sent.count);
                     }
-                    event.partition(key!(6, "messaging.destination.partition.id"), sent.partition);
-                    event.int(key!(6, "messaging.kafka.offset"), sent.first);
+                    if sent.partition != UNPLACED {
+                        let partition = key!(6, "messaging.destination.partition.id");
+                        event.partition(partition, sent.partition);
+                        event.int(key!(6, "messaging.kafka.offset"), sent.first);
+                    }
                     if sent.last != sent.first {
                         event.int(key!(6, "tracebaton.offset.last"), sent.last);
                     }

@@ -10,6 +10,7 @@ mod propagator;
 mod sampler;
 #[cfg(feature = "otlp")]
 mod spans;
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "carriers for HTTP are who answers"))]
 pub(crate) mod usual;
 
 pub use context::{baton_of, current, cx, cx_in};

@@ -110,6 +110,11 @@ impl Lane {
         !self.lock().queue.is_empty()
     }
 
+    /// Tells whether the export is about to end: there is no time for packing then.
+    fn is_last(&self) -> bool {
+        self.lock().is_last
+    }
+
     /// Tells whether what is collected has to wait for long, or memory is needed for what comes. A
     /// burst that is on its way is not packed: that costs more than all else that is done with it.
     fn has_to_wait(&self) -> bool {
@@ -137,7 +142,7 @@ impl Lane {
             let (chunks, counts) = (taken.chunks, taken.counts);
             let mut shipment = Shipment::new(&self.resource, chunks, counts, &self.recorder);
             // What has to wait for long is packed: memory is what an outage costs.
-            if transport.is_gzip() || self.has_to_wait() {
+            if !self.is_last() && (transport.is_gzip() || self.has_to_wait()) {
                 shipment.pack();
             }
             self.recorder.charge(shipment.len());
@@ -206,10 +211,9 @@ impl Lane {
         counts
     }
 
-    /// Ends any pause, also one that the endpoint has asked for: there is no later.
-    pub(super) fn hurry_at_last(&self) -> Mark {
+    /// Makes ready for the end: there is no later.
+    pub(super) fn end(&self) {
         self.lock().is_last = true;
-        self.hurry()
     }
 
     /// Delivers what is queued, for ever.
@@ -263,7 +267,7 @@ impl Lane {
         loop {
             tokio::select! {
                 () = &mut time => return (pause * 2).min(LONGEST_PAUSE),
-                () = self.wake.notified() => if asked.is_none() || self.lock().is_last {
+                () = self.wake.notified() => if asked.is_none() || self.is_last() {
                     return FIRST_PAUSE;
                 }
             }

@@ -178,14 +178,13 @@ impl Shipment {
 
 fn packed(pieces: &[Bytes]) -> Bytes {
     let length: usize = pieces.iter().map(Bytes::len).sum();
-    let mut encoder = GzEncoder::new(Vec::with_capacity(length / 8), Compression::fast());
+    let mut encoder = GzEncoder::new(Vec::with_capacity(length), Compression::fast());
     for piece in pieces {
         // Writing into memory does not fail.
         let _ = encoder.write_all(piece);
     }
-    let mut packed = encoder.finish().unwrap_or_default();
-    packed.shrink_to_fit();
-    packed.into()
+    // A copy of just its length, as it may have to stay for long: what grows leaves holes behind it.
+    Bytes::copy_from_slice(&encoder.finish().unwrap_or_default())
 }
 
 fn unpacked(bytes: &[u8]) -> Bytes {

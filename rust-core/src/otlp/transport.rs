@@ -8,7 +8,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{
+        Client,
+        connect::{HttpConnector, capture_connection},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::time::{Instant, timeout_at};
@@ -88,11 +91,18 @@ impl Transport {
     /// Posts `body` once, within the configured timeout.
     pub(super) async fn post(&self, body: Body) -> Delivery {
         let until = Instant::now() + self.endpoint.timeout;
-        let request = self.client.request(self.request(body));
-        let (head, body) = match timeout_at(until, request).await {
+        let mut request = self.request(body);
+        let connection = capture_connection(&mut request);
+        let (head, body) = match timeout_at(until, self.client.request(request)).await {
             Ok(Ok(answer)) => answer.into_parts(),
             Ok(Err(error)) => return Delivery::Retry { after: None, cause: causes(&error) },
-            Err(_) => return Delivery::Retry { after: None, cause: self.too_late() },
+            Err(_) => {
+                // It may lead to a machine that is gone; another one may have its name by now.
+                if let Some(connection) = &*connection.connection_metadata() {
+                    connection.poison();
+                }
+                return Delivery::Retry { after: None, cause: self.too_late() };
+            }
         };
         let answer = Answer {
             status: head.status,

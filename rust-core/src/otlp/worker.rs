@@ -79,7 +79,7 @@ impl Worker {
             tokio::select! {
                 command = inbox.recv() => match command {
                     Some(Command::Flush { deadline, done }) => {
-                        let marks = self.hurry(Lane::hurry);
+                        let marks = self.hurry();
                         flushes.push(Flush { deadline, marks, done });
                     }
                     Some(Command::Shutdown { deadline }) => break deadline,
@@ -112,11 +112,11 @@ impl Worker {
     }
 
     /// Takes all there is, lets the lanes try at once, and marks how far they have to get.
-    fn hurry(&self, hurry: fn(&Lane) -> Mark) -> [Mark; 2] {
+    fn hurry(&self) -> [Mark; 2] {
         self.report_dropped();
         self.lanes.each_ref().map(|lane| {
             lane.collect(false);
-            hurry(lane)
+            lane.hurry()
         })
     }
 
@@ -141,9 +141,10 @@ impl Worker {
 
     /// Sends what is left until the deadline and accounts for the rest.
     async fn stop(&self, deadline: Instant) {
+        self.lanes.iter().for_each(|lane| lane.end());
         // Twice: what was dropped can be told only once the endpoint has answered.
         for _ in 0..2 {
-            let marks = self.hurry(Lane::hurry_at_last);
+            let marks = self.hurry();
             while Instant::now() < deadline && !self.have_reached(&marks) {
                 tokio::select! {
                     () = self.progress.notified() => {}

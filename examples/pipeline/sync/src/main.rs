@@ -34,6 +34,8 @@ use batch::Sink;
 const TOPIC: &str = "enriched_events";
 const DEAD_LETTERS: &str = "enriched_events.dlq";
 const GROUP: &str = "sync";
+/// How long a batch waits at most for its ledger events to arrive before it is committed.
+const TOLD_WITHIN: Duration = Duration::from_millis(250);
 
 const USAGE: &str = "\
 Inserts the records of a Kafka topic into ClickHouse in batches, traced.
@@ -71,7 +73,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     let exporter = Exporter::from_env("sync")?;
     tracebaton::log::init()?;
-    let ran = run().await;
+    let ran = run(&exporter).await;
     if let Err(error) = &ran {
         tracing::error!(reason = format!("{error:#}"), "gives up");
     }
@@ -80,7 +82,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     Ok(if ran.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn run() -> anyhow::Result<()> {
+async fn run(exporter: &Exporter) -> anyhow::Result<()> {
     let size: usize = var("BATCH_SIZE", "500").parse().context("BATCH_SIZE is not a number")?;
     let wait: u64 = var("BATCH_MS", "500").parse().context("BATCH_MS is not a number")?;
     let (size, wait) = (size.max(1), Duration::from_millis(wait));
@@ -104,12 +106,13 @@ async fn run() -> anyhow::Result<()> {
         .create()?;
     consumer.subscribe(&[TOPIC])?;
     tracing::info!(topic = TOPIC, table = table::NAME, "ready");
-    consume(&consumer, &sink, size, wait, stop).await
+    consume(&consumer, &sink, exporter, size, wait, stop).await
 }
 
 async fn consume(
     consumer: &StreamConsumer,
     sink: &Sink,
+    exporter: &Exporter,
     size: usize,
     wait: Duration,
     mut stop: watch::Receiver<bool>,
@@ -138,11 +141,14 @@ async fn consume(
         if !batch.is_empty() && (is_due || is_stopping) {
             // Offsets are committed only once every record of the batch is in the table or in the
             // dead-letter topic: what is not comes again.
-            if sink.insert(&batch).await
-                && let Err(error) = consumer.commit(&after(&batch)?, CommitMode::Sync)
-            {
-                // Somebody else has the partitions now, or no broker answers: they come again.
-                tracing::warn!(%error, "cannot commit what is inserted");
+            if sink.insert(&batch).await {
+                // Told before it is committed: a crash in between brings the records again, one
+                // after it would leave nobody who knows what became of them.
+                tokio::task::block_in_place(|| exporter.flush(TOLD_WITHIN));
+                if let Err(error) = consumer.commit(&after(&batch)?, CommitMode::Sync) {
+                    // Somebody else has the partitions now, or no broker answers: they come again.
+                    tracing::warn!(%error, "cannot commit what is inserted");
+                }
             }
             batch.clear();
         }

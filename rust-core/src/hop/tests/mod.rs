@@ -117,6 +117,31 @@ fn a_refused_output_fails_the_record() {
 }
 
 #[test]
+fn an_output_may_be_acknowledged_without_a_place() {
+    let recorder = recorder();
+    let hop = Hop::process(&recorder, &at(7), &baton());
+    let (placed, one, two) = (hop.output("users"), hop.output("users"), hop.output("users"));
+    hop.end();
+    placed.delivered(0, 12);
+    one.acknowledged();
+    two.acknowledged();
+    let (spans, logs) = read(&recorder);
+    assert_eq!(spans.len(), 4);
+    let [process, placed, unplaced] = &logs[..] else { panic!("{logs:?}") };
+    let process = map(&process.attributes);
+    assert_eq!(process["tracebaton.records.passed"], "1");
+    assert_eq!(process["tracebaton.records.emitted"], "3");
+    assert!(!process.contains_key("tracebaton.outputs.unconfirmed"));
+    assert_eq!(map(&placed.attributes)["messaging.kafka.offset"], "12");
+    let unplaced = map(&unplaced.attributes);
+    assert_eq!(unplaced["tracebaton.records.emitted"], "2");
+    assert_eq!(unplaced["messaging.destination.name"], "users");
+    for key in ["messaging.destination.partition.id", "messaging.kafka.offset"] {
+        assert!(!unplaced.contains_key(key), "{unplaced:?}");
+    }
+}
+
+#[test]
 fn a_forgotten_output_is_told_as_unconfirmed() {
     let recorder = recorder();
     let hop = Hop::process(&recorder, &at(7), &baton());

@@ -41,7 +41,9 @@ fn first(reply: Reply) -> (usize, ShutdownReport) {
 #[track_caller]
 fn is_sent_again(reply: Reply) {
     let (requests, report) = first(reply);
-    assert_eq!((requests, report.exported.total()), (2, 10), "{report}");
+    // A machine that is busy may make the second one late as well.
+    assert!(requests >= 2, "{report}");
+    assert_eq!(report.exported.total(), 10, "{report}");
     assert_eq!(report.dropped.total(), 0, "{report}");
 }
 

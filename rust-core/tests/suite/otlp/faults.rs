@@ -12,6 +12,9 @@ use tracebaton::{
 
 use super::{SOON, counts, options, options_at, record, start, with};
 use crate::support::{
+    endpoints::{ALL, Endpoint, State},
+    load,
+    path::Path,
     sink::{Answer, Sink},
     telemetry::attributes,
     wait_for,
@@ -71,6 +74,8 @@ fn an_outage_of_one_signal_does_not_hold_up_the_other() {
     assert_eq!(report.lost, Counts { spans: 20, ..Counts::default() });
 }
 
+const LOCALHOST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/tls/localhost.pem");
+
 #[test]
 fn shutdown_keeps_its_deadline_and_tells_what_was_lost() {
     let silent = Sink::start();
@@ -78,7 +83,12 @@ fn shutdown_keeps_its_deadline_and_tells_what_was_lost() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed_at = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
+    let hole = Endpoint::new(State::BlackHoled);
+    let hole_at = |scheme| format!("{scheme}://127.0.0.1:{}", hole.port);
     for (protocol, base) in [
+        (Protocol::HttpProtobuf, hole_at("http")),
+        (Protocol::Grpc, hole_at("http")),
+        (Protocol::Grpc, hole_at("https")),
         (Protocol::HttpProtobuf, format!("http://{}", silent.address)),
         (Protocol::Grpc, format!("http://{}", silent.address)),
         (Protocol::HttpProtobuf, closed_at),
@@ -86,6 +96,7 @@ fn shutdown_keeps_its_deadline_and_tells_what_was_lost() {
     ] {
         let options = with(options_at(&base, protocol), |endpoint| {
             endpoint.timeout = Duration::from_secs(60);
+            endpoint.tls.certificate = Some(LOCALHOST.to_owned());
         });
         let (recorder, exporter) = start(&options);
         record(&recorder, 0..20);
@@ -102,6 +113,25 @@ fn shutdown_keeps_its_deadline_and_tells_what_was_lost() {
         assert!(!report.is_complete());
         record(&recorder, 0..5);
         assert_eq!(recorder.held().total(), 0, "nobody would take it");
+    }
+}
+
+#[test]
+fn a_connection_that_leads_nowhere_any_more_is_not_used_again() {
+    for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
+        let sink = Sink::start();
+        let path = Path::to(sink.address);
+        let options = with(options_at(&format!("http://{}", path.address), protocol), |endpoint| {
+            endpoint.timeout = Duration::from_millis(500);
+        });
+        let (recorder, exporter) = start(&options);
+        record(&recorder, 0..5);
+        assert!(exporter.flush(SOON), "{protocol:?}");
+        path.swallow();
+        record(&recorder, 5..10);
+        assert!(exporter.flush(Duration::from_secs(5)), "{protocol:?}");
+        assert_eq!(exporter.shutdown(SOON).exported, counts(10));
+        assert_eq!(sink.telemetry().spans.len(), 10, "once each");
     }
 }
 
@@ -133,6 +163,22 @@ fn an_endpoint_that_comes_back_gets_everything() {
     wait_for("the rest", || (second.telemetry().spans.len() == 30).then_some(()));
     let report = exporter.shutdown(SOON);
     assert_eq!(report.exported, counts(40), "{report}");
+}
+
+#[test]
+fn no_endpoint_holds_up_a_message() {
+    for state in ALL {
+        let endpoint = Endpoint::new(state);
+        let (recorder, exporter) = load::export_to(endpoint.port);
+        let delays = load::run(&recorder, 5_000, 1, || {});
+        assert!(delays.quantile(0.999) < Duration::from_millis(1), "{state:?}: {delays}");
+        let start = Instant::now();
+        let report = exporter.shutdown(Duration::from_millis(200));
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(2), "{state:?}: shutdown took {took:?}");
+        let told = report.exported.total() + report.lost.total();
+        assert_eq!(told, load::recorded(5_000).total(), "{state:?} {report}");
+    }
 }
 
 #[test]

@@ -51,6 +51,7 @@ pub(crate) enum Answer {
 }
 
 type Plan = Box<dyn Fn(&Received) -> Answer + Send>;
+type Reader = Box<dyn FnMut(Telemetry) + Send>;
 
 /// A request as it came in.
 #[derive(Clone, Debug)]
@@ -69,6 +70,7 @@ struct Kept {
     resources: Vec<Resource>,
     received: Vec<Received>,
     plan: Option<Plan>,
+    reader: Option<Reader>,
 }
 
 pub(crate) struct Sink {
@@ -80,24 +82,30 @@ pub(crate) struct Sink {
 
 impl Sink {
     pub(crate) fn start() -> Self {
-        Self::on(0, None)
+        Self::on(0, None, None)
     }
 
     /// Starts an endpoint that speaks TLS.
     pub(crate) fn with_tls(config: ServerConfig) -> Self {
-        Self::on(0, Some(Arc::new(config).into()))
+        Self::on(0, Some(Arc::new(config).into()), None)
     }
 
     /// Starts an endpoint on a port that was in use before.
     pub(crate) fn at(port: u16) -> Self {
-        Self::on(port, None)
+        Self::on(port, None, None)
     }
 
-    fn on(port: u16, tls: Option<TlsAcceptor>) -> Self {
+    /// Starts an endpoint on such a port that hands on what it takes instead of keeping it: there
+    /// may be much of it.
+    pub(crate) fn reading_at(port: u16, reader: impl FnMut(Telemetry) + Send + 'static) -> Self {
+        Self::on(port, None, Some(Box::new(reader)))
+    }
+
+    fn on(port: u16, tls: Option<TlsAcceptor>, reader: Option<Reader>) -> Self {
         let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let kept = Arc::<Mutex<Kept>>::default();
+        let kept = Arc::new(Mutex::new(Kept { reader, ..Kept::default() }));
         let (stop, stopped) = oneshot::channel();
         let keep = kept.clone();
         let thread = std::thread::spawn(move || {
@@ -212,22 +220,30 @@ async fn take(
 }
 
 fn keep(kept: &mut Kept, path: &str, body: &[u8]) {
+    let mut telemetry = Telemetry::default();
     match path {
         "/v1/traces" | "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => {
             for part in ExportTraceServiceRequest::decode(body).unwrap().resource_spans {
                 kept.resources.extend(part.resource);
                 let spans = part.scope_spans.into_iter().flat_map(|scope| scope.spans);
-                kept.telemetry.spans.extend(spans);
+                telemetry.spans.extend(spans);
             }
         }
         "/v1/logs" | "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => {
             for part in ExportLogsServiceRequest::decode(body).unwrap().resource_logs {
                 kept.resources.extend(part.resource);
                 let logs = part.scope_logs.into_iter().flat_map(|scope| scope.log_records);
-                kept.telemetry.logs.extend(logs);
+                telemetry.logs.extend(logs);
             }
         }
         other => panic!("no such path: {other}"),
+    }
+    match &mut kept.reader {
+        Some(reader) => reader(telemetry),
+        None => {
+            kept.telemetry.spans.extend(telemetry.spans);
+            kept.telemetry.logs.extend(telemetry.logs);
+        }
     }
 }
 
