@@ -63,6 +63,10 @@ test-e2e: build ## Runs the whole relay under test
 	@echo "== The relay, end to end"
 	cargo test --locked -p tracebaton-tests -- --test-threads=3
 
+.PHONY: wheels
+wheels: tools ## Builds a wheel for every CPython found (3.10 on) and tests each in a fresh environment (some minutes each)
+	PIP_DISABLE_PIP_VERSION_CHECK=1 bindings-python/scripts/wheels target/python-wheels
+
 .PHONY: vectors-rust
 vectors-rust: tools ## Runs the vectors in Rust and says how many passed
 	cargo test --locked -p tracebaton --all-features --test suite vectors -- --nocapture
@@ -113,6 +117,13 @@ bench-python: tools ## … in Python
 	$(PYTHON) -m venv .cache/bench
 	MATURIN_PEP517_ARGS= .cache/bench/bin/pip install -q ./bindings-python -r bench/python/requirements.txt
 	.cache/bench/bin/python bench/python/main.py
+
+.PHONY: endure-python
+endure-python: tools ## Shows that memory stays flat over 10,000,000 messages and 1,000 cycles in Python (some minutes)
+	$(PYTHON) -m venv .cache/bench
+	MATURIN_PEP517_ARGS= .cache/bench/bin/pip install -q ./bindings-python
+	.cache/bench/bin/python bench/python/endurance.py messages 10000000
+	.cache/bench/bin/python bench/python/endurance.py cycles 1000
 
 .PHONY: bench-node
 bench-node: tools bench/node/node_modules/.package-lock.json ## … in Node
