@@ -60,9 +60,8 @@ class Batch {
 
   /** Says where the broker put messages that were sent together, in this order: what `producer.send` returned. */
   delivered(outputs, metadata) {
-    for (const topic of new Set(outputs.map((output) => output.topic))) {
+    for (const [topic, sent] of byTopic(outputs)) {
       const places = metadata.filter(({ topicName }) => topicName === undefined || topicName === topic);
-      const sent = outputs.filter((output) => output.topic === topic);
       // What went to one partition stands there in the order it was sent. Of several, the client does not tell which went where.
       const [{ partition, baseOffset } = {}] = places.length === 1 ? places : [];
       if (baseOffset !== undefined) deliver(sent, partition, baseOffset);
@@ -87,6 +86,21 @@ class Batch {
     for (const hop of this._hops) hop?.abandon(error);
     this._together?.abandon(error);
   }
+}
+
+/** Returns the outputs to each topic, in their order. */
+function byTopic(outputs) {
+  const topics = new Map();
+  let [last, sent] = [null, null];
+  for (const output of outputs) {
+    if (output.topic !== last) {
+      last = output.topic;
+      sent = topics.get(last) ?? [];
+      topics.set(last, sent);
+    }
+    sent.push(output);
+  }
+  return topics;
 }
 
 /** Tells whether the broker has taken what went to several partitions: no offset comes where none is waited for. */

@@ -109,7 +109,7 @@ test("the resource says what the process is", async () => {
 });
 
 test("the standard variables reach the wire", async () => {
-  const file = (name) => fileURLToPath(new URL(`../../tests/tls/${name}`, import.meta.url));
+  const file = (name) => fileURLToPath(new URL(`../../target/tls/${name}`, import.meta.url));
   const endpoint = await listen({ key: readFileSync(file("localhost.key")), cert: readFileSync(file("localhost.pem")) });
   const { code, stderr } = await run('init(); for (let n = 0; n < 3; n += 1) await message(n); await shutdown();', endpoint.url, {
     OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20abc,x-team=shop",

@@ -265,8 +265,8 @@ impl Active {
         _error: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::take(&mut *before);
+        let before =
+            std::mem::take(&mut *self.before.lock().unwrap_or_else(PoisonError::into_inner));
         current::leave(py, &before)?;
         Ok(false)
     }

@@ -29,7 +29,10 @@ mod stdout;
 mod value;
 
 /// The compiled half of `tracebaton`.
-#[pymodule]
+///
+/// It needs no GIL: what threads share is atomic or behind a lock that no Python code runs under, and
+/// headers are read where they lie in a critical section.
+#[pymodule(gil_used = false)]
 pub mod _native {
     use pyo3::prelude::*;
 

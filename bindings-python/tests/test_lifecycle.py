@@ -156,7 +156,7 @@ def test_the_environment_has_the_last_word(sink: Sink) -> None:
 
 
 def test_the_standard_variables_reach_the_wire() -> None:
-    certificate = str(Path(__file__).parents[2] / "tests/tls/localhost")
+    certificate = str(Path(__file__).parents[2] / "target/tls/localhost")
     server = Server(certificate)
     variables = {
         "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20abc,x-team=shop",

@@ -101,7 +101,7 @@ impl Extractor for ReadHeaders<'_> {
         if usual::is_asked(key) {
             let mut usual = Usual::default();
             for (name, _) in self.iter() {
-                usual.note(name);
+                let _ = usual.note(name);
             }
             return usual.answer::<Self>();
         }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     carrier::{Carrier, CarrierMut, Medium, Search},
-    propagate::Propagation,
+    propagate::{Baton, Propagation},
 };
 
 /// Reads and writes the baton for OpenTelemetry.
@@ -58,6 +58,19 @@ impl BatonPropagator {
     }
 }
 
+impl BatonPropagator {
+    #[inline]
+    fn read(&self, usual: Usual, extractor: &dyn Extractor) -> Baton {
+        if usual.is_parent()
+            && let Some(value) = extractor.get(usual::NAMES[0])
+            && let Some(context) = self.propagation.read_parent(value.as_bytes())
+        {
+            return Baton { context: Some(context), ..Baton::default() };
+        }
+        self.propagation.extract_baton(&Told { extractor, usual })
+    }
+}
+
 impl TextMapPropagator for BatonPropagator {
     fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
         if let Some(baton) = baton_of(cx) {
@@ -66,9 +79,9 @@ impl TextMapPropagator for BatonPropagator {
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        let usual = Usual::ask(extractor).filter(|usual| self.is_usual && usual.is_all());
-        let baton = match usual {
-            Some(usual) => self.propagation.extract_baton(&Told { extractor, usual }),
+        let usual = if self.is_usual { Usual::ask(extractor) } else { None };
+        let baton = match usual.filter(|usual| usual.is_all()) {
+            Some(usual) => self.read(usual, extractor),
             None => self.propagation.extract_baton(&Offered(extractor)),
         };
         let is_empty = baton.context.is_none() && baton.baggage.is_empty();
@@ -148,10 +161,9 @@ impl CarrierMut for Injected<'_> {
     }
 
     fn set(&mut self, name: &str, value: &str) {
-        let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
-        let name: Cow<'_, str> = match name {
+        let name = match name {
             LEGACY => Cow::Borrowed("x-trace-id"),
-            name if is_lower => Cow::Borrowed(name),
+            "traceparent" | "tracestate" | "baggage" => Cow::Borrowed(name),
             name => Cow::Owned(name.to_ascii_lowercase()),
         };
         self.0.set(&name, value.to_owned());

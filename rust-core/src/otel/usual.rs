@@ -16,6 +16,9 @@ pub(crate) const NAMES: [&str; 6] =
     ["traceparent", "tracestate", "baggage", "x-trace-id", "trace_id", "x-span-id"];
 pub(super) const PREFIX: &str = "x-baggage-";
 
+/// The bit of each name's length.
+const LENGTHS: u64 = 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11;
+
 /// More has to be looked at than one value of each name.
 const MORE: u8 = 1 << NAMES.len();
 
@@ -33,15 +36,19 @@ impl Usual {
     /// Takes note of a header, and returns the number of its name.
     #[inline]
     pub(crate) fn note(&mut self, name: &[u8]) -> Option<usize> {
-        let number = number(name);
-        if let Some(number) = number {
+        if LENGTHS >> name.len().min(63) & 1 == 1
+            && let Some(number) = number(name)
+        {
             self.0 |= 1 << number;
-        } else if let Some(start) = name.get(..PREFIX.len())
+            return Some(number);
+        }
+        if let [b'x' | b'X', ..] = name
+            && let Some(start) = name.get(..PREFIX.len())
             && start.eq_ignore_ascii_case(PREFIX.as_bytes())
         {
             self.0 |= MORE;
         }
-        number
+        None
     }
 
     /// Takes note that more has to be looked at than one value of each name.
@@ -53,6 +60,12 @@ impl Usual {
     #[inline]
     pub(super) fn has(self, number: usize) -> bool {
         self.0 >> number & 1 == 1
+    }
+
+    /// Tells whether there is a `traceparent`, and nothing else that is looked at beside one.
+    #[inline]
+    pub(super) fn is_parent(self) -> bool {
+        self.0 == 1
     }
 
     /// Tells whether one value of each name is all there is.
@@ -157,6 +170,7 @@ mod tests {
     fn the_usual_names_have_their_numbers() {
         for (index, name) in NAMES.into_iter().enumerate() {
             assert_eq!(number(name.as_bytes()), Some(index));
+            assert_eq!(Usual::default().note(name.as_bytes()), Some(index));
         }
         assert_eq!(number(b"Traceparent"), None);
     }

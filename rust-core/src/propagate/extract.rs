@@ -62,6 +62,14 @@ impl Propagation {
         })
     }
 
+    /// Reads a `traceparent` beside which there is nothing else, if it is right and that is all that is
+    /// asked.
+    #[cfg(feature = "otel")]
+    #[inline]
+    pub(crate) fn read_parent(&self, value: &[u8]) -> Option<TraceContext> {
+        TraceContext::parse_bytes(trim(value)).ok().filter(|_| self.is_usual)
+    }
+
     /// Reads what nearly every message has: a `traceparent` that is right, and no id of its own or the
     /// same one. There is nothing to refuse then, and nothing else to carry on; any other case is for
     /// [`Propagation::read_search`], which would say the same of this one.

@@ -1,7 +1,5 @@
 //! Writing headers.
 
-use std::str;
-
 use super::{
     Propagation,
     baton::{Baton, Format},
@@ -9,7 +7,7 @@ use super::{
 };
 use crate::{
     carrier::{CarrierMut, Medium},
-    wire::{TraceContext, trim},
+    wire::{self, TraceContext, trim},
 };
 
 impl Propagation {
@@ -41,7 +39,7 @@ impl Propagation {
                     let Some(text) = baton.context.and_then(TraceContext::traceparent) else {
                         continue;
                     };
-                    carrier.set("traceparent", str::from_utf8(&text).unwrap_or_default());
+                    carrier.set("traceparent", wire::text(&text).unwrap_or_default());
                     put(carrier, "tracestate", baton.tracestate.as_str());
                 }
                 Format::Baggage => {
@@ -62,7 +60,7 @@ impl Propagation {
     fn write_legacy(&self, baton: &Baton, carrier: &mut dyn CarrierMut) {
         let names = &self.legacy_names;
         let digits = baton.context.map(|context| context.trace_id.to_hex());
-        let plain = digits.as_ref().and_then(|digits| str::from_utf8(digits).ok());
+        let plain = digits.as_ref().and_then(|digits| wire::text(digits));
         if let Some(text) = baton.legacy_text().or(plain) {
             carrier.set(names.written(carrier.medium()), text);
             let is_alone = !self.write.contains(&Format::TraceContext);

@@ -1,6 +1,6 @@
 //! `tracestate`: what the vendors on the way have to say (W3C Trace Context Level 2).
 
-use std::{fmt, str, sync::Arc};
+use std::{fmt, iter, str, sync::Arc};
 
 use super::{plain::Plain, text, trim};
 use crate::error::{ErrorKind, ParseError};
@@ -110,7 +110,16 @@ impl TraceState {
 
     /// Returns keys and values in order.
     pub fn members(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.as_str().split(',').filter_map(|member| member.split_once('='))
+        let mut rest = self.as_str();
+        iter::from_fn(move || {
+            let equals = rest.bytes().position(|byte| byte == b'=')?;
+            let (key, after) = rest.split_at_checked(equals)?;
+            let after = after.get(1..)?;
+            let end = after.bytes().position(|byte| byte == b',').unwrap_or(after.len());
+            let (value, after) = after.split_at_checked(end)?;
+            rest = after.get(1..).unwrap_or_default();
+            Some((key, value))
+        })
     }
 
     /// Returns the members whose keys Level 1 knows too, as libraries of today read them: it wants a

@@ -114,7 +114,7 @@ fn what_is_too_much_for_memory_is_dropped_and_told() {
     println!("{report}; memory grew by {grown} MiB");
     // What is allowed, and what the C library keeps of the chunks that were packed: at first they
     // come faster than they are packed, so that both fill the memory once, one after the other.
-    assert!(grown <= 64 + 32, "memory grew by {grown} MiB");
+    assert!(grown <= 64 + 48, "memory grew by {grown} MiB");
     assert!(told.attributes.iter().any(|pair| pair.key == "tracebaton.dropped.logs"));
     assert_eq!((report.refused.total(), report.lost.total()), (0, 0), "{report}");
     assert!(report.dropped.logs > 0 && report.dropped.spans > 0, "{report}");

@@ -10,7 +10,7 @@ use tracebaton::{
     otlp::{Options, Protocol},
 };
 
-use super::{SOON, counts, options, options_at, record, start, with};
+use super::{SOON, counts, options, options_at, record, start, tls::Authority, with};
 use crate::support::{
     endpoints::{ALL, Endpoint, State},
     load,
@@ -74,8 +74,6 @@ fn an_outage_of_one_signal_does_not_hold_up_the_other() {
     assert_eq!(report.lost, Counts { spans: 20, ..Counts::default() });
 }
 
-const LOCALHOST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/tls/localhost.pem");
-
 #[test]
 fn shutdown_keeps_its_deadline_and_tells_what_was_lost() {
     let silent = Sink::start();
@@ -84,6 +82,7 @@ fn shutdown_keeps_its_deadline_and_tells_what_was_lost() {
     let closed_at = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
     let hole = Endpoint::new(State::BlackHoled);
+    let authority = Authority::new("deadline");
     let hole_at = |scheme| format!("{scheme}://127.0.0.1:{}", hole.port);
     for (protocol, base) in [
         (Protocol::HttpProtobuf, hole_at("http")),
@@ -96,7 +95,7 @@ fn shutdown_keeps_its_deadline_and_tells_what_was_lost() {
     ] {
         let options = with(options_at(&base, protocol), |endpoint| {
             endpoint.timeout = Duration::from_secs(60);
-            endpoint.tls.certificate = Some(LOCALHOST.to_owned());
+            endpoint.tls.certificate = authority.file("ca.pem");
         });
         let (recorder, exporter) = start(&options);
         record(&recorder, 0..20);

@@ -19,13 +19,13 @@ use super::{SOON, counts, options_at, record, start, with};
 use crate::support::sink::Sink;
 
 /// An authority of our own, whose certificates stand in a folder while it lives.
-struct Authority {
+pub(super) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: PathBuf,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("tracebaton-{}-{name}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let mut params = CertificateParams::new([]).unwrap();
@@ -45,7 +45,7 @@ impl Authority {
         (certificate, key)
     }
 
-    fn file(&self, name: &str) -> Option<String> {
+    pub(super) fn file(&self, name: &str) -> Option<String> {
         Some(self.folder.join(name).to_str().unwrap().to_owned())
     }
 
