@@ -24,6 +24,15 @@ struct Shared {
     threads: usize,
 }
 
+impl Shared {
+    /// Ends the export. Whoever wants to start it again waits meanwhile: what a thread recorded for the new one
+    /// would go with the old one, and be lost with it.
+    fn stop(&mut self, within: Duration) -> Core {
+        let running = self.exporter.take();
+        running.map(|exporter| exporter.shutdown(within)).unwrap_or_default()
+    }
+}
+
 static SHARED: Mutex<Shared> = Mutex::new(Shared { exporter: None, threads: 0 });
 
 /// How long the last thread waits for what is left.
@@ -72,8 +81,7 @@ fn leave() {
     let mut shared = shared();
     shared.threads = shared.threads.saturating_sub(1);
     if shared.threads == 0 {
-        drop(shared);
-        stop(LAST_WAIT);
+        shared.stop(LAST_WAIT);
     }
 }
 
@@ -130,7 +138,7 @@ impl Task for Stop {
     type JsValue = ShutdownReport;
 
     fn compute(&mut self) -> napi::Result<Core> {
-        Ok(stop(self.0))
+        Ok(shared().stop(self.0))
     }
 
     fn resolve(&mut self, _: Env, report: Core) -> napi::Result<ShutdownReport> {
@@ -160,11 +168,6 @@ pub fn flush(timeout_ms: u32) -> AsyncTask<Flush> {
     AsyncTask::new(Flush(Duration::from_millis(u64::from(timeout_ms))))
 }
 
-fn stop(within: Duration) -> Core {
-    let running = shared().exporter.take();
-    running.map(|exporter| exporter.shutdown(within)).unwrap_or_default()
-}
-
 /// Sends what is left within the deadline, and tells what came of it all.
 #[napi(ts_return_type = "Promise<ShutdownReport>")]
 pub fn shutdown(timeout_ms: u32) -> AsyncTask<Stop> {
@@ -174,5 +177,5 @@ pub fn shutdown(timeout_ms: u32) -> AsyncTask<Stop> {
 /// As `shutdown`, but waits: for the moment at which the process ends.
 #[napi]
 pub fn shutdown_sync(timeout_ms: u32) -> ShutdownReport {
-    stop(Duration::from_millis(u64::from(timeout_ms))).into()
+    shared().stop(Duration::from_millis(u64::from(timeout_ms))).into()
 }
