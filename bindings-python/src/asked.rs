@@ -4,13 +4,12 @@ use std::cell::{OnceCell, RefCell};
 
 use pyo3::{
     exceptions::PyException,
-    intern,
     prelude::*,
     types::{PyDict, PyList, PyTuple},
 };
 use tracebaton::carrier::{Carrier, List, Medium, Search};
 
-use crate::headers::bytes;
+use crate::{headers::bytes, once::name};
 
 /// Names beyond these are not asked for; no set of formats has as many.
 const MAX_NAMES: usize = 64;
@@ -61,14 +60,14 @@ impl<'a, 'py> Asked<'a, 'py> {
     }
 
     fn ask(&self, name: &str) -> Values {
-        let get = intern!(self.carrier.py(), "get");
+        let get = name!(self.carrier.py(), "get");
         let found = self.getter.call_method1(get, (self.carrier, name));
         found.and_then(|found| values(&found)).unwrap_or_else(|error| self.note(error))
     }
 
     fn names(&self) -> &[String] {
         self.keys.get_or_init(|| {
-            let keys = intern!(self.carrier.py(), "keys");
+            let keys = name!(self.carrier.py(), "keys");
             let found = self.getter.call_method1(keys, (self.carrier,));
             let names = found.and_then(|found| found.try_iter()?.collect::<PyResult<Vec<_>>>());
             let mut own = Vec::new();

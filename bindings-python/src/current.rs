@@ -3,19 +3,32 @@
 //! Where the host uses OpenTelemetry that is OpenTelemetry's own variable, and the hop is its current
 //! context; else it is one of ours. To set a variable costs as much as a span: there is only ever one.
 
-use pyo3::{ffi, intern, prelude::*, sync::PyOnceLock, types::PyDict};
+use pyo3::{ffi, prelude::*, sync::PyOnceLock, types::PyDict};
 use tracebaton::propagate;
 
-use crate::{baton::Baton, hop::Hop, lazy::LazyContext};
+use crate::{
+    baton::Baton,
+    hop::Hop,
+    lazy::LazyContext,
+    once::{name, once},
+};
 
 static VARIABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 static HOST: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
 
 fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    let made = VARIABLE.get_or_try_init(py, || {
-        let class = py.import("contextvars")?.getattr("ContextVar")?;
-        class.call1(("tracebaton.hop",)).map(Bound::unbind)
+    let made = once(&VARIABLE, py, || {
+        #[expect(
+            unsafe_code,
+            reason = "a child that is forked during an import waits for it for ever"
+        )]
+        // SAFETY: the name is a C string; what is made is null on failure or a reference of our own.
+        let made = unsafe {
+            let made = ffi::PyContextVar_New(c"tracebaton.hop".as_ptr(), std::ptr::null_mut());
+            Bound::from_owned_ptr_or_err(py, made)
+        };
+        made.map(Bound::unbind)
     });
     made.map(|variable| variable.bind(py))
 }
@@ -25,20 +38,21 @@ fn host(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     if let Some(known) = HOST.get(py) {
         return Ok(known.as_ref().map(|variable| variable.bind(py)));
     }
-    let modules = MODULES.get_or_try_init(py, || {
+    let modules = once(&MODULES, py, || {
         let modules = py.import("sys")?.getattr("modules")?;
         PyResult::Ok(modules.cast_into::<PyDict>()?.unbind())
     })?;
-    let Some(module) = modules.bind(py).get_item(intern!(py, "opentelemetry.context"))? else {
+    let Some(module) = modules.bind(py).get_item(name!(py, "opentelemetry.context"))? else {
         return Ok(None);
     };
     // While that module is being imported it has no runtime yet.
-    let Ok(runtime) = module.getattr(intern!(py, "_RUNTIME_CONTEXT")) else { return Ok(None) };
+    let Ok(runtime) = module.getattr(name!(py, "_RUNTIME_CONTEXT")) else { return Ok(None) };
     // A runtime of another kind keeps its context elsewhere; it does not see our hops.
-    let found = runtime.getattr(intern!(py, "_current_context")).ok();
-    let class = py.import("contextvars")?.getattr("ContextVar")?;
-    let found = found.filter(|variable| variable.is_instance(&class).unwrap_or_default());
-    let known = HOST.get_or_init(py, || found.map(Bound::unbind));
+    let found = runtime.getattr(name!(py, "_current_context")).ok();
+    #[expect(unsafe_code, reason = "the type has no other name that needs no import")]
+    // SAFETY: the object is alive.
+    let found = found.filter(|found| unsafe { ffi::PyContextVar_CheckExact(found.as_ptr()) } != 0);
+    let known = once(&HOST, py, || Ok(found.map(Bound::unbind)))?;
     Ok(known.as_ref().map(|variable| variable.bind(py)))
 }
 
@@ -90,8 +104,8 @@ fn hop_in<'py>(context: Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Hop>>> 
         return Ok(None);
     }
     // Whatever was added to a hop's context, the hop is in it still.
-    let key = py.import(intern!(py, "tracebaton.otel"))?.getattr(intern!(py, "HOP_KEY"))?;
-    let found = context.call_method1(intern!(py, "get"), (key,))?;
+    let key = py.import(name!(py, "tracebaton.otel"))?.getattr(name!(py, "HOP_KEY"))?;
+    let found = context.call_method1(name!(py, "get"), (key,))?;
     Ok(found.cast_into::<Hop>().ok())
 }
 
@@ -112,8 +126,8 @@ pub(crate) fn with_current<T>(
             return Ok(with(Some(own.get().baton())));
         }
         if context.len().is_ok_and(|len| len > 0) {
-            let otel = py.import(intern!(py, "tracebaton.otel"))?;
-            let baton = otel.call_method0(intern!(py, "baton_of"))?;
+            let otel = py.import(name!(py, "tracebaton.otel"))?;
+            let baton = otel.call_method0(name!(py, "baton_of"))?;
             if let Ok(baton) = baton.cast::<Baton>() {
                 return Ok(with(Some(&baton.get().0)));
             }

@@ -2,10 +2,12 @@
 
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
-    ffi, intern,
+    ffi,
     prelude::*,
     types::{PyByteArray, PyBytes, PyDict, PyList, PyMapping, PyMemoryView, PyString, PyTuple},
 };
+
+use crate::once::name;
 use tracebaton::{
     carrier::{CarrierMut, List, Medium},
     propagate::Propagation,
@@ -189,11 +191,11 @@ pub(crate) fn bytes(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
         return Some(bytes.to_vec());
     }
     let view = value.cast::<PyMemoryView>().ok()?;
-    view.call_method0(intern!(view.py(), "tobytes")).ok()?.extract().ok()
+    view.call_method0(name!(view.py(), "tobytes")).ok()?.extract().ok()
 }
 
 fn encode(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
-    text.call_method1(intern!(text.py(), "encode"), ("utf-8", "surrogatepass"))?.extract()
+    text.call_method1(name!(text.py(), "encode"), ("utf-8", "surrogatepass"))?.extract()
 }
 
 /// New headers of a Kafka message, made as Python has them.
@@ -228,10 +230,10 @@ impl CarrierMut for Made<'_> {
         let py = self.list.py();
         let name = match name {
             // These are looked up once, not for every message.
-            "traceparent" => intern!(py, "traceparent").clone(),
-            "tracestate" => intern!(py, "tracestate").clone(),
-            "baggage" => intern!(py, "baggage").clone(),
-            "trace_id" => intern!(py, "trace_id").clone(),
+            "traceparent" => name!(py, "traceparent").clone(),
+            "tracestate" => name!(py, "tracestate").clone(),
+            "baggage" => name!(py, "baggage").clone(),
+            "trace_id" => name!(py, "trace_id").clone(),
             other => PyString::intern(py, other),
         };
         if let Err(error) = self.list.append((name, PyBytes::new(py, value.as_bytes()))) {
@@ -291,7 +293,7 @@ fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     }
     // The way back of `encode`; raw bytes are kept as Python keeps them in file names.
     let bytes = PyBytes::new(py, bytes);
-    let decode = |errors| bytes.call_method1(intern!(py, "decode"), ("utf-8", errors));
+    let decode = |errors| bytes.call_method1(name!(py, "decode"), ("utf-8", errors));
     decode("surrogatepass").or_else(|_| decode("surrogateescape"))
 }
 

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::{
     exceptions::PyGeneratorExit,
-    intern,
     prelude::*,
     types::{PyList, PyString},
 };
@@ -19,6 +18,7 @@ use crate::{
     current::{self, Before},
     headers,
     message::{self, Input},
+    once::name,
     output::{Output, settle},
     value,
 };
@@ -149,7 +149,7 @@ impl Hop {
     /// A report does not tell which of several messages to one topic it is for: they are taken in
     /// order. Use `output` where each message's span is to name its own offset.
     fn on_delivery(&self, err: &Bound<'_, PyAny>, msg: &Bound<'_, PyAny>) -> PyResult<()> {
-        let topic: String = message::field(msg, intern!(msg.py(), "topic"))?.extract()?;
+        let topic: String = message::field(msg, name!(msg.py(), "topic"))?.extract()?;
         let mut state = self.state();
         let at = state.waiting.iter().position(|output| output.topic() == topic);
         let output = at.map(|at| state.waiting.remove(at));

@@ -1,10 +1,11 @@
 //! OpenTelemetry's context with a baton in it, for hosts that may never look into it.
 
-use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyIterator};
+use pyo3::{prelude::*, sync::PyOnceLock, types::PyIterator};
 use tracebaton::propagate::Baton;
 
 use crate::{
     hop::Hop,
+    once::{name, once},
     otel::{Carried, beside},
 };
 
@@ -49,11 +50,11 @@ impl LazyContext {
     }
 
     fn made<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        let made = self.made.get_or_try_init(py, || {
-            let otel = py.import(intern!(py, "tracebaton.otel"))?;
+        let made = once(&self.made, py, || {
+            let otel = py.import(name!(py, "tracebaton.otel"))?;
             let carried = Carried(beside(self.baton().clone()));
             let arguments = (carried, self.outer.as_ref(), self.hop(py));
-            otel.call_method1(intern!(py, "_context"), arguments).map(Bound::unbind)
+            otel.call_method1(name!(py, "_context"), arguments).map(Bound::unbind)
         });
         made.map(|made| made.bind(py))
     }
@@ -64,7 +65,7 @@ impl LazyContext {
     /// Hosts that ask whether this is a `Context` of theirs are told that it is one.
     #[getter]
     fn __class__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        py.import(intern!(py, "opentelemetry.context.context"))?.getattr(intern!(py, "Context"))
+        py.import(name!(py, "opentelemetry.context.context"))?.getattr(name!(py, "Context"))
     }
 
     fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -82,7 +83,7 @@ impl LazyContext {
         key: &Bound<'py, PyAny>,
         default: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.made(py)?.call_method1(intern!(py, "get"), (key, default))
+        self.made(py)?.call_method1(name!(py, "get"), (key, default))
     }
 
     fn __getitem__<'py>(

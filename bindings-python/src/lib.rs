@@ -19,6 +19,7 @@ mod lazy;
 mod lifecycle;
 mod logger;
 mod message;
+mod once;
 mod otel;
 mod output;
 mod propagation;
@@ -62,7 +63,8 @@ pub mod _native {
     use crate::sample::{otel_new_span_id, otel_new_trace_id, otel_sample};
 
     #[pymodule_init]
-    fn add_methods(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    fn prepare(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::once::prepare(module.py())?;
         crate::logger::add_methods(module.py())
     }
 }

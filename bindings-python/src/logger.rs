@@ -9,7 +9,6 @@ use std::{
 
 use pyo3::{
     exceptions::PyTypeError,
-    intern,
     prelude::*,
     types::{IntoPyDict, PyDict, PyString, PyTuple},
 };
@@ -18,6 +17,7 @@ use tracebaton::hop::{Level, Log, Recorder, Value};
 use crate::{
     current::with_current,
     fastcall::{self, Call, Method, Named},
+    once::name,
     stdout, value,
 };
 
@@ -152,7 +152,7 @@ impl Method for FastCall {
 
     fn call(own: &Bound<'_, FastMethod>, call: &Call<'_, '_>) -> PyResult<()> {
         let (py, own) = (own.py(), own.get());
-        let is_enabled = intern!(py, "isEnabledFor");
+        let is_enabled = name!(py, "isEnabledFor");
         if !own.logger.bind(py).call_method1(is_enabled, (own.number,))?.is_truthy()? {
             return Ok(());
         }
@@ -194,7 +194,7 @@ fn said<'a>(msg: &'a Bound<'_, PyAny>, args: &[Bound<'_, PyAny>]) -> Option<Cow<
         [single] if single.is_instance_of::<PyDict>() => single.clone(),
         several => PyTuple::new(msg.py(), several).ok()?.into_any(),
     };
-    let text = format.call_method1(intern!(msg.py(), "__mod__"), (arguments,)).ok()?;
+    let text = format.call_method1(name!(msg.py(), "__mod__"), (arguments,)).ok()?;
     text.str().ok().map(own)
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pyo3::{exceptions::PyTypeError, intern, prelude::*, types::PyString};
+use pyo3::{exceptions::PyTypeError, prelude::*, types::PyString};
 use tracebaton::{
     carrier::Medium,
     error::ErrorKind,
@@ -10,7 +10,7 @@ use tracebaton::{
     propagate::{Extracted, Propagation, Refusal},
 };
 
-use crate::{borrowed, headers, value::type_name};
+use crate::{borrowed, headers, once::name, value::type_name};
 
 /// Who read a message, and where it stood.
 pub(crate) struct Input {
@@ -26,11 +26,11 @@ pub(crate) struct Input {
 /// Raises `TypeError` where `message` has no topic, partition or offset.
 pub(crate) fn input(message: &Bound<'_, PyAny>, group: Option<&str>) -> PyResult<Input> {
     let py = message.py();
-    let name = intern!(py, "topic");
+    let name = name!(py, "topic");
     let topic = field(message, name).map_err(|_| lacks(message, name))?;
     let text = topic.cast::<PyString>().ok().and_then(|topic| topic.to_str().ok());
     let consumer = Consumer::of(text.ok_or_else(|| is_wrong(name, &topic))?, group);
-    let (partition, offset) = (intern!(py, "partition"), intern!(py, "offset"));
+    let (partition, offset) = (name!(py, "partition"), name!(py, "offset"));
     Ok(Input { consumer, partition: part(message, partition)?, offset: part(message, offset)? })
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn extract(
     propagation: &Propagation,
     message: &Bound<'_, PyAny>,
 ) -> PyResult<Extracted> {
-    let name = intern!(message.py(), "headers");
+    let name = name!(message.py(), "headers");
     let (found, has_raised) = match field(message, name) {
         Ok(found) => (found, false),
         Err(_) => match field(message, name) {
@@ -78,8 +78,8 @@ fn damaged(mut extracted: Extracted) -> Extracted {
 pub(crate) fn place(metadata: &Bound<'_, PyAny>) -> PyResult<Option<(i32, i64)>> {
     let py = metadata.py();
     let part = |name| field(metadata, name).map_err(|_| lacks(metadata, name));
-    let partition = part(intern!(py, "partition"))?;
-    let offset = part(intern!(py, "offset"))?;
+    let partition = part(name!(py, "partition"))?;
+    let offset = part(name!(py, "offset"))?;
     if partition.is_none() || offset.is_none() {
         return Ok(None);
     }

@@ -4,13 +4,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::{
     exceptions::PyTypeError,
-    intern,
     prelude::*,
     types::{PyCFunction, PyDict, PyString, PyTuple},
 };
 use tracebaton::{hop, propagate};
 
-use crate::{baton::Baton, message, value};
+use crate::{baton::Baton, message, once::name, value};
 
 /// A message on its way to a topic, until the broker has it or is known not to.
 #[pyclass(module = "tracebaton", frozen)]
@@ -122,23 +121,23 @@ impl Output {
     /// the future.
     fn sent<'py>(slf: &Bound<'py, Self>, future: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        if let Ok(on_success) = future.getattr(intern!(py, "add_callback")) {
-            on_success.call1((slf.getattr(intern!(py, "delivered"))?,))?;
-            let undelivered = slf.getattr(intern!(py, "undelivered"))?;
-            future.call_method1(intern!(py, "add_errback"), (undelivered,))?;
+        if let Ok(on_success) = future.getattr(name!(py, "add_callback")) {
+            on_success.call1((slf.getattr(name!(py, "delivered"))?,))?;
+            let undelivered = slf.getattr(name!(py, "undelivered"))?;
+            future.call_method1(name!(py, "add_errback"), (undelivered,))?;
             return Ok(future);
         }
         let output = slf.clone().unbind();
         let settle = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
             let (output, future) = (output.bind(args.py()).get(), args.get_item(0)?);
-            match future.call_method0(intern!(args.py(), "result")) {
+            match future.call_method0(name!(args.py(), "result")) {
                 Ok(metadata) => output.delivered(&metadata, None)?,
                 Err(error) => output.undelivered(error.value(args.py()), ""),
             }
             PyResult::Ok(())
         };
         let settle = PyCFunction::new_closure(py, None, None, settle)?;
-        let Ok(add) = future.getattr(intern!(py, "add_done_callback")) else {
+        let Ok(add) = future.getattr(name!(py, "add_done_callback")) else {
             let found = value::type_name(&future);
             return Err(PyTypeError::new_err(format!("sent() takes a future, not {found}")));
         };

@@ -2,11 +2,12 @@
 
 use pyo3::{
     exceptions::PyUnicodeEncodeError,
-    intern,
     prelude::*,
     sync::PyOnceLock,
     types::{PyDict, PyString},
 };
+
+use crate::once::{name, once};
 
 /// The names of the module `sys`.
 static SYS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
@@ -17,14 +18,13 @@ static IS_UTF8: PyOnceLock<bool> = PyOnceLock::new();
 /// The stdout that the process began with is written to directly: the line appears whole and
 /// nothing waits in a buffer. Another one, say a test's, gets the line by its own methods.
 pub(crate) fn print(py: Python<'_>, line: &str) -> PyResult<()> {
-    let sys = SYS.get_or_try_init(py, || py.import("sys").map(|sys| sys.dict().unbind()))?;
+    let sys = once(&SYS, py, || py.import("sys").map(|sys| sys.dict().unbind()))?;
     let sys = sys.bind(py);
-    let Some(stdout) = sys.get_item(intern!(py, "stdout"))?.filter(|stdout| !stdout.is_none())
-    else {
+    let Some(stdout) = sys.get_item(name!(py, "stdout"))?.filter(|stdout| !stdout.is_none()) else {
         return Ok(());
     };
     #[cfg(unix)]
-    if let Some(first) = sys.get_item(intern!(py, "__stdout__"))?
+    if let Some(first) = sys.get_item(name!(py, "__stdout__"))?
         && stdout.is(&first)
         && is_plain(&stdout)
     {
@@ -32,25 +32,26 @@ pub(crate) fn print(py: Python<'_>, line: &str) -> PyResult<()> {
         return Ok(());
     }
     let text = PyString::new(py, line);
-    if let Err(error) = stdout.call_method1(intern!(py, "write"), (&text,)) {
+    if let Err(error) = stdout.call_method1(name!(py, "write"), (&text,)) {
         if !error.is_instance_of::<PyUnicodeEncodeError>(py) {
             return Err(error);
         }
         let escaped = text.call_method1("encode", ("ascii", "backslashreplace"))?;
         stdout.call_method1("write", (escaped.call_method1("decode", ("ascii",))?,))?;
     }
-    stdout.call_method0(intern!(py, "flush"))?;
+    stdout.call_method0(name!(py, "flush"))?;
     Ok(())
 }
 
 /// Tells whether the first stdout takes our bytes as they are: UTF-8 on file descriptor 1.
 #[cfg(unix)]
 fn is_plain(stdout: &Bound<'_, PyAny>) -> bool {
-    *IS_UTF8.get_or_init(stdout.py(), || {
+    let is_utf8 = once(&IS_UTF8, stdout.py(), || {
         let is_first = stdout.call_method0("fileno").is_ok_and(|fd| fd.eq(1).unwrap_or_default());
         let encoding = stdout.getattr("encoding").and_then(|name| name.extract::<String>());
-        is_first && encoding.is_ok_and(|name| name.eq_ignore_ascii_case("utf-8"))
-    })
+        Ok(is_first && encoding.is_ok_and(|name| name.eq_ignore_ascii_case("utf-8")))
+    });
+    is_utf8.is_ok_and(|is_utf8| *is_utf8)
 }
 
 /// Writes to file descriptor 1, all of it unless that is gone.
