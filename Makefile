@@ -64,7 +64,7 @@ test-e2e: build ## Runs the whole relay under test
 	cargo test --locked -p tracebaton-tests -- --test-threads=3
 
 .PHONY: wheels
-wheels: tools ## Builds a wheel for every CPython found (3.10 on) and tests each in a fresh environment (some minutes each)
+wheels: tools target/tls/localhost.pem ## Builds a wheel for every CPython found (3.10 on) and tests each in a fresh environment (some minutes each)
 	PIP_DISABLE_PIP_VERSION_CHECK=1 bindings-python/scripts/wheels target/python-wheels
 
 .PHONY: vectors-rust
