@@ -6,18 +6,33 @@
 use pyo3::{ffi, intern, prelude::*, sync::PyOnceLock, types::PyDict};
 use tracebaton::propagate;
 
-use crate::{baton::Baton, hop::Hop, lazy::LazyContext};
+use crate::{baton::Baton, hop::Hop, lazy::LazyContext, once::get_or_make};
 
 static VARIABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 static HOST: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
 
 fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    let made = VARIABLE.get_or_try_init(py, || {
+    let made = get_or_make(&VARIABLE, py, || {
         let class = py.import("contextvars")?.getattr("ContextVar")?;
         class.call1(("tracebaton.hop",)).map(Bound::unbind)
     });
     made.map(|variable| variable.bind(py))
+}
+
+/// Makes what lasts as long as the process. Imports that the first hop made would be under way in one
+/// thread while another forks, and Python's lock of a module that is being imported stays locked in the child.
+pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
+    variable(py)?;
+    modules(py).map(drop)
+}
+
+fn modules(py: Python<'_>) -> PyResult<&Bound<'_, PyDict>> {
+    let made = get_or_make(&MODULES, py, || {
+        let modules = py.import("sys")?.getattr("modules")?;
+        PyResult::Ok(modules.cast_into::<PyDict>()?.unbind())
+    });
+    made.map(|modules| modules.bind(py))
 }
 
 /// Returns the variable in which OpenTelemetry keeps its context, once the host has loaded it.
@@ -25,11 +40,7 @@ fn host(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     if let Some(known) = HOST.get(py) {
         return Ok(known.as_ref().map(|variable| variable.bind(py)));
     }
-    let modules = MODULES.get_or_try_init(py, || {
-        let modules = py.import("sys")?.getattr("modules")?;
-        PyResult::Ok(modules.cast_into::<PyDict>()?.unbind())
-    })?;
-    let Some(module) = modules.bind(py).get_item(intern!(py, "opentelemetry.context"))? else {
+    let Some(module) = modules(py)?.get_item(intern!(py, "opentelemetry.context"))? else {
         return Ok(None);
     };
     // While that module is being imported it has no runtime yet.

@@ -5,6 +5,7 @@ use tracebaton::propagate::Baton;
 
 use crate::{
     hop::Hop,
+    once::get_or_make,
     otel::{Carried, beside},
 };
 
@@ -49,7 +50,7 @@ impl LazyContext {
     }
 
     fn made<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        let made = self.made.get_or_try_init(py, || {
+        let made = get_or_make(&self.made, py, || {
             let otel = py.import(intern!(py, "tracebaton.otel"))?;
             let carried = Carried(beside(self.baton().clone()));
             let arguments = (carried, self.outer.as_ref(), self.hop(py));

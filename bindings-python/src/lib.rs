@@ -19,6 +19,7 @@ mod lazy;
 mod lifecycle;
 mod logger;
 mod message;
+mod once;
 mod otel;
 mod output;
 mod propagation;
@@ -63,6 +64,7 @@ pub mod _native {
 
     #[pymodule_init]
     fn add_methods(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::current::prepare(module.py())?;
         crate::logger::add_methods(module.py())
     }
 }
