@@ -48,6 +48,20 @@ function startSlowly(topic, partition, offset, headers, group, batch) {
   return new Hop(words[AT.number]);
 }
 
+function addAll(topic, partition, messages, offsets, group) {
+  for (const [n, { headers, offset }] of messages.entries()) {
+    words[AT.isDone] = 0;
+    if (layUsual(headers, true) && layOffset(offset)) {
+      words[AT.subject] = inputNumber(topic, group);
+      words[AT.place] = partition;
+      fastAdd();
+    }
+    if (words[AT.isDone] === 1) continue;
+    const { names, values } = receivedLists(headers);
+    called(() => native.add(inputNumber(topic, group), partition, offsets[n], names, values));
+  }
+}
+
 /** Starts the one hop of many messages that stood in this topic and partition. */
 function startTogether(topic, partition, messages, group) {
   checkText("topic", topic);
@@ -56,16 +70,15 @@ function startTogether(topic, partition, messages, group) {
   // All of them before the first is added: a batch with a mistake in it is none.
   const offsets = messages.map(({ offset }) => checkWhole("offset", offset));
   if (native === null) return new Hop(0);
-  for (const [n, { headers, offset }] of messages.entries()) {
-    words[AT.isDone] = 0;
-    if (layUsual(headers, true) && layOffset(offset)) {
-      words[AT.subject] = inputNumber(topic, group);
-      words[AT.place] = at;
-      fastAdd();
-    }
-    if (words[AT.isDone] === 1) continue;
-    const { names, values } = receivedLists(headers);
-    called(() => native.add(inputNumber(topic, group), at, offsets[n], names, values));
+  try {
+    addAll(topic, at, messages, offsets, group);
+  } catch (error) {
+    // Those that were added until then are told of as they are, and not by the next batch.
+    fastPolled();
+    const hop = new Hop(words[AT.number]);
+    hop.failed(error);
+    hop.end();
+    throw error;
   }
   fastPolled();
   return new Hop(words[AT.number]);

@@ -184,6 +184,17 @@ test("a batch whose common work throws has failed as a whole; one that throws la
   await assert.rejects(eachBatch((_, batch) => batch.together(() => {}))({ batch: { topic: "t", partition: 0, messages: [{ offset: "x" }] } }), { code: "TRACEBATON_WRONG_VALUE" });
 });
 
+test("a batch with a message that cannot be added has failed, and leaves nothing to the next", async () => {
+  const { ledger } = await recorded(tracebaton, async () => {
+    const together = eachBatch((_, batch) => batch.together(() => {}), { group });
+    const messages = [{ offset: "1" }, { offset: "9999999999999999999" }];
+    await assert.rejects(together({ batch: { topic: "first", partition: 0, messages } }));
+    await together(batchOf(2));
+  });
+  const told = ledger.map(({ attributes }) => [attributes["messaging.destination.name"], attributes["tracebaton.records.failed"], attributes["tracebaton.records.passed"]]);
+  assert.deepEqual(told, [["first", 1, undefined], ["raw", undefined, 2]]);
+});
+
 test("sends whose places cannot be told apart are acknowledged, refused ones have failed, of the rest nothing is known", async () => {
   const { ledger } = await recorded(tracebaton, () =>
     eachBatch(async ({ batch: { messages } }, batch) => {

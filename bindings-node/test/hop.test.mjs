@@ -116,6 +116,24 @@ test("a delivery that fails makes the record a failed one", async () => {
   assert.equal(first.passed, undefined);
 });
 
+test("a hop that is over never becomes somebody else's, however many come after it", async () => {
+  const { ledger } = await recorded(tracebaton, async () => {
+    let [old, output] = [];
+    await process(payload(0), (hop) => void ([old, output] = [hop, hop.output("out")]));
+    old.end();
+    for (let n = 1; n < 20_000; n += 1) {
+      await process(payload(n), () => {
+        if (n % 4095 > 2 && n % 4096 > 2) return;
+        old.failed(new Error("old"));
+        output.undelivered(new Error("old"));
+      });
+    }
+  });
+  const told = fates(ledger.filter(({ attributes }) => attributes["messaging.kafka.offset"] > 0));
+  assert.equal(told.length, 19_999);
+  assert.ok(told.every(({ passed, failed }) => passed === 1 && failed === undefined));
+});
+
 test("an output of which nobody hears is unconfirmed", async () => {
   const { ledger } = await recorded(tracebaton, () =>
     process(payload(1), (hop) => {

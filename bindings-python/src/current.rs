@@ -10,7 +10,7 @@ use crate::{
     baton::Baton,
     hop::Hop,
     lazy::LazyContext,
-    once::{name, once},
+    once::{get_or_make, name},
 };
 
 static VARIABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -18,19 +18,26 @@ static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 static HOST: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
 
 fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    let made = once(&VARIABLE, py, || {
-        #[expect(
-            unsafe_code,
-            reason = "a child that is forked during an import waits for it for ever"
-        )]
-        // SAFETY: the name is a C string; what is made is null on failure or a reference of our own.
-        let made = unsafe {
-            let made = ffi::PyContextVar_New(c"tracebaton.hop".as_ptr(), std::ptr::null_mut());
-            Bound::from_owned_ptr_or_err(py, made)
-        };
-        made.map(Bound::unbind)
+    let made = get_or_make(&VARIABLE, py, || {
+        let class = py.import("contextvars")?.getattr("ContextVar")?;
+        class.call1(("tracebaton.hop",)).map(Bound::unbind)
     });
     made.map(|variable| variable.bind(py))
+}
+
+/// Makes what lasts as long as the process. Imports that the first hop made would be under way in one
+/// thread while another forks, and Python's lock of a module that is being imported stays locked in the child.
+pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
+    variable(py)?;
+    modules(py).map(drop)
+}
+
+fn modules(py: Python<'_>) -> PyResult<&Bound<'_, PyDict>> {
+    let made = get_or_make(&MODULES, py, || {
+        let modules = py.import("sys")?.getattr("modules")?;
+        PyResult::Ok(modules.cast_into::<PyDict>()?.unbind())
+    });
+    made.map(|modules| modules.bind(py))
 }
 
 /// Returns the variable in which OpenTelemetry keeps its context, once the host has loaded it.
@@ -38,21 +45,16 @@ fn host(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     if let Some(known) = HOST.get(py) {
         return Ok(known.as_ref().map(|variable| variable.bind(py)));
     }
-    let modules = once(&MODULES, py, || {
-        let modules = py.import("sys")?.getattr("modules")?;
-        PyResult::Ok(modules.cast_into::<PyDict>()?.unbind())
-    })?;
-    let Some(module) = modules.bind(py).get_item(name!(py, "opentelemetry.context"))? else {
+    let Some(module) = modules(py)?.get_item(name!(py, "opentelemetry.context"))? else {
         return Ok(None);
     };
     // While that module is being imported it has no runtime yet.
     let Ok(runtime) = module.getattr(name!(py, "_RUNTIME_CONTEXT")) else { return Ok(None) };
     // A runtime of another kind keeps its context elsewhere; it does not see our hops.
     let found = runtime.getattr(name!(py, "_current_context")).ok();
-    #[expect(unsafe_code, reason = "the type has no other name that needs no import")]
-    // SAFETY: the object is alive.
-    let found = found.filter(|found| unsafe { ffi::PyContextVar_CheckExact(found.as_ptr()) } != 0);
-    let known = once(&HOST, py, || Ok(found.map(Bound::unbind)))?;
+    let class = py.import("contextvars")?.getattr("ContextVar")?;
+    let found = found.filter(|variable| variable.is_instance(&class).unwrap_or_default());
+    let known = HOST.get_or_init(py, || found.map(Bound::unbind));
     Ok(known.as_ref().map(|variable| variable.bind(py)))
 }
 

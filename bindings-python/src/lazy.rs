@@ -5,7 +5,7 @@ use tracebaton::propagate::Baton;
 
 use crate::{
     hop::Hop,
-    once::{name, once},
+    once::{get_or_make, name},
     otel::{Carried, beside},
 };
 
@@ -50,7 +50,7 @@ impl LazyContext {
     }
 
     fn made<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        let made = once(&self.made, py, || {
+        let made = get_or_make(&self.made, py, || {
             let otel = py.import(name!(py, "tracebaton.otel"))?;
             let carried = Carried(beside(self.baton().clone()));
             let arguments = (carried, self.outer.as_ref(), self.hop(py));

@@ -63,8 +63,8 @@ pub mod _native {
     use crate::sample::{otel_new_span_id, otel_new_trace_id, otel_sample};
 
     #[pymodule_init]
-    fn prepare(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        crate::once::prepare(module.py())?;
+    fn add_methods(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::current::prepare(module.py())?;
         crate::logger::add_methods(module.py())
     }
 }

@@ -7,7 +7,7 @@ use pyo3::{
     types::{PyDict, PyString},
 };
 
-use crate::once::{name, once};
+use crate::once::{get_or_make, name};
 
 /// The names of the module `sys`.
 static SYS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
@@ -18,7 +18,7 @@ static IS_UTF8: PyOnceLock<bool> = PyOnceLock::new();
 /// The stdout that the process began with is written to directly: the line appears whole and
 /// nothing waits in a buffer. Another one, say a test's, gets the line by its own methods.
 pub(crate) fn print(py: Python<'_>, line: &str) -> PyResult<()> {
-    let sys = once(&SYS, py, || py.import("sys").map(|sys| sys.dict().unbind()))?;
+    let sys = get_or_make(&SYS, py, || py.import("sys").map(|sys| sys.dict().unbind()))?;
     let sys = sys.bind(py);
     let Some(stdout) = sys.get_item(name!(py, "stdout"))?.filter(|stdout| !stdout.is_none()) else {
         return Ok(());
@@ -26,7 +26,7 @@ pub(crate) fn print(py: Python<'_>, line: &str) -> PyResult<()> {
     #[cfg(unix)]
     if let Some(first) = sys.get_item(name!(py, "__stdout__"))?
         && stdout.is(&first)
-        && is_plain(&stdout)
+        && is_plain(&stdout)?
     {
         py.detach(|| write(line.as_bytes()));
         return Ok(());
@@ -45,13 +45,13 @@ pub(crate) fn print(py: Python<'_>, line: &str) -> PyResult<()> {
 
 /// Tells whether the first stdout takes our bytes as they are: UTF-8 on file descriptor 1.
 #[cfg(unix)]
-fn is_plain(stdout: &Bound<'_, PyAny>) -> bool {
-    let is_utf8 = once(&IS_UTF8, stdout.py(), || {
+fn is_plain(stdout: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let is_plain = get_or_make(&IS_UTF8, stdout.py(), || {
         let is_first = stdout.call_method0("fileno").is_ok_and(|fd| fd.eq(1).unwrap_or_default());
         let encoding = stdout.getattr("encoding").and_then(|name| name.extract::<String>());
         Ok(is_first && encoding.is_ok_and(|name| name.eq_ignore_ascii_case("utf-8")))
     });
-    is_utf8.is_ok_and(|is_utf8| *is_utf8)
+    is_plain.copied()
 }
 
 /// Writes to file descriptor 1, all of it unless that is gone.

@@ -1,6 +1,6 @@
 //! The hops that are open in this thread, and their outputs, by number.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::VecDeque};
 
 use tracebaton::{
     hop::{self, Coordinates, Recorder},
@@ -9,6 +9,9 @@ use tracebaton::{
 
 /// The lower bits of a hop's number are its place; the others tell apart who had that place before.
 const PLACE_BITS: u32 = 20;
+/// So many places rest before the first of them is given away again: a number comes back only after millions
+/// of hops, and whoever kept one that is over does not reach somebody else's.
+const RESTING: usize = 1 << 10;
 /// Topics are given numbers up to here.
 const MAX_TOPICS: usize = 1 << 16;
 
@@ -28,7 +31,8 @@ struct Place {
 #[derive(Default)]
 struct Slab {
     places: Vec<Place>,
-    free: Vec<u32>,
+    /// Those that have rested longest come first.
+    free: VecDeque<u32>,
     topics: Vec<Coordinates>,
 }
 
@@ -38,12 +42,14 @@ impl Slab {
     }
 
     fn put(&mut self, new: Open) -> u32 {
-        let at = self.free.pop().or_else(|| {
-            let at = u32::try_from(self.places.len()).ok().filter(|at| *at < 1 << PLACE_BITS)?;
+        let is_full = self.places.len() >= 1 << PLACE_BITS;
+        let at = if is_full || self.free.len() > RESTING {
+            self.free.pop_front()
+        } else {
             // The first turn is 1, so that no number is 0.
             self.places.push(Place { turn: 1, open: None });
-            Some(at)
-        });
+            u32::try_from(self.places.len() - 1).ok()
+        };
         let Some((at, place)) = at.and_then(|at| Some((at, self.places.get_mut(at as usize)?)))
         else {
             return 0;
@@ -68,14 +74,15 @@ thread_local! {
 pub(crate) fn topic(topic: &str, group: Option<&str>) -> u32 {
     SLAB.with_borrow_mut(|slab| {
         let known = |at: &Coordinates| at.topic == topic && at.group.as_deref() == group;
-        let at = slab.topics.iter().position(known).unwrap_or_else(|| {
-            if slab.topics.len() < MAX_TOPICS {
-                let (topic, group) = (topic.to_owned(), group.map(str::to_owned));
-                slab.topics.push(Coordinates { topic, partition: 0, offset: 0, group });
-            }
-            slab.topics.len() - 1
-        });
-        u32::try_from(at + 1).unwrap_or_default()
+        if let Some(at) = slab.topics.iter().position(known) {
+            return u32::try_from(at + 1).unwrap_or_default();
+        }
+        if slab.topics.len() >= MAX_TOPICS {
+            return 0;
+        }
+        let (topic, group) = (topic.to_owned(), group.map(str::to_owned));
+        slab.topics.push(Coordinates { topic, partition: 0, offset: 0, group });
+        u32::try_from(slab.topics.len()).unwrap_or_default()
     })
 }
 
@@ -183,7 +190,7 @@ pub(crate) fn close(number: u32) {
         slab.open(number)?;
         let place = slab.places.get_mut(at as usize)?;
         place.turn = place.turn % ((1 << (32 - PLACE_BITS)) - 1) + 1;
-        slab.free.push(at);
+        slab.free.push_back(at);
         place.open.take()
     });
     // Ended and dropped outside of the borrow.

@@ -81,6 +81,8 @@ impl Recorder {
     /// Creates a recorder that keeps nothing until it is switched on.
     #[must_use]
     pub fn new() -> Self {
+        // The clock gets ready now: a fork beside another thread that does it would leave the child waiting.
+        now();
         Self(Arc::new(Shared {
             state: Mutex::default(),
             waiting: Mutex::default(),
