@@ -7,6 +7,7 @@ use opentelemetry::{
     trace::{self, SpanContext, TraceContextExt, TraceFlags, TraceState},
 };
 
+use super::baggage;
 use crate::{
     propagate::{ActiveSpan, Baton, Carried},
     wire::{self, Flags, SpanId, TraceContext, TraceId},
@@ -48,7 +49,7 @@ pub fn cx_in(parent: &Context, baton: &Baton) -> Context {
     };
     let is_kept_beside = parent.get::<Carried>().is_some() || !is_told_by_span(baton, &known);
     let span = baton.context.map(parent_of);
-    match (is_kept_beside, span) {
+    let cx = match (is_kept_beside, span) {
         (false, Some(span)) => parent.with_remote_span_context(span),
         (_, span) => {
             let cx = parent.with_value(Carried::new(baton.clone(), known));
@@ -57,7 +58,8 @@ pub fn cx_in(parent: &Context, baton: &Baton) -> Context {
                 None => cx,
             }
         }
-    }
+    };
+    baggage::give(cx, &baton.baggage)
 }
 
 /// Returns what OpenTelemetry can take of a state, as ours and as its own.
@@ -110,7 +112,12 @@ pub fn baton_of(cx: &Context) -> Option<Baton> {
         flags: Flags::from_bits(span.trace_flags().to_u8()),
         tracestate: &tracestate,
     });
-    Carried::hand_on(carried, active)
+    let baton = Carried::hand_on(carried, active);
+    let known = baton.as_ref().map(|baton| baton.baggage.clone()).unwrap_or_default();
+    match baggage::changed(cx, &known) {
+        Some(baggage) => Some(Baton { baggage, ..baton.unwrap_or_default() }),
+        None => baton,
+    }
 }
 
 /// Returns how OpenTelemetry writes a state, mostly the one it was given.

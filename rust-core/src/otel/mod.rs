@@ -4,6 +4,7 @@
 //! keys of Level 2, and the SDK resets the random flag of traces it does not sample. The baton
 //! therefore travels beside it, as a value in the [`Context`].
 
+mod baggage;
 mod context;
 mod ids;
 mod propagator;

@@ -1,9 +1,11 @@
 //! Ids, sampling and given roots in the OpenTelemetry SDK, and through `tracing`.
 
-use std::time::SystemTime;
+use std::{collections::HashMap, time::SystemTime};
 
 use opentelemetry::{
     Context,
+    baggage::{BaggageExt, KeyValueMetadata},
+    propagation::TextMapPropagator,
     trace::{FutureExt, Span, SpanId, SpanKind, TraceContextExt, TraceId, Tracer, TracerProvider},
 };
 use opentelemetry_sdk::trace::{IdGenerator, Sampler, SamplingDecision, ShouldSample, SpanData};
@@ -209,6 +211,32 @@ fn a_legacy_id_is_the_trace_of_a_tracing_span_without_a_parent() {
     assert_given_root(&spans[1]);
     assert_eq!(spans[0].parent_span_id, spans[1].span_context.span_id());
     assert_ne!(spans[2].span_context.trace_id().to_string(), MAPPED);
+}
+
+#[test]
+fn the_application_reads_and_changes_baggage_by_opentelemetry_s_own_means() {
+    let propagator = BatonPropagator::default();
+    let incoming = HashMap::from([("baggage".to_owned(), "z=1,a=%C3%A9;p=1,b=2".to_owned())]);
+    let cx = propagator.extract_with_context(&Context::new(), &incoming);
+    assert_eq!(cx.baggage().len(), 3);
+    let (value, properties) = cx.baggage().get_with_metadata("a").unwrap();
+    assert_eq!((value.as_str(), properties.as_str()), ("é", "p=1"));
+    let sent = |cx: &Context| {
+        let mut outgoing = HashMap::new();
+        propagator.inject_context(cx, &mut outgoing);
+        outgoing.remove("baggage").unwrap_or_default()
+    };
+    assert_eq!(sent(&cx), "z=1,a=%C3%A9;p=1,b=2", "as it came");
+    let more = [KeyValueMetadata::new("b", "3", ""), KeyValueMetadata::new("c", "4", "q")];
+    assert_eq!(sent(&cx.with_baggage(more)), "b=3,c=4;q");
+    assert_eq!(sent(&cx.with_cleared_baggage()), "");
+    // Nothing came: it is the application's own.
+    let own = Context::new().with_baggage([KeyValueMetadata::new("own", "1", "")]);
+    assert_eq!(sent(&own), "own=1");
+    // Another message's context has its own baggage, not that of where it is handled.
+    let bare =
+        HashMap::from([("traceparent".to_owned(), format!("00-{MAPPED}-b7ad6b7169203331-01"))]);
+    assert_eq!(sent(&propagator.extract_with_context(&own, &bare)), "");
 }
 
 #[tokio::test]
