@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Kafka, logLevel } from "kafkajs";
 
-import { eventually, startBroker } from "../../bindings-node/test/support/broker.mjs";
+import { createTopics, received, startBroker } from "../../bindings-node/test/support/broker.mjs";
 import { listen } from "../../bindings-node/test/support/otlp.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -18,28 +18,12 @@ let service;
 before(async () => {
   broker = await startBroker();
   kafka = new Kafka({ brokers: broker.brokers.split(","), logLevel: logLevel.NOTHING, retry: { retries: 20 } });
-  const admin = kafka.admin();
-  await eventually(() => admin.connect());
-  const topics = ["orders", "invoices", "orders.dlq"].map((topic) => ({ topic, numPartitions: 1 }));
-  await admin.createTopics({ topics, waitForLeaders: true });
-  await admin.disconnect();
+  await createTopics(kafka, ["orders", "invoices", "orders.dlq"]);
 });
 after(() => {
   service?.kill();
   broker.stop();
 });
-
-/** Reads a topic from its start until there are `count` messages. */
-async function received(topic, count) {
-  const consumer = kafka.consumer({ groupId: `test-${topic}-${process.pid}` });
-  const messages = [];
-  await consumer.connect();
-  await consumer.subscribe({ topics: [topic], fromBeginning: true });
-  await consumer.run({ eachMessage: async ({ message }) => void messages.push(message) });
-  await eventually(() => assert.ok(messages.length >= count, `${messages.length} of ${count} in ${topic}`));
-  await consumer.disconnect();
-  return messages;
-}
 
 test("every order's outcome is its own: billed, free, or dead-lettered, in its trace", async () => {
   const endpoint = await listen();
@@ -60,7 +44,7 @@ test("every order's outcome is its own: billed, free, or dead-lettered, in its t
   service = spawn(process.execPath, [here("billing.mjs")], { env, stdio: ["ignore", "pipe", "inherit"] });
   let output = "";
   service.stdout.setEncoding("utf8").on("data", (text) => { output += text; });
-  const [invoices, dead] = await Promise.all([received("invoices", 32), received("orders.dlq", 4)]);
+  const [invoices, dead] = await Promise.all([received(kafka, "invoices", 32), received(kafka, "orders.dlq", 4)]);
   service.kill("SIGTERM");
   assert.deepEqual(await once(service, "close"), [0, null]);
   endpoint.close();

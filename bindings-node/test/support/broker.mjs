@@ -17,7 +17,7 @@ async function freePort() {
 }
 
 /** Calls `attempt` until it does not throw, for a minute. */
-export async function eventually(attempt) {
+async function eventually(attempt) {
   const until = Date.now() + 60_000;
   for (;;) {
     try {
@@ -46,4 +46,24 @@ export async function startBroker() {
       child.kill();
     },
   };
+}
+
+/** Creates topics of one partition each, as soon as the broker is ready. */
+export async function createTopics(kafka, names) {
+  const admin = kafka.admin();
+  await eventually(() => admin.connect());
+  await admin.createTopics({ topics: names.map((topic) => ({ topic, numPartitions: 1 })), waitForLeaders: true });
+  await admin.disconnect();
+}
+
+/** Reads a topic from its start until there are `count` messages. */
+export async function received(kafka, topic, count) {
+  const consumer = kafka.consumer({ groupId: `test-${topic}-${process.pid}` });
+  const messages = [];
+  await consumer.connect();
+  await consumer.subscribe({ topics: [topic], fromBeginning: true });
+  await consumer.run({ eachMessage: async ({ message }) => void messages.push(message) });
+  await eventually(() => assert.ok(messages.length >= count, `${messages.length} of ${count} in ${topic}`));
+  await consumer.disconnect();
+  return messages;
 }

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Kafka, logLevel } from "kafkajs";
 
-import { eventually, startBroker } from "../../../../bindings-node/test/support/broker.mjs";
+import { createTopics, received, startBroker } from "../../../../bindings-node/test/support/broker.mjs";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 let broker;
@@ -16,27 +16,12 @@ let service;
 before(async () => {
   broker = await startBroker();
   kafka = new Kafka({ brokers: broker.brokers.split(","), logLevel: logLevel.NOTHING, retry: { retries: 20 } });
-  const admin = kafka.admin();
-  await eventually(() => admin.connect());
-  const topics = ["user_events", "enriched_events", "user_events.dlq"].map((topic) => ({ topic, numPartitions: 1 }));
-  await admin.createTopics({ topics, waitForLeaders: true });
-  await admin.disconnect();
+  await createTopics(kafka, ["user_events", "enriched_events", "user_events.dlq"]);
 });
 after(() => {
   service?.kill();
   broker.stop();
 });
-
-async function received(topic, count) {
-  const consumer = kafka.consumer({ groupId: `test-${topic}-${process.pid}` });
-  const messages = [];
-  await consumer.connect();
-  await consumer.subscribe({ topics: [topic], fromBeginning: true });
-  await consumer.run({ eachMessage: async ({ message }) => void messages.push(message) });
-  await eventually(() => assert.ok(messages.length >= count, `${messages.length} of ${count} in ${topic}`));
-  await consumer.disconnect();
-  return messages;
-}
 
 test("what the broker will not take for its size goes to the dead letters, and nothing waits behind it", async () => {
   const event = (id, padding) => JSON.stringify({ event_id: id, user_id: "u1", padding: "x".repeat(padding) });
@@ -50,7 +35,7 @@ test("what the broker will not take for its size goes to the dead letters, and n
 
   const env = { ...process.env, KAFKA_BROKERS: broker.brokers, OTEL_SDK_DISABLED: "true" };
   service = spawn(process.execPath, [fileURLToPath(new URL("../dist/main.js", import.meta.url))], { env, stdio: ["ignore", "ignore", "inherit"] });
-  const [enriched, dead] = await Promise.all([received("enriched_events", 2), received("user_events.dlq", 1)]);
+  const [enriched, dead] = await Promise.all([received(kafka, "enriched_events", 2), received(kafka, "user_events.dlq", 1)]);
   service.kill("SIGTERM");
   assert.deepEqual(await once(service, "close"), [0, null]);
 
