@@ -54,7 +54,7 @@ fn host(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     let found = runtime.getattr(name!(py, "_current_context")).ok();
     let class = py.import("contextvars")?.getattr("ContextVar")?;
     let found = found.filter(|variable| variable.is_instance(&class).unwrap_or_default());
-    let known = HOST.get_or_init(py, || found.map(Bound::unbind));
+    let known = get_or_make(&HOST, py, || Ok(found.map(Bound::unbind)))?;
     Ok(known.as_ref().map(|variable| variable.bind(py)))
 }
 
