@@ -67,16 +67,21 @@ print(json.dumps({
 """
 
 
-def test_the_hosts_sdk_records_hops_with_their_ids_and_parents() -> None:
-    server = Server()
+def run(program: str, server: Server) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end, which exports to `server`, and closes that."""
     env = os.environ | {
         "OTEL_EXPORTER_OTLP_ENDPOINT": server.sink.url,
         "PYTHONPATH": os.path.dirname(__file__),
     }
-    ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, timeout=60
-    )
+    command = [sys.executable, "-c", program]
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     server.close()
+    return ran
+
+
+def test_the_hosts_sdk_records_hops_with_their_ids_and_parents() -> None:
+    server = Server()
+    ran = run(PROGRAM, server)
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
     spans = {span["context"]["span_id"].removeprefix("0x"): span for span in told["spans"]}
@@ -125,14 +130,7 @@ def test_without_a_provider_of_the_sdk_the_spans_are_counted_as_dropped() -> Non
     program += "with tracebaton.process(Message()): pass\n"
     program += "report = tracebaton.shutdown(); print(report.dropped.spans, report.exported.ledger)"
     server = Server()
-    env = os.environ | {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": server.sink.url,
-        "PYTHONPATH": os.path.dirname(__file__),
-    }
-    ran = subprocess.run(
-        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=60
-    )
-    server.close()
+    ran = run(program, server)
     # The second event of the ledger says that a span was dropped.
     assert ran.stdout.split() == ["1", "2"], ran.stderr
 
