@@ -57,6 +57,12 @@ pub(super) struct Shared {
     sample_rate: AtomicU64,
 }
 
+impl Shared {
+    fn take_dropped(&self) -> Counts {
+        self.dropped.counts(|count| count.swap(0, Ordering::Relaxed))
+    }
+}
+
 /// Holds spans, ledger events and log lines as OTLP bytes until an exporter takes them.
 ///
 /// Recording never blocks on the network and never fails; threads that record do not wait for each
@@ -217,7 +223,7 @@ impl Recorder {
     /// Returns what found no place since the last call.
     #[must_use]
     pub fn take_dropped(&self) -> Counts {
-        self.0.dropped.counts(|count| count.swap(0, Ordering::Relaxed))
+        self.0.take_dropped()
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -246,11 +252,7 @@ impl Paused<'_> {
         *self.state = State::default();
         *self.waiting = Waiting::default();
         self.shared.bytes.store(0, Ordering::Relaxed);
-        for dropped in
-            [&self.shared.dropped.spans, &self.shared.dropped.logs, &self.shared.dropped.ledger]
-        {
-            dropped.store(0, Ordering::Relaxed);
-        }
+        self.shared.take_dropped();
     }
 }
 
