@@ -10,12 +10,12 @@ from __future__ import annotations
 import gc
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import tracebaton
+from live import endpoint
 from messages import SHORT, records
 
 SAMPLES = 20
@@ -53,30 +53,17 @@ def cycles(start: int, end: int, log: tracebaton.Logger, given: list[Any]) -> No
 def main() -> int:
     what = sys.argv[1] if len(sys.argv) > 1 else "messages"
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000_000
-    table = os.fdopen(os.dup(1), "w")
-    sink = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("sink.py"))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert sink.stdout is not None
-    os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{sink.stdout.readline().strip()}"
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    log, given = tracebaton.Logger("billing"), records(1_000, SHORT)
-    run = {"messages": messages, "cycles": cycles}[what]
-    if what == "messages":
-        tracebaton.init("endurance")
-    try:
+    with endpoint() as table:
+        log, given = tracebaton.Logger("billing"), records(1_000, SHORT)
+        run = {"messages": messages, "cycles": cycles}[what]
+        if what == "messages":
+            tracebaton.init("endurance")
         taken = []
         for part in range(SAMPLES):
             run(count * part // SAMPLES, count * (part + 1) // SAMPLES, log, given)
             taken.append(sample())
             print(part + 1, taken[-1], file=sys.stderr, flush=True)
         report = tracebaton.shutdown(10_000)
-    finally:
-        sink.kill()
-        sink.wait()
     first, last = taken[SAMPLES // 4 - 1], taken[-1]
     grown = {name: round(last[name] - first[name], 1) for name in first}
     print(json.dumps({"what": what, "count": count, "mib": last["mib"], "grown": grown}), file=table)

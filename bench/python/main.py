@@ -6,28 +6,16 @@ is /dev/null here.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from itertools import chain
-from pathlib import Path
+
+from live import endpoint
 
 
 def main() -> int:
     prefix = sys.argv[1] if len(sys.argv) > 1 else "python."
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 9
-    table = os.fdopen(os.dup(1), "w", buffering=1)
-    sink = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("sink.py"))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert sink.stdout is not None
-    os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{sink.stdout.readline().strip()}"
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    try:
+    with endpoint() as table:
         # They read the environment, and stdout as it is now.
         import pipeline
         import tracebaton
@@ -52,9 +40,6 @@ def main() -> int:
         host.provider.shutdown()
         report = tracebaton.shutdown()
         print(f"ours: {report}", file=table)
-    finally:
-        sink.kill()
-        sink.wait()
     return 0 if report.is_complete else 1
 
 
