@@ -38,8 +38,11 @@ fn ten_million_hops_leave_memory_as_it_was() {
     let report = exporter.shutdown(SOON);
     println!("{} hops: KiB in use after each tenth: {sizes:?}: {report}", 2 * MESSAGES);
     assert_eq!(report.exported.total(), total, "{report}");
-    let (first, last) = (sizes[0], sizes[9]);
-    assert!(last < first + 8_192, "memory grew from {first} to {last} KiB");
+    // The buffers, the connections and the allocator's arenas are warm once three tenths have gone
+    // through: what comes after must come from a leak.
+    let (warm, last) = (sizes[2], sizes[9]);
+    assert!(last < warm + 4_096, "memory grew from {warm} to {last} KiB");
+    assert!(last < 64 << 10, "{last} KiB are in use with an endpoint that takes everything");
 }
 
 #[test]
