@@ -14,7 +14,7 @@ use tracebaton::{
 
 use crate::{
     baton::wrong,
-    fast::forget_rules,
+    fast::{forget_rules, leave_all},
     settings::{self, Given},
 };
 
@@ -78,6 +78,7 @@ pub fn init(
 }
 
 fn leave() {
+    leave_all();
     let mut shared = shared();
     shared.threads = shared.threads.saturating_sub(1);
     if shared.threads == 0 {
@@ -174,8 +175,10 @@ pub fn shutdown(timeout_ms: u32) -> AsyncTask<Stop> {
     AsyncTask::new(Stop(Duration::from_millis(u64::from(timeout_ms))))
 }
 
-/// As `shutdown`, but waits: for the moment at which the process ends.
+/// As `shutdown`, but waits: for the moment at which the process ends. The hops of this thread that are still
+/// open are pending.
 #[napi]
 pub fn shutdown_sync(timeout_ms: u32) -> ShutdownReport {
+    leave_all();
     shared().stop(Duration::from_millis(u64::from(timeout_ms))).into()
 }
