@@ -14,7 +14,7 @@ use super::{
     ledger::LedgerEvent,
     log::Log,
     proto::Writer,
-    shard::{Chunk, Shard},
+    shard::{Filling, Shard},
     span::SpanRecord,
     taken::Queue,
     waiting::Waiting,
@@ -31,7 +31,7 @@ pub(super) struct State {
     /// The shards of all threads that have recorded anything.
     pub(super) shards: Vec<Arc<Shard>>,
     /// What threads fill that are ending.
-    pub(super) filling: BySignal<Chunk>,
+    pub(super) filling: Filling,
     /// Chunks that are full.
     pub(super) queues: BySignal<Queue>,
     /// The memory of chunks that were sent.

@@ -127,22 +127,24 @@ impl CarrierMut for OwnedBaton {
 
     fn set(&mut self, name: &str, value: &str) {
         self.remove(name);
-        let (Ok(name_size), Ok(value_size)) =
-            (isize::try_from(name.len()), isize::try_from(value.len()))
-        else {
-            return;
-        };
-        // SAFETY: the list is ours alone, as `self` is borrowed mutably; librdkafka copies the name
-        // and the value, whose pointers and sizes belong together.
-        let _ = unsafe {
-            rd_kafka_header_add(
-                native(self.0.as_borrowed()),
-                name.as_ptr().cast(),
-                name_size,
-                value.as_ptr().cast::<c_void>(),
-                value_size,
-            )
-        };
+        self.add(name, value);
+    }
+
+    fn write(&mut self, fields: &[(&str, &str)]) {
+        // Most often none of them is there: one look at the list spares a search for each.
+        let mut there = 0_u64;
+        for (name, _) in ReadHeaders(Some(self.0.as_borrowed())).iter() {
+            let known = fields.iter().position(|(known, _)| known.as_bytes() == name);
+            there |= known.map_or(0, bit);
+        }
+        for (number, (name, value)) in fields.iter().enumerate() {
+            if there & bit(number) != 0 {
+                self.remove(name);
+            }
+            if !value.is_empty() {
+                self.add(name, value);
+            }
+        }
     }
 
     fn remove(&mut self, name: &str) {
@@ -169,6 +171,32 @@ impl CarrierMut for OwnedBaton {
         // That no header has the name is not an error here.
         let _ = unsafe { rd_kafka_header_remove(list, name.as_ptr()) };
     }
+}
+
+impl OwnedBaton {
+    fn add(&mut self, name: &str, value: &str) {
+        let (Ok(name_size), Ok(value_size)) =
+            (isize::try_from(name.len()), isize::try_from(value.len()))
+        else {
+            return;
+        };
+        // SAFETY: the list is ours alone, as `self` is borrowed mutably; librdkafka copies the name
+        // and the value, whose pointers and sizes belong together.
+        let _ = unsafe {
+            rd_kafka_header_add(
+                native(self.0.as_borrowed()),
+                name.as_ptr().cast(),
+                name_size,
+                value.as_ptr().cast::<c_void>(),
+                value_size,
+            )
+        };
+    }
+}
+
+/// The last bit stands for all numbers from there on.
+fn bit(number: usize) -> u64 {
+    1 << number.min(63)
 }
 
 /// Writes for OpenTelemetry propagators, in place of what stood there.

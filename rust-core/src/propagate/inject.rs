@@ -33,6 +33,9 @@ impl Propagation {
     /// `tracestate` and `baggage` are written when they are not empty; what an earlier hop left
     /// under those names is removed. Without a context the trace's headers are left alone.
     pub fn inject(&self, baton: &Baton, carrier: &mut dyn CarrierMut) {
+        if self.writes_usual && self.inject_usual(baton, carrier) {
+            return;
+        }
         for format in &self.write {
             match format {
                 Format::TraceContext => {
@@ -55,6 +58,23 @@ impl Propagation {
 }
 
 impl Propagation {
+    /// Writes the headers of the usual formats in one go, where there is a span to be written.
+    fn inject_usual(&self, baton: &Baton, carrier: &mut dyn CarrierMut) -> bool {
+        let Some(text) = baton.context.and_then(TraceContext::traceparent) else { return false };
+        let Some(parent) = wire::text(&text) else { return false };
+        let Some(trace_id) = parent.get(3..35) else { return false };
+        let names = &self.legacy_names;
+        carrier.write(&[
+            ("traceparent", parent),
+            ("tracestate", baton.tracestate.as_str()),
+            ("baggage", baton.baggage.header()),
+            (names.written(carrier.medium()), baton.legacy_text().unwrap_or(trace_id)),
+            // One that an earlier hop left would name the wrong parent.
+            (names.span_id(), ""),
+        ]);
+        true
+    }
+
     /// Writes the id, and, where no other format is written that holds them, the span and the
     /// baggage.
     fn write_legacy(&self, baton: &Baton, carrier: &mut dyn CarrierMut) {
