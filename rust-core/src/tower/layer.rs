@@ -9,7 +9,7 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{describe::describe_received, response::ResponseFuture};
+use super::{describe::describe_received, headers::Headers, response::ResponseFuture};
 use crate::{
     hop::{Hop, Recorder},
     otel,
@@ -107,13 +107,15 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let (baton, linked) = self.propagation.receive(request.headers());
-        let method = request.method().as_str();
-        let hop = Hop::receive(&self.recorder, method, request.uri().path(), &baton);
+        let headers = Headers::new(request.headers());
+        let (baton, linked) = self.propagation.receive(&headers);
+        let (method, uri) = (request.method().as_str(), request.uri());
+        let hop = Hop::receive_with(&self.recorder, method, uri.path(), &baton, |facts| {
+            describe_received(facts, uri, request.version(), &headers);
+        });
         if let Some(theirs) = linked {
             hop.link(theirs);
         }
-        describe_received(&hop, &request);
         request.extensions_mut().insert(hop.clone());
         let cx = otel::cx(hop.baton());
         let guard = cx.clone().attach();
