@@ -7,7 +7,7 @@ use pyo3::{
     types::{PyByteArray, PyBytes, PyDict, PyList, PyMapping, PyMemoryView, PyString, PyTuple},
 };
 
-use crate::once::name;
+use crate::{errors::caught, once::name};
 use tracebaton::{
     carrier::{CarrierMut, List, Medium},
     propagate::Propagation,
@@ -78,7 +78,8 @@ pub(crate) fn read_with_holes(
     } else if is_text(headers) {
         return Err(wrong("headers", WANTED, headers));
     } else {
-        let items = headers.try_iter().map_err(|_| wrong("headers", WANTED, headers))?;
+        let items = caught(headers.py(), headers.try_iter())?;
+        let items = items.map_err(|_| wrong("headers", WANTED, headers))?;
         for (at, item) in items.enumerate() {
             let item = item?;
             match pair(&item) {

@@ -15,7 +15,7 @@ use tracebaton::{
 
 use crate::{
     baton::{Baton, Extracted, baton_of},
-    current::{self, Before},
+    current::Block,
     headers,
     message::{self, Input},
     once::name,
@@ -30,6 +30,7 @@ pub(crate) struct Hop {
     extracted: propagate::Extracted,
     /// Rules of its own, where it was given any.
     own_rules: Option<Arc<Propagation>>,
+    block: Block,
     state: Mutex<State>,
 }
 
@@ -37,7 +38,6 @@ pub(crate) struct Hop {
 struct State {
     /// Outputs that were asked for by `headers` and wait for `on_delivery`, oldest first.
     waiting: Vec<hop::Output>,
-    before: Before,
     has_failed: bool,
     is_filtered: bool,
     is_dead_letter: bool,
@@ -128,7 +128,7 @@ impl Hop {
 
     /// Makes this hop the current one within a `with` statement, without ending it.
     fn active(slf: Bound<'_, Self>) -> Active {
-        Active { hop: slf.unbind(), before: Mutex::default() }
+        Active { hop: slf.unbind(), block: Block::default() }
     }
 
     /// Returns the headers of one message to `topic`; hand `on_delivery` to the producer with it.
@@ -158,8 +158,9 @@ impl Hop {
     }
 
     /// Sets an attribute of the span.
-    fn set(&self, key: String, value: &Bound<'_, PyAny>) {
-        self.hop.set(key, value::attribute(value));
+    fn set(&self, key: String, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.hop.set(key, value::attribute(value)?);
+        Ok(())
     }
 
     /// Says that the message was left out on purpose.
@@ -170,20 +171,22 @@ impl Hop {
 
     /// Says that the message could not be handled and nothing else took it.
     #[pyo3(signature = (error, message=""))]
-    fn failed(&self, error: &Bound<'_, PyAny>, message: &str) {
-        let (kind, text) = value::error(error, message);
-        self.hop.failed(&kind, &text);
+    fn failed(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
+        let told = value::error(error, message);
+        self.hop.failed(&told.kind, &told.text);
         self.state().has_failed = true;
+        told.interrupted
     }
 
     /// Says that the message goes to a dead-letter topic; make the output for it after this.
     #[pyo3(signature = (error, message=""))]
-    fn dead_lettered(&self, error: &Bound<'_, PyAny>, message: &str) {
-        let (kind, text) = value::error(error, message);
-        self.hop.dead_lettered(&kind, &text);
+    fn dead_lettered(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
+        let told = value::error(error, message);
+        self.hop.dead_lettered(&told.kind, &told.text);
         let mut state = self.state();
         state.has_failed = true;
         state.is_dead_letter = true;
+        told.interrupted
     }
 
     /// Says that the message goes to a dead-letter topic, and starts the message for it.
@@ -195,7 +198,7 @@ impl Hop {
         error: &Bound<'py, PyAny>,
         headers: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Output> {
-        self.dead_lettered(error, "");
+        self.dead_lettered(error, "")?;
         self.output(py, topic, headers, None)
     }
 
@@ -205,8 +208,7 @@ impl Hop {
     }
 
     fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
-        let before = current::enter(&slf)?;
-        slf.get().state().before = before;
+        slf.get().block.enter(&slf)?;
         Ok(slf)
     }
 
@@ -217,17 +219,18 @@ impl Hop {
         error: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        let before = std::mem::take(&mut self.state().before);
-        current::leave(py, &before)?;
+        self.block.leave(py)?;
         let (has_failed, is_dead_letter, is_filtered) = {
             let state = self.state();
             (state.has_failed, state.is_dead_letter, state.is_filtered)
         };
         // A generator that is closed early takes nothing back of what was said of its message.
         let is_told = has_failed || (is_filtered && error.is_instance_of::<PyGeneratorExit>());
+        let mut noted = Ok(());
         if !error.is_none() && !is_told {
-            let (kind, text) = value::error(error, "");
-            self.hop.failed(&kind, &text);
+            let told = value::error(error, "");
+            self.hop.failed(&told.kind, &told.text);
+            noted = told.interrupted;
         }
         // A failure no output can change any more; whether a dead letter arrives, its output tells.
         if error.is_none() || is_dead_letter {
@@ -235,7 +238,7 @@ impl Hop {
         } else {
             self.hop.close();
         }
-        Ok(false)
+        noted.map(|()| false)
     }
 
     fn __repr__(&self) -> String {
@@ -247,14 +250,14 @@ impl Hop {
 #[pyclass(module = "tracebaton", frozen)]
 pub(crate) struct Active {
     hop: Py<Hop>,
-    before: Mutex<Before>,
+    block: Block,
 }
 
 #[pymethods]
 impl Active {
     fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Hop>> {
         let hop = self.hop.bind(py);
-        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = current::enter(hop)?;
+        self.block.enter(hop)?;
         Ok(hop.clone())
     }
 
@@ -265,9 +268,7 @@ impl Active {
         _error: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        let before =
-            std::mem::take(&mut *self.before.lock().unwrap_or_else(PoisonError::into_inner));
-        current::leave(py, &before)?;
+        self.block.leave(py)?;
         Ok(false)
     }
 }
@@ -304,5 +305,6 @@ pub(crate) fn process<'py>(
     if attempt != 1 {
         hop.set_attempt(attempt);
     }
-    Bound::new(message.py(), Hop { hop, extracted, own_rules, state: Mutex::default() })
+    let (block, state) = (Block::default(), Mutex::default());
+    Bound::new(message.py(), Hop { hop, extracted, own_rules, block, state })
 }

@@ -10,7 +10,7 @@ use tracebaton::{
     propagate::{Extracted, Propagation, Refusal},
 };
 
-use crate::{borrowed, headers, once::name, value::type_name};
+use crate::{borrowed, errors::caught, headers, once::name, value::type_name};
 
 /// Who read a message, and where it stood.
 pub(crate) struct Input {
@@ -27,7 +27,7 @@ pub(crate) struct Input {
 pub(crate) fn input(message: &Bound<'_, PyAny>, group: Option<&str>) -> PyResult<Input> {
     let py = message.py();
     let name = name!(py, "topic");
-    let topic = field(message, name).map_err(|_| lacks(message, name))?;
+    let topic = known(message, name)?;
     let text = topic.cast::<PyString>().ok().and_then(|topic| topic.to_str().ok());
     let consumer = Consumer::of(text.ok_or_else(|| is_wrong(name, &topic))?, group);
     let (partition, offset) = (name!(py, "partition"), name!(py, "offset"));
@@ -47,10 +47,10 @@ pub(crate) fn extract(
     propagation: &Propagation,
     message: &Bound<'_, PyAny>,
 ) -> PyResult<Extracted> {
-    let name = name!(message.py(), "headers");
-    let (found, has_raised) = match field(message, name) {
+    let (py, name) = (message.py(), name!(message.py(), "headers"));
+    let (found, has_raised) = match caught(py, field(message, name))? {
         Ok(found) => (found, false),
-        Err(_) => match field(message, name) {
+        Err(_) => match caught(py, field(message, name))? {
             Ok(found) => (found, true),
             Err(_) => return Ok(damaged(Extracted::default())),
         },
@@ -63,7 +63,7 @@ pub(crate) fn extract(
     if has_holes {
         let whole = headers::write(list, Medium::Kafka, &found)?;
         // Where a client has no such method, its list stays as it is.
-        let _ = message.call_method1("set_headers", (whole,));
+        let _ = caught(py, message.call_method1("set_headers", (whole,)))?;
     }
     Ok(if has_raised || has_holes { damaged(extracted) } else { extracted })
 }
@@ -77,9 +77,8 @@ fn damaged(mut extracted: Extracted) -> Extracted {
 /// where the broker was not asked for an acknowledgement.
 pub(crate) fn place(metadata: &Bound<'_, PyAny>) -> PyResult<Option<(i32, i64)>> {
     let py = metadata.py();
-    let part = |name| field(metadata, name).map_err(|_| lacks(metadata, name));
-    let partition = part(name!(py, "partition"))?;
-    let offset = part(name!(py, "offset"))?;
+    let partition = known(metadata, name!(py, "partition"))?;
+    let offset = known(metadata, name!(py, "offset"))?;
     if partition.is_none() || offset.is_none() {
         return Ok(None);
     }
@@ -99,9 +98,11 @@ pub(crate) fn field<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let kind = message.get_type_ptr().addr();
     if WITH_METHODS.load(Ordering::Relaxed) == kind {
-        return message.call_method0(name).or_else(|error| match message.getattr(name) {
-            Ok(found) if !found.is_callable() => Ok(found),
-            _ => Err(error),
+        return caught(message.py(), message.call_method0(name))?.or_else(|error| {
+            match caught(message.py(), message.getattr(name))? {
+                Ok(found) if !found.is_callable() => Ok(found),
+                _ => Err(error),
+            }
         });
     }
     let found = message.getattr(name)?;
@@ -116,8 +117,17 @@ fn part<'py, T>(message: &Bound<'py, PyAny>, name: &Bound<'py, PyString>) -> PyR
 where
     T: for<'a> FromPyObject<'a, 'py>,
 {
-    let found = field(message, name).map_err(|_| lacks(message, name))?;
-    found.extract().map_err(|_| is_wrong(name, &found))
+    let found = known(message, name)?;
+    let part = found.extract().map_err(Into::into);
+    caught(message.py(), part)?.map_err(|_| is_wrong(name, &found))
+}
+
+/// Reads a part that every message has.
+fn known<'py>(
+    message: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    caught(message.py(), field(message, name))?.map_err(|_| lacks(message, name))
 }
 
 fn is_wrong(name: &Bound<'_, PyString>, found: &Bound<'_, PyAny>) -> PyErr {

@@ -78,7 +78,7 @@ fn read(
     if let Some(baton) = borrowed::of_pairs(carrier, Medium::Kafka, rules) {
         return Ok(baton);
     }
-    if let Some(list) = asked::known(carrier, getter.is_none()) {
+    if let Some(list) = asked::known(carrier, getter.is_none())? {
         return Ok(rules.extract_baton(&list));
     }
     let Some(getter) = getter else {
