@@ -123,6 +123,15 @@ impl Batch {
         self.fail(error_type, message);
     }
 
+    /// Leaves off in the middle, as [`Hop::leave_pending`] does.
+    pub fn leave_pending(mut self) {
+        self.is_told = true;
+        let hop = self.process().clone();
+        hop.interrupt();
+        self.end();
+        hop.close();
+    }
+
     fn fail(&mut self, error_type: &str, message: &str) {
         self.is_told = true;
         self.process().failed(error_type, message);

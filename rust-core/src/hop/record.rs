@@ -312,6 +312,20 @@ impl Hop {
         self.0.close();
     }
 
+    /// Leaves off in the middle: the hop settles at once, and unless something was said of its record
+    /// that is pending.
+    ///
+    /// For a process that ends while it handles the record: whoever reads it again has another attempt.
+    pub fn leave_pending(&self) {
+        self.interrupt();
+        self.0.close();
+    }
+
+    /// Takes note that nobody will say more of the record.
+    pub(super) fn interrupt(&self) {
+        self.lock().is_pending = true;
+    }
+
     fn decide(&self, fate: Fate, error_type: Option<&str>, reason: &str) {
         let mut state = self.lock();
         state.fate = Some(fate);

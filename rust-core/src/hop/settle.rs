@@ -88,7 +88,7 @@ impl Inner {
             (_, Some(fates), _) => fates,
             // A request without records, for instance a health check, has no place in the ledger.
             (HopKind::Receive, None, None) => Fates::default(),
-            (_, None, fate) => Fates::one(fate.or(Some(Fate::Passed))),
+            (_, None, _) => Fates::one(state.fate()),
         };
         if fates.records_in > 0 {
             let has_passed = fates == Fates::one(Some(Fate::Passed));
@@ -151,7 +151,7 @@ impl Inner {
             attempt: state.attempt,
             extra: &extra,
         };
-        write(&event, state.fate.or(Some(Fate::Passed)));
+        write(&event, state.fate());
     }
 }
 

@@ -51,6 +51,8 @@ pub(super) struct State {
     pub(super) fate: Option<Fate>,
     /// Whether the recorder knows that the hop waits for its outputs.
     pub(super) is_waiting: bool,
+    /// Whether work on the record was left off in the middle.
+    pub(super) is_pending: bool,
     pub(super) is_settled: bool,
     pub(super) rare: Option<Box<Rare>>,
 }
@@ -86,6 +88,7 @@ impl State {
             attempt: 1,
             fate: None,
             is_waiting: false,
+            is_pending: false,
             is_settled: false,
             rare,
         })
@@ -94,6 +97,11 @@ impl State {
     /// Makes room for what is rare.
     pub(super) fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
+    }
+
+    /// Returns what became of the record; nothing where it is pending.
+    pub(super) fn fate(&self) -> Option<Fate> {
+        self.fate.or((!self.is_pending).then_some(Fate::Passed))
     }
 
     /// Tells whether the hop went wrong on this side: a 4xx is the client's fault and leaves a
