@@ -10,7 +10,7 @@ use pyo3::{
 use tracebaton::{
     carrier::{CarrierMut, Medium},
     hop::{self, Recorder},
-    propagate::{self, Propagation},
+    propagate::{self, Compact, Propagation},
 };
 
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
 #[pyclass(module = "tracebaton", frozen)]
 pub(crate) struct Hop {
     hop: hop::Hop,
-    extracted: propagate::Extracted,
+    extracted: Compact,
     /// Rules of its own, where it was given any.
     own_rules: Option<Arc<Propagation>>,
     block: Block,
@@ -290,7 +290,8 @@ pub(crate) fn process<'py>(
         Some(baton) => match baton.cast::<Extracted>() {
             Ok(extracted) => extracted.get().0.clone(),
             Err(_) => {
-                propagate::Extracted { baton: baton_of(baton)?, ..propagate::Extracted::default() }
+                let baton = baton_of(baton)?;
+                propagate::Extracted { baton, ..propagate::Extracted::default() }.into()
             }
         },
         None => match &own_rules {
@@ -298,8 +299,8 @@ pub(crate) fn process<'py>(
             None => Propagation::with_process(|rules| message::extract(rules, message))?,
         },
     };
-    let hop = consumer.process(Recorder::global(), partition, offset, &extracted.baton);
-    if let Some(linked) = extracted.linked {
+    let hop = consumer.process(Recorder::global(), partition, offset, &extracted.baton());
+    if let Some(linked) = extracted.linked() {
         hop.link(linked);
     }
     if attempt != 1 {

@@ -56,7 +56,7 @@ pub mod _native {
     #[pymodule_export]
     use crate::output::Output;
     #[pymodule_export]
-    use crate::propagation::{Propagation, extract, extract_payload, inject, inject_payload};
+    use crate::propagation::{Propagation, extract_payload, inject, inject_payload};
     #[pymodule_export]
     use crate::propagator::PropagatorBase;
     #[pymodule_export]
@@ -65,6 +65,8 @@ pub mod _native {
     #[pymodule_init]
     fn add_methods(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::current::prepare(module.py())?;
+        crate::fastcall::add_function::<crate::propagation::Extract>(module)?;
+        crate::propagator::add_methods(module.py())?;
         crate::logger::add_methods(module.py())
     }
 }

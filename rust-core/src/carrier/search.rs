@@ -155,6 +155,14 @@ impl<'n, 'a> Search<'n, 'a> {
         }
     }
 
+    /// Forgets what was offered so far: for carriers that find on their way that they cannot be read so.
+    /// What is made of this search is what is made of no headers.
+    pub fn give_up(&mut self) {
+        self.slots.fill(Slot::default());
+        self.earlier.clear();
+        self.prefixed.clear();
+    }
+
     /// Returns the names that are looked for, in lower case, each with its number for
     /// [`Search::answer`]: for carriers that can only be asked.
     pub fn names(&self) -> impl Iterator<Item = (usize, &'n str)> + use<'n> {

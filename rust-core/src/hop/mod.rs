@@ -13,7 +13,6 @@
 //! 2. between hops, per topic and group: `emitted = in + waiting + expired + unseen`.
 
 mod batch;
-mod clock;
 mod consumer;
 mod counts;
 mod fate;
@@ -43,6 +42,8 @@ mod tests;
 mod timestamp;
 mod value;
 mod waiting;
+
+use crate::clock;
 
 pub use batch::Batch;
 pub use consumer::{Consumer, Destination};
