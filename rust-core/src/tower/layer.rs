@@ -22,6 +22,18 @@ use crate::{
 /// OpenTelemetry context and finds the [`Hop`] among the request's extensions. Every response
 /// carries `X-Trace-Id`, whatever its status, also when the inner service panics.
 ///
+/// What hyper answers by itself never gets to a service and has no id: 400 to bytes that are no
+/// request, 431 to too many headers.
+///
+/// # Order of layers
+///
+/// This one goes outermost. Whatever a layer below answers by itself, for instance a timeout or a
+/// limit, is traced then; and so is the answer to a browser's preflight, which is that of a CORS layer
+/// (`tower_http::cors::CorsLayer`): this one answers none. It adds `X-Trace-Id` to the exposed headers;
+/// a CORS layer around it would put its own list in their place, and one below it need not know of it.
+/// Pages that send the id or a trace need `x-trace-id`, `traceparent`, `tracestate` and `baggage` among
+/// the allowed headers.
+///
 /// # Examples
 ///
 /// ```
