@@ -13,7 +13,7 @@ use napi::{
 };
 use napi_derive::napi;
 use tracebaton::{
-    hop::{FinishedSpan, Link, Value},
+    hop::{FinishedLink, FinishedSpan, Value},
     otlp::SpanHost,
 };
 
@@ -152,6 +152,10 @@ pub struct HostLink {
     pub span_id: String,
     /// The trace flags.
     pub flags: u32,
+    /// Keys of attributes.
+    pub keys: Vec<String>,
+    /// Their values by position.
+    pub values: Vec<Either3<String, f64, bool>>,
 }
 
 /// Spans that are offered, and what to answer with.
@@ -183,9 +187,7 @@ pub fn took_spans(turn: u32, count: u32) {
 
 impl From<FinishedSpan> for HostSpan {
     fn from(span: FinishedSpan) -> Self {
-        let attributes = span.attributes.into_iter();
-        let (keys, values) =
-            attributes.filter_map(|(key, value)| Some((key, plain(value)?))).unzip();
+        let (keys, values) = plain(span.attributes);
         Self {
             trace_id: span.trace_id.to_string(),
             span_id: span.span_id.to_string(),
@@ -206,25 +208,31 @@ impl From<FinishedSpan> for HostSpan {
     }
 }
 
-impl From<Link> for HostLink {
-    fn from(link: Link) -> Self {
+impl From<FinishedLink> for HostLink {
+    fn from(link: FinishedLink) -> Self {
+        let (keys, values) = plain(link.attributes);
         Self {
             trace_id: link.trace_id.to_string(),
             span_id: link.span_id.to_string(),
             flags: link.flags.bits().into(),
+            keys,
+            values,
         }
     }
 }
 
-/// Returns a value as an attribute of JavaScript's API may be, which knows no bytes.
-fn plain(value: Value<'static>) -> Option<Either3<String, f64, bool>> {
-    match value {
-        Value::Text(text) => Some(Either3::A(text.into_owned())),
-        Value::Int(number) => Some(Either3::B(number as f64)),
-        Value::Double(number) => Some(Either3::B(number)),
-        Value::Bool(flag) => Some(Either3::C(flag)),
+/// Returns attributes as JavaScript's API may have them, which knows no bytes.
+fn plain(
+    attributes: Vec<(String, Value<'static>)>,
+) -> (Vec<String>, Vec<Either3<String, f64, bool>>) {
+    let convert = |(key, value)| match value {
+        Value::Text(text) => Some((key, Either3::A(text.into_owned()))),
+        Value::Int(number) => Some((key, Either3::B(number as f64))),
+        Value::Double(number) => Some((key, Either3::B(number))),
+        Value::Bool(flag) => Some((key, Either3::C(flag))),
         Value::Bytes(_) => None,
-    }
+    };
+    attributes.into_iter().filter_map(convert).unzip()
 }
 
 const SECOND: u64 = 1_000_000_000;

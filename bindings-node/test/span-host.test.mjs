@@ -25,7 +25,7 @@ const prelude = `
   const tell = (report) => writeFileSync(1, JSON.stringify({ report, seen, spans: kept.getFinishedSpans().map((span) => ({
     name: span.name, kind: span.kind, traceId: span.spanContext().traceId, spanId: span.spanContext().spanId, state: span.spanContext().traceState?.serialize(),
     parent: span.parentSpanContext?.spanId, isRemote: span.parentSpanContext?.isRemote, attributes: span.attributes, status: span.status,
-    links: span.links.map(({ context }) => context.spanId), events: span.events.map(({ name, attributes }) => ({ name, ...attributes })),
+    links: span.links.map(({ context }) => context.spanId), linked: span.links.map(({ attributes }) => attributes), events: span.events.map(({ name, attributes }) => ({ name, ...attributes })),
     start: String(hr(span.startTime)), end: String(hr(span.endTime)), scope: span.instrumentationScope.name,
   })) }));
   const payload = (offset, headers) => ({ topic: "raw", partition: 3, group: "g", message: { offset, headers } });
@@ -81,6 +81,19 @@ test("the host's SDK records hops with their ids, parents and times", async () =
   assert.equal(kept.logs[0].attributes["tracebaton.dropped.spans"], 1);
   // What goes on in the trace is below the span that the host recorded.
   assert.equal(kept.ledger.find(({ traceId: id }) => id === traceId).spanId, first.spanId);
+});
+
+test("the links of a batch say which record each is of", async () => {
+  const { spans } = await run(`
+    import { eachBatch } from ${JSON.stringify(new URL("../index.mjs", import.meta.url).href)};
+    register({ idGenerator: new BatonIdGenerator() });
+    init({ spans: "host" });
+    const messages = [7, 8].map((offset) => ({ offset, headers: { traceparent } }));
+    await eachBatch((_, batch) => batch.together(() => {}))({ batch: { topic: "raw", partition: 0, messages } });
+    await shutdown();
+    tell({});`);
+  assert.deepEqual(spans.map(({ name }) => name).sort(), ["poll raw", "process raw"]);
+  for (const { linked } of spans) assert.deepEqual(linked, [{ "messaging.kafka.offset": 7 }, { "messaging.kafka.offset": 8 }]);
 });
 
 test("the spans of a process that ends without a word are recorded before it does", async () => {

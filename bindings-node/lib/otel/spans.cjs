@@ -31,14 +31,19 @@ function recordAll(spans) {
   return taken;
 }
 
+function attributesOf({ keys, values }) {
+  return Object.fromEntries(keys.map((key, at) => [key, values[at]]));
+}
+
 /** Starts and ends a span with the ids and times it had; tells whether that could be. */
 function record(tracer, { traceId, spanId, flags, tracestate, name, kind, start, end, error, exception, ...of }) {
   const state = tracestate === "" ? undefined : new TraceState(tracestate);
   const above = { traceId, spanId: of.parent, traceFlags: flags, isRemote: of.parentIsRemote, traceState: state };
   const context = of.parent === undefined ? ROOT : ROOT.setValue(SPAN, new RemoteSpan(above));
-  const attributes = Object.fromEntries(of.keys.map((key, at) => [key, of.values[at]]));
+  const attributes = attributesOf(of);
   const links = of.links.map((link) => {
-    return { context: { traceId: link.traceId, spanId: link.spanId, traceFlags: link.flags, isRemote: true } };
+    const to = { traceId: link.traceId, spanId: link.spanId, traceFlags: link.flags, isRemote: true };
+    return { context: to, attributes: attributesOf(link) };
   });
   // OTLP numbers the kinds from 1 on.
   const options = { kind: kind - 1, attributes, links, startTime: start };

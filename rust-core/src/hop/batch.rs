@@ -188,7 +188,7 @@ impl Batch {
         let mut attributes = attributes(&self.tally);
         attributes.push(("messaging.operation.type", "receive".into()));
         attributes.push(("messaging.operation.name", "poll".into()));
-        self.recorder.span(&SpanRecord {
+        let span = SpanRecord {
             trace_id: context.trace_id,
             span_id,
             parent: None,
@@ -201,11 +201,12 @@ impl Batch {
             end: now(),
             attributes: &attributes,
             dropped_attributes: 0,
-            links: self.tally.links(),
+            links: &[],
             dropped_links: self.tally.dropped_links(),
             status: &Status::Unset,
             exception: None,
-        });
+        };
+        self.tally.keep_span(&self.recorder, &span);
     }
 }
 

@@ -50,7 +50,7 @@ pub use consumer::{Consumer, Destination};
 pub use counts::{Counts, DropCause};
 pub use fate::{Coordinates, Fate, Fates, HopKind};
 #[cfg(feature = "otlp")]
-pub use finished::FinishedSpan;
+pub use finished::{FinishedLink, FinishedSpan};
 pub use insert::Insert;
 pub use ledger::{LedgerEvent, Range};
 pub use log::{Level, Log};

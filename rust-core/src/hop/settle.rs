@@ -201,8 +201,9 @@ impl Rare {
         if self.dropped_attributes > 0 {
             span.uint(10, u64::from(self.dropped_attributes));
         }
-        for link in &self.links {
-            write_link(span, link);
+        match &self.tally {
+            Some(tally) => tally.write_links(&self.links, span),
+            None => self.links.iter().for_each(|link| write_link(span, link)),
         }
         if self.dropped_links > 0 {
             span.uint(14, u64::from(self.dropped_links));

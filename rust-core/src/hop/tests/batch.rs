@@ -45,6 +45,12 @@ fn a_polled_batch_costs_two_spans_and_one_event_a_partition() {
         assert_eq!(attributes["messaging.batch.message_count"], "300");
         assert_eq!(attributes["messaging.destination.name"], "raw");
         assert!(!attributes.contains_key("messaging.destination.partition.id"));
+        for (link, offset) in span.links.iter().zip((0..300).rev()) {
+            let own = map(&link.attributes);
+            assert_eq!(own["messaging.kafka.offset"], offset.to_string());
+            assert_eq!(own["messaging.destination.partition.id"], (offset % 2).to_string());
+            assert_eq!(own.len(), 2, "the topic is equal for all");
+        }
     }
     assert_eq!(map(&poll.attributes)["messaging.operation.type"], "receive");
     assert_eq!(map(&process.attributes)["messaging.operation.type"], "process");
@@ -212,4 +218,36 @@ fn a_message_that_is_lost_in_a_batch_that_failed_is_counted_once() {
         .map(|event| (event["tracebaton.records.in"].clone(), event["error.type"].clone()))
         .collect();
     assert_eq!(failed, [("2".to_owned(), "OSError".to_owned())]);
+}
+
+#[test]
+fn a_link_says_only_what_is_not_equal_for_the_whole_batch() {
+    for (other, expected) in [
+        (placed("raw", 0, 8), &["messaging.kafka.offset"][..]),
+        (
+            placed("late", 0, 8),
+            &[
+                "messaging.destination.name",
+                "messaging.destination.partition.id",
+                "messaging.kafka.offset",
+            ],
+        ),
+    ] {
+        let recorder = recorder();
+        let mut batch = Batch::poll(&recorder);
+        batch.add(&placed("raw", 0, 7), &Baton::default());
+        batch.add(&other, &baton());
+        // A message without a context has no link; one that is linked besides stood nowhere.
+        batch.hop().link(baton().context.unwrap());
+        batch.passed();
+        let (spans, _) = read(&recorder);
+        let process = spans.iter().find(|span| span.name.starts_with("process")).unwrap();
+        let [own, told] = &process.links[..] else { panic!("{:?}", process.links) };
+        let attributes = map(&own.attributes);
+        let mut keys: Vec<_> = attributes.keys().copied().collect();
+        keys.sort_unstable();
+        assert_eq!(keys, expected);
+        assert_eq!(attributes["messaging.kafka.offset"], "8");
+        assert!(told.attributes.is_empty());
+    }
 }
