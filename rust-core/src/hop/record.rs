@@ -11,11 +11,11 @@ use super::{
     consumer::{Consumer, Destination},
     facts::{Facts, attribute},
     fate::{Coordinates, Fate, Fates, HopKind},
-    output::Output,
+    output::{Origin, Output},
     recorder::Recorder,
     sends::Sends,
     span::{Link, MAX_ATTRIBUTES, MAX_LINKS},
-    state::{Inner, Rare, STATUS_CODE, State},
+    state::{Inner, Lost, Rare, STATUS_CODE, State},
     tally::Tally,
     template::Template,
     value::Value,
@@ -248,6 +248,11 @@ impl Hop {
         Output::start(self.clone(), destination.clone(), is_dead_letter)
     }
 
+    /// Starts a message that is made of one message of this batch.
+    pub(super) fn output_of(&self, topic: &str, origin: Origin) -> Output {
+        self.output(topic).with_origin(origin)
+    }
+
     /// Says that the record was left out on purpose.
     pub fn filtered(&self, reason: &str) {
         self.decide(Fate::Filtered, None, reason);
@@ -398,7 +403,10 @@ impl Hop {
         match done(&mut state.sends) {
             Ok(()) => {}
             Err(Unacknowledged::Unknown) => state.unconfirmed += 1,
-            Err(Unacknowledged::Failed { error_type, reason }) => {
+            Err(Unacknowledged::Failed { error_type, reason, origin: Some(origin) }) => {
+                state.rare().lost.push(Lost { origin, error_type, reason });
+            }
+            Err(Unacknowledged::Failed { error_type, reason, origin: None }) => {
                 // Law 1: a record has passed only when all that was made of it is acknowledged.
                 // What was to be dead-lettered and was not taken is lost too.
                 if matches!(state.fate, None | Some(Fate::Passed | Fate::DeadLettered)) {
@@ -436,7 +444,7 @@ pub(super) enum Unacknowledged {
     /// Nobody told what became of it.
     Unknown,
     /// The broker or the client refused it.
-    Failed { error_type: String, reason: String },
+    Failed { error_type: String, reason: String, origin: Option<Box<Origin>> },
 }
 
 /// How a span begins.

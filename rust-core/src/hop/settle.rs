@@ -8,9 +8,10 @@ use super::{
     fate::{Fate, Fates, HopKind},
     ledger::LedgerEvent,
     proto::{Writer, key},
+    record::Hop,
     shard::Room,
     span::{write_error, write_exception, write_link},
-    state::{Inner, Rare, STATUS_CODE, State, UNCONFIRMED},
+    state::{Inner, Lost, Rare, STATUS_CODE, State, UNCONFIRMED},
     template::{Form, OPERATION, SpanHead},
     value::{Value, encode_pair},
 };
@@ -35,6 +36,7 @@ impl Inner {
             if std::mem::take(&mut state.is_waiting) {
                 self.recorder.waits_no_more(self.span_id);
             }
+            let lost = take_out_lost(state);
             self.recorder.write(|room| {
                 if self.context.flags.is_sampled() {
                     let end = state.end.unwrap_or(time);
@@ -42,6 +44,11 @@ impl Inner {
                 }
                 self.write_events(state, time, room);
             });
+            for Lost { origin, error_type, reason } in lost {
+                let hop = Hop::process(&self.recorder, &origin.input, &origin.baton);
+                hop.failed(&error_type, &reason);
+                hop.end();
+            }
         }
     }
 
@@ -164,6 +171,19 @@ impl Inner {
         };
         write(&event, state.fate());
     }
+}
+
+/// Takes the records out of a batch that were lost on their own, each once: they have events of their
+/// own. Where the whole batch has failed they are part of it.
+fn take_out_lost(state: &mut State) -> Vec<Lost> {
+    let (fate, Some(rare)) = (state.fate, state.rare.as_deref_mut()) else { return Vec::new() };
+    let mut lost = std::mem::take(&mut rare.lost);
+    let tally = rare.tally.as_mut().filter(|_| fate != Some(Fate::Failed));
+    match tally {
+        Some(tally) => lost.retain(|lost| tally.remove(&lost.origin.input)),
+        None => lost.clear(),
+    }
+    lost
 }
 
 impl Rare {

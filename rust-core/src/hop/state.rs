@@ -8,6 +8,7 @@ use std::{
 use super::{
     facts::Facts,
     fate::{Fate, Fates},
+    output::Origin,
     recorder::Recorder,
     sends::Sends,
     span::Link,
@@ -82,6 +83,15 @@ pub(super) struct Rare {
     pub(super) batch_id: Option<String>,
     /// The records of a batch.
     pub(super) tally: Option<Tally>,
+    /// Those of them that were lost on their own.
+    pub(super) lost: Vec<Lost>,
+}
+
+/// A record of a batch of which something was made that was refused.
+pub(super) struct Lost {
+    pub(super) origin: Box<Origin>,
+    pub(super) error_type: String,
+    pub(super) reason: String,
 }
 
 impl State {
