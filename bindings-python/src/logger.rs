@@ -79,8 +79,12 @@ macro_rules! methods {
             const NAME: &'static CStr = $word;
             const DOC: &'static CStr = $doc;
 
-            fn call(own: &Bound<'_, Logger>, call: &Call<'_, '_>) -> PyResult<()> {
-                own.get().write(own.py(), Level::$name, call)
+            fn call<'py>(
+                own: &Bound<'py, Logger>,
+                call: &Call<'_, 'py>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                own.get().write(own.py(), Level::$name, call)?;
+                Ok(own.py().None().into_bound(own.py()))
             }
         }
     )*};
@@ -151,10 +155,19 @@ impl Method for FastCall {
     const NAME: &'static CStr = c"call";
     const DOC: &'static CStr = c"call($self, msg, /, *args, **kwargs)\n--\n\n";
 
-    fn call(own: &Bound<'_, FastMethod>, call: &Call<'_, '_>) -> PyResult<()> {
-        let (py, own) = (own.py(), own.get());
+    fn call<'py>(
+        own: &Bound<'py, FastMethod>,
+        call: &Call<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        own.get().write(own.py(), call)?;
+        Ok(own.py().None().into_bound(own.py()))
+    }
+}
+
+impl FastMethod {
+    fn write(&self, py: Python<'_>, call: &Call<'_, '_>) -> PyResult<()> {
         let is_enabled = name!(py, "isEnabledFor");
-        if !own.logger.bind(py).call_method1(is_enabled, (own.number,))?.is_truthy()? {
+        if !self.logger.bind(py).call_method1(is_enabled, (self.number,))?.is_truthy()? {
             return Ok(());
         }
         // What is rare, or wrong, is `logging`'s own matter.
@@ -162,7 +175,7 @@ impl Method for FastCall {
             let by_name = call.named().into_py_dict(py)?;
             let by_place = call.values.get(..call.by_place).unwrap_or_default();
             let by_place = PyTuple::new(py, by_place)?;
-            own.slow.bind(py).call(by_place, Some(&by_name)).map(drop)
+            self.slow.bind(py).call(by_place, Some(&by_name)).map(drop)
         };
         let Some([msg, args @ ..]) = call.values.get(..call.by_place) else { return slowly() };
         let mut named = call.named();
@@ -177,7 +190,7 @@ impl Method for FastCall {
         let Ok(text) = caught(py, said(msg, args))? else { return slowly() };
         let extra: Vec<_> = extra.into_iter().flatten().collect();
         let pairs = extra.iter().map(|(key, value)| (key, value));
-        emit(py, own.level, Some(&own.name), &text, pairs)
+        emit(py, self.level, Some(&self.name), &text, pairs)
     }
 }
 

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::{exceptions::PyTypeError, prelude::*, types::PyString};
 use tracebaton::{
-    carrier::Medium,
+    carrier::{Carrier, Medium},
     error::ErrorKind,
     hop::Consumer,
-    propagate::{Extracted, Propagation, Refusal},
+    propagate::{Compact, Extracted, Propagation, Refusal},
 };
 
 use crate::{borrowed, errors::caught, headers, once::name, value::type_name};
@@ -34,6 +34,21 @@ pub(crate) fn input(message: &Bound<'_, PyAny>, group: Option<&str>) -> PyResult
     Ok(Input { consumer, partition: part(message, partition)?, offset: part(message, offset)? })
 }
 
+/// Reads the baton of a message's headers as [`extract`] does, by rules of its own or else the process's.
+///
+/// # Errors
+///
+/// As [`extract`].
+pub(crate) fn read(
+    own_rules: Option<&Propagation>,
+    message: &Bound<'_, PyAny>,
+) -> PyResult<Compact> {
+    match own_rules {
+        Some(own) => extract(own, message),
+        None => Propagation::with_process(|rules| extract(rules, message)),
+    }
+}
+
 /// Reads the baton of a message's headers, and says so where the client could not read some of them.
 ///
 /// confluent-kafka raises once where a name is not UTF-8; from then on it returns a list whose
@@ -43,20 +58,18 @@ pub(crate) fn input(message: &Bound<'_, PyAny>, group: Option<&str>) -> PyResult
 /// # Errors
 ///
 /// Raises `TypeError` where the headers are of a type that no client uses.
-pub(crate) fn extract(
-    propagation: &Propagation,
-    message: &Bound<'_, PyAny>,
-) -> PyResult<Extracted> {
+fn extract(propagation: &Propagation, message: &Bound<'_, PyAny>) -> PyResult<Compact> {
     let (py, name) = (message.py(), name!(message.py(), "headers"));
     let (found, has_raised) = match caught(py, field(message, name))? {
         Ok(found) => (found, false),
         Err(_) => match caught(py, field(message, name))? {
             Ok(found) => (found, true),
-            Err(_) => return Ok(damaged(Extracted::default())),
+            Err(_) => return Ok(damaged(Extracted::default()).into()),
         },
     };
-    if !has_raised && let Some(extracted) = borrowed::of_pairs(&found, Medium::Kafka, propagation) {
-        return Ok(extracted);
+    let read = |carrier: &dyn Carrier| propagation.extract_compact(carrier);
+    if !has_raised && let Some(found) = borrowed::of_pairs(&found, Medium::Kafka, read) {
+        return Ok(found);
     }
     let (list, has_holes) = headers::read_with_holes(&found, Medium::Kafka)?;
     let extracted = propagation.extract(&list);
@@ -65,7 +78,8 @@ pub(crate) fn extract(
         // Where a client has no such method, its list stays as it is.
         let _ = caught(py, message.call_method1("set_headers", (whole,)))?;
     }
-    Ok(if has_raised || has_holes { damaged(extracted) } else { extracted })
+    let extracted = if has_raised || has_holes { damaged(extracted) } else { extracted };
+    Ok(extracted.into())
 }
 
 fn damaged(mut extracted: Extracted) -> Extracted {

@@ -4,11 +4,12 @@ use super::{
     clock::now,
     consumer::Destination,
     counts::Signal,
+    fate::Coordinates,
     proto::key,
     record::{Hop, Unacknowledged, cut},
     sends::UNPLACED,
     shard::Room,
-    span::{write_error, write_exception},
+    span::{Link, write_error, write_exception, write_link},
     state::Inner,
     template::{Form, SpanHead},
 };
@@ -28,7 +29,24 @@ pub struct Output {
     baton: Baton,
     span_id: SpanId,
     start: u64,
+    /// The message of a batch that it was made of, if it was made of one alone.
+    origin: Option<Box<Origin>>,
     is_dead_letter: bool,
+}
+
+/// One message of a batch.
+pub(super) struct Origin {
+    pub(super) input: Coordinates,
+    pub(super) baton: Baton,
+}
+
+impl Origin {
+    /// Returns the span that the message came with.
+    fn link(&self) -> Option<Link> {
+        let context = self.baton.context?;
+        let (trace_id, span_id) = (context.trace_id, context.span_id?);
+        Some(Link { trace_id, span_id, flags: context.flags })
+    }
 }
 
 impl Output {
@@ -37,7 +55,14 @@ impl Output {
         let span_id = SpanId::generate();
         baton.context = Some(TraceContext { span_id: Some(span_id), ..hop.context() });
         let start = now();
-        Self { hop, destination: Some(destination), baton, span_id, start, is_dead_letter }
+        let (destination, origin) = (Some(destination), None);
+        Self { hop, destination, baton, span_id, start, origin, is_dead_letter }
+    }
+
+    /// Says of which message of the batch it was made.
+    pub(super) fn with_origin(mut self, origin: Origin) -> Self {
+        self.origin = Some(Box::new(origin));
+        self
     }
 
     /// Returns what the message carries: the hop's baton with the span of this `send` in it.
@@ -87,22 +112,30 @@ impl Output {
         let Some(destination) = self.destination.take() else { return };
         let error = (cut(error_type), cut(message));
         let time = now();
-        self.write_span(&destination, time, Some(error));
+        let span = self.write_span(&destination, time, Some(error));
         self.hop.close_output(time, |sends| {
             sends.refuse(destination, error, self.is_dead_letter);
             let (error_type, reason) = (error.0.to_owned(), error.1.to_owned());
-            Unacknowledged::Failed { error_type, reason }
+            let origin = span.origin;
+            Unacknowledged::Failed { error_type, reason, origin }
         });
     }
 
-    fn span(&self, end: u64, place: (i32, i64)) -> SendSpan {
-        SendSpan { span_id: self.span_id, start: self.start, end, place }
+    fn span(&mut self, end: u64, place: (i32, i64)) -> SendSpan {
+        let origin = self.origin.take();
+        SendSpan { span_id: self.span_id, start: self.start, end, place, origin }
     }
 
-    /// Writes the span of what the broker does not have.
-    fn write_span(&self, destination: &Destination, end: u64, error: Option<(&str, &str)>) {
+    /// Writes the span of what the broker does not have, and returns it.
+    fn write_span(
+        &mut self,
+        destination: &Destination,
+        end: u64,
+        error: Option<(&str, &str)>,
+    ) -> SendSpan {
         let span = self.span(end, (UNPLACED, 0));
         self.hop.recorder().write(|room| self.hop.write_send(&span, destination, error, room));
+        span
     }
 }
 
@@ -123,6 +156,8 @@ pub(super) struct SendSpan {
     end: u64,
     /// Where the broker put the message, or [`UNPLACED`].
     pub(super) place: (i32, i64),
+    /// What the message was made of.
+    origin: Option<Box<Origin>>,
 }
 
 impl SendSpan {
@@ -150,6 +185,9 @@ impl SendSpan {
                     let (partition, offset) = self.place;
                     span.partition(key!(9, "messaging.destination.partition.id"), partition);
                     span.int(key!(9, "messaging.kafka.offset"), offset);
+                }
+                if let Some(link) = self.origin.as_ref().and_then(|origin| origin.link()) {
+                    write_link(span, &link);
                 }
                 if let Some((error_type, message)) = error {
                     span.text_pair(9, "error.type", error_type);

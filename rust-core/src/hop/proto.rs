@@ -170,9 +170,23 @@ impl<'a> Writer<'a> {
     pub(crate) fn int<const N: usize>(&mut self, key: &Key<N>, number: i64) {
         let number = number.cast_unsigned();
         let Some((value, length)) = varint(number) else {
-            return self.int_pair(key.field(), key.text(), number.cast_signed());
+            let (field, name) = key.parts();
+            return self.int_pair(field, name, number.cast_signed());
         };
-        self.fill(key, 0x18, value, length);
+        self.fill(key, 0x18, value, length, 0);
+    }
+
+    /// Writes a text under a key that is encoded already.
+    #[inline]
+    pub(crate) fn text_at<const N: usize>(&mut self, key: &Key<N>, text: &str) {
+        if N - ROOM + text.len() > 0x80 {
+            let (field, name) = key.parts();
+            let value = |any: &mut Writer<'_>| any.bytes(1, text.as_bytes());
+            return self.long_pair(field, name.as_bytes(), value);
+        }
+        let length = text.len() as u8;
+        self.fill(key, 0x0a, [length, 0, 0, 0, 0, 0, 0, 0], 1, length);
+        self.0.extend_from_slice(text.as_bytes());
     }
 
     /// Writes the attribute that names a partition: a text by the messaging conventions.
@@ -181,21 +195,29 @@ impl<'a> Writer<'a> {
         // Most topics have few partitions.
         if let 0..=9 = partition {
             let [digit, ..] = partition.to_le_bytes();
-            self.fill(key, 0x0a, [1, b'0' + digit, 0, 0, 0, 0, 0, 0], 2);
+            self.fill(key, 0x0a, [1, b'0' + digit, 0, 0, 0, 0, 0, 0], 2, 0);
         } else {
-            self.text_pair(key.field(), key.text(), Digits::of(partition).as_str());
+            self.text_at(key, Digits::of(partition).as_str());
         }
     }
 
-    /// Writes a pair whose value has a tag and so many bytes after it. All the room of the key is
-    /// written, as its size is known when this is compiled, and what is too much is taken back.
+    /// Writes a pair whose value has a tag and so many bytes after it, and `more` that the caller
+    /// appends. All the room of the key is written, as its size is known when this is compiled, and
+    /// what is too much is taken back.
     #[inline]
-    fn fill<const N: usize>(&mut self, key: &Key<N>, tag: u8, value: [u8; ROOM], length: usize) {
+    fn fill<const N: usize>(
+        &mut self,
+        key: &Key<N>,
+        tag: u8,
+        value: [u8; ROOM],
+        length: usize,
+        more: u8,
+    ) {
         let mut bytes = key.0;
         if let Some((start, place)) = bytes.split_last_chunk_mut::<ROOM>()
             && let [_, pair, .., any_length, any_tag] = start
         {
-            let any = length as u8 + 1;
+            let any = length as u8 + 1 + more;
             (*pair, *any_length, *any_tag) = ((N - ROOM) as u8 - 3 + any, any, tag);
             *place = value;
         }
@@ -238,13 +260,11 @@ impl<const N: usize> Key<N> {
         Self(bytes)
     }
 
-    fn field(&self) -> u32 {
-        self.0.first().map_or(0, |tag| u32::from(tag >> 3))
-    }
-
-    fn text(&self) -> &str {
-        let text = self.0.get(4..N - 3 - ROOM).unwrap_or_default();
-        str::from_utf8(text).unwrap_or_default()
+    /// Returns the number of the field and the key itself.
+    fn parts(&self) -> (u32, &str) {
+        let field = self.0.first().map_or(0, |tag| tag >> 3);
+        let key = self.0.get(4..N - 3 - ROOM).unwrap_or_default();
+        (field.into(), str::from_utf8(key).unwrap_or_default())
     }
 }
 
@@ -252,7 +272,7 @@ impl<const N: usize> Key<N> {
 macro_rules! key {
     ($field:literal, $key:expr) => {
         const {
-            use $crate::hop::proto::{Key, ROOM};
+            use $crate::hop::{Key, ROOM};
             &Key::<{ $key.len() + 7 + ROOM }>::new($field, $key)
         }
     };
@@ -347,6 +367,11 @@ mod tests {
         for number in [0, 1, 127, 128, 16_383, 16_384, i64::from(u32::MAX), i64::MAX, -1] {
             let by_parts = written(|w| w.int_pair(6, "some.key", number));
             assert_eq!(written(|w| w.int(key!(6, "some.key"), number)), by_parts, "{number}");
+        }
+        for length in [0, 1, 100, 110, 112, 113, 114, 130, 300] {
+            let text = "x".repeat(length);
+            let by_parts = written(|w| w.text_pair(6, "some.key", &text));
+            assert_eq!(written(|w| w.text_at(key!(6, "some.key"), &text)), by_parts, "{length}");
         }
         for partition in [0, 7, 10, -1, i32::MAX, i32::MIN] {
             let by_parts = written(|w| w.text_pair(9, "some.key", &partition.to_string()));
