@@ -30,6 +30,8 @@ pub(crate) struct Hop {
     extracted: Compact,
     /// Rules of its own, where it was given any.
     own_rules: Option<Arc<Propagation>>,
+    /// Whether it is that of a batch, which ends it.
+    is_batch: bool,
     block: Block,
     state: Mutex<State>,
 }
@@ -41,9 +43,26 @@ struct State {
     has_failed: bool,
     is_filtered: bool,
     is_dead_letter: bool,
+    has_ended: bool,
 }
 
 impl Hop {
+    /// Creates the hop of one message.
+    pub(crate) fn new(
+        hop: hop::Hop,
+        extracted: Compact,
+        own_rules: Option<Arc<Propagation>>,
+    ) -> Self {
+        let (block, state) = (Block::default(), Mutex::default());
+        Self { hop, extracted, own_rules, is_batch: false, block, state }
+    }
+
+    /// Creates the hop of a batch: no headers are its own, and the batch ends it.
+    pub(crate) fn of_batch(hop: hop::Hop, own_rules: Option<Arc<Propagation>>) -> Self {
+        let none = propagate::Extracted::default().into();
+        Self { is_batch: true, ..Self::new(hop, none, own_rules) }
+    }
+
     /// Returns the core's handle.
     pub(crate) fn core(&self) -> &hop::Hop {
         &self.hop
@@ -66,16 +85,24 @@ impl Hop {
         topic: &str,
         existing: Option<Bound<'py, PyAny>>,
     ) -> PyResult<(hop::Output, Bound<'py, PyAny>)> {
-        let is_dead_letter = self.state().is_dead_letter;
+        self.headed(py, self.hop.output(topic), existing)
+    }
+
+    /// Returns an output and its headers: those that are there, the baton, and of a dead letter why.
+    pub(crate) fn headed<'py>(
+        &self,
+        py: Python<'py>,
+        output: hop::Output,
+        existing: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<(hop::Output, Bound<'py, PyAny>)> {
+        let is_dead_letter = output.is_dead_letter() || self.state().is_dead_letter;
         if existing.is_none() && !is_dead_letter {
-            let output = self.hop.output(topic);
             let mut made = headers::Made::new(py);
             self.inject(output.baton(), &mut made);
             return Ok((output, made.into_list()?.into_any()));
         }
         let none = PyList::empty(py).into_any();
         let mut list = headers::read(existing.as_ref().unwrap_or(&none), Medium::Kafka)?;
-        let output = self.hop.output(topic);
         self.inject(output.baton(), &mut list);
         if is_dead_letter {
             for (name, text) in self.hop.error_headers() {
@@ -204,7 +231,10 @@ impl Hop {
 
     /// Ends the hop; leaving the `with` block does.
     fn end(&self) {
-        self.hop.end();
+        self.state().has_ended = true;
+        if !self.is_batch {
+            self.hop.end();
+        }
     }
 
     fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
@@ -220,8 +250,24 @@ impl Hop {
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         self.block.leave(py)?;
+        self.finish(error)?;
+        Ok(false)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<tracebaton.Hop {} {}>", self.hop.trace_id(), self.hop.span_id())
+    }
+}
+
+impl Hop {
+    /// Ends the hop, by the exception that left its block, if one did; once it has ended nothing is
+    /// changed.
+    pub(crate) fn finish(&self, error: &Bound<'_, PyAny>) -> PyResult<()> {
         let (has_failed, is_dead_letter, is_filtered) = {
-            let state = self.state();
+            let mut state = self.state();
+            if self.is_batch || std::mem::replace(&mut state.has_ended, true) {
+                return Ok(());
+            }
             (state.has_failed, state.is_dead_letter, state.is_filtered)
         };
         // A generator that is closed early takes nothing back of what was said of its message.
@@ -238,11 +284,7 @@ impl Hop {
         } else {
             self.hop.close();
         }
-        noted.map(|()| false)
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<tracebaton.Hop {} {}>", self.hop.trace_id(), self.hop.span_id())
+        noted
     }
 }
 
@@ -294,10 +336,7 @@ pub(crate) fn process<'py>(
                 propagate::Extracted { baton, ..propagate::Extracted::default() }.into()
             }
         },
-        None => match &own_rules {
-            Some(own) => message::extract(own, message)?,
-            None => Propagation::with_process(|rules| message::extract(rules, message))?,
-        },
+        None => message::read(own_rules.as_deref(), message)?,
     };
     let hop = consumer.process(Recorder::global(), partition, offset, &extracted.baton());
     if let Some(linked) = extracted.linked() {
@@ -306,6 +345,5 @@ pub(crate) fn process<'py>(
     if attempt != 1 {
         hop.set_attempt(attempt);
     }
-    let (block, state) = (Block::default(), Mutex::default());
-    Bound::new(message.py(), Hop { hop, extracted, own_rules, block, state })
+    Bound::new(message.py(), Hop::new(hop, extracted, own_rules))
 }

@@ -34,6 +34,21 @@ pub(crate) fn input(message: &Bound<'_, PyAny>, group: Option<&str>) -> PyResult
     Ok(Input { consumer, partition: part(message, partition)?, offset: part(message, offset)? })
 }
 
+/// Reads the baton of a message's headers as [`extract`] does, by rules of its own or else the process's.
+///
+/// # Errors
+///
+/// As [`extract`].
+pub(crate) fn read(
+    own_rules: Option<&Propagation>,
+    message: &Bound<'_, PyAny>,
+) -> PyResult<Compact> {
+    match own_rules {
+        Some(own) => extract(own, message),
+        None => Propagation::with_process(|rules| extract(rules, message)),
+    }
+}
+
 /// Reads the baton of a message's headers, and says so where the client could not read some of them.
 ///
 /// confluent-kafka raises once where a name is not UTF-8; from then on it returns a list whose
@@ -43,7 +58,7 @@ pub(crate) fn input(message: &Bound<'_, PyAny>, group: Option<&str>) -> PyResult
 /// # Errors
 ///
 /// Raises `TypeError` where the headers are of a type that no client uses.
-pub(crate) fn extract(propagation: &Propagation, message: &Bound<'_, PyAny>) -> PyResult<Compact> {
+fn extract(propagation: &Propagation, message: &Bound<'_, PyAny>) -> PyResult<Compact> {
     let (py, name) = (message.py(), name!(message.py(), "headers"));
     let (found, has_raised) = match caught(py, field(message, name))? {
         Ok(found) => (found, false),

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, ffi::CStr, path::PathBuf, sync::Arc};
 
-use pyo3::{prelude::*, types::PyBytes};
+use pyo3::{
+    prelude::*,
+    types::{IntoPyDict, PyBytes, PyDict},
+};
 use tracebaton::{carrier::Medium, config::Value, propagate};
 
 use crate::{
@@ -152,6 +155,12 @@ impl Function for Extract {
 #[pyfunction]
 pub(crate) fn extract_payload(payload: &Bound<'_, PyAny>) -> PyResult<Extracted> {
     Propagation(of_process()).extract_payload(payload)
+}
+
+/// Returns how often something was refused in this process, by the kind of what was wrong.
+#[pyfunction]
+pub(crate) fn refusals(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    propagate::refusals().map(|(kind, count)| (kind.as_str(), count)).into_py_dict(py)
 }
 
 /// Returns a copy of headers with the baton in them.

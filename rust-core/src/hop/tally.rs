@@ -57,11 +57,14 @@ impl Tally {
         }
     }
 
-    /// Takes a record out again; its link stays.
-    pub(super) fn remove(&mut self, input: &Coordinates) {
-        if let Some(part) = self.parts.get_mut(&(input.topic.clone(), input.partition)) {
-            part.traces.retain(|(offset, _)| *offset != input.offset);
-        }
+    /// Takes a record out again, if it is in, and tells whether it was; its link stays.
+    pub(super) fn remove(&mut self, input: &Coordinates) -> bool {
+        let Some(part) = self.parts.get_mut(&(input.topic.clone(), input.partition)) else {
+            return false;
+        };
+        let before = part.traces.len();
+        part.traces.retain(|(offset, _)| *offset != input.offset);
+        part.traces.len() < before
     }
 
     /// Returns how many records are in.
