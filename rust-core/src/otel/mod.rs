@@ -11,6 +11,8 @@ mod propagator;
 mod sampler;
 #[cfg(feature = "otlp")]
 mod spans;
+#[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "carriers for Kafka give texts back"))]
+pub(crate) mod texts;
 #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "carriers for HTTP are who answers"))]
 pub(crate) mod usual;
 

@@ -18,6 +18,8 @@ pub use baton::{Baton, Extracted, Format, Place, Refusal, Source, UnknownFormat}
 pub use carried::{ActiveSpan, Carried};
 pub use count::refusals;
 pub use extract::Places;
+#[cfg(feature = "otel")]
+pub(crate) use extract::Single;
 pub use names::LegacyNames;
 pub use payload::{DEFAULT_PATHS, DEFAULT_PAYLOAD_BYTES, DEFAULT_TARGET, PayloadError};
 pub use trust::{Trust, UnknownTrust};

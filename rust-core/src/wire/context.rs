@@ -105,16 +105,19 @@ impl TraceContext {
     /// Returns a [`ParseError`] that names the first byte breaking the format.
     pub fn parse_bytes(value: &[u8]) -> Result<Self, ParseError> {
         // Nearly every text is of version 00, and right; whatever is not is looked at more closely.
-        match value {
-            [b'0', b'0', b'-', rest @ ..] if rest.len() == TEXT - 3 => Self::parse_00(rest),
-            _ => None,
-        }
-        .map_or_else(|| Self::parse_any(value), Ok)
+        Self::parse_00(value).map_or_else(|| Self::parse_any(value), Ok)
     }
 
-    /// Reads what comes after the version of a text of version 00, if all is right.
-    #[inline]
-    fn parse_00(text: &[u8]) -> Option<Self> {
+    /// Reads a text of version 00, if all is right.
+    ///
+    /// Where the ids go on in registers, a memory that is written in parts and read as a whole would
+    /// cost as much as the rest.
+    #[inline(always)]
+    pub(crate) fn parse_00(text: &[u8]) -> Option<Self> {
+        let [b'0', b'0', b'-', text @ ..] = text else { return None };
+        if text.len() != TEXT - 3 {
+            return None;
+        }
         let (high, text) = text.split_first_chunk()?;
         let (low, text) = text.split_first_chunk()?;
         let [b'-', text @ ..] = text else { return None };
@@ -185,6 +188,25 @@ impl TraceContext {
     }
 }
 
+#[cfg(feature = "otel")]
+impl TraceContext {
+    /// Appends the `traceparent` value; nothing while there is no span id.
+    #[inline]
+    pub(crate) fn push_traceparent(self, out: &mut String) {
+        let Some(span_id) = self.span_id else { return };
+        out.push_str("00-");
+        self.trace_id.push_hex(out);
+        out.push('-');
+        span_id.push_hex(out);
+        out.push_str(match self.flags.bits() {
+            0 => "-00",
+            1 => "-01",
+            2 => "-02",
+            _ => "-03",
+        });
+    }
+}
+
 impl str::FromStr for TraceContext {
     type Err = ParseError;
 
@@ -221,5 +243,16 @@ mod tests {
             assert!(TraceContext::parse_bytes(&text[..end]).is_err(), "{end}");
         }
         assert_eq!(TraceContext::parse_bytes(&text).unwrap().traceparent(), Some(text));
+    }
+
+    #[cfg(feature = "otel")]
+    #[test]
+    fn what_is_appended_is_what_is_written() {
+        for flags in 0..=3 {
+            let text = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0{flags}");
+            let mut appended = String::from("> ");
+            TraceContext::parse(&text).unwrap().push_traceparent(&mut appended);
+            assert_eq!(appended, format!("> {text}"));
+        }
     }
 }

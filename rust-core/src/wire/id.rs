@@ -22,6 +22,7 @@ pub struct SpanId([u8; 8]);
 impl TraceId {
     /// Takes 16 bytes, unless all are zero.
     #[must_use]
+    #[inline]
     pub const fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
         if u128::from_be_bytes(bytes) == 0 { None } else { Some(Self(bytes)) }
     }
@@ -36,6 +37,7 @@ impl TraceId {
 
     /// Returns the 16 bytes in text order.
     #[must_use]
+    #[inline]
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0
     }
@@ -60,6 +62,13 @@ impl TraceId {
             *digits = hex::encode(half);
         }
         out
+    }
+
+    /// Appends the 32 lower-case hexadecimal digits.
+    #[cfg(feature = "otel")]
+    #[inline]
+    pub(crate) fn push_hex(self, out: &mut String) {
+        self.0.as_chunks::<8>().0.iter().for_each(|half| hex::push(half, out));
     }
 
     /// Makes a new UUIDv7 (RFC 9562, section 5.7) for this moment.
@@ -102,12 +111,14 @@ impl TraceId {
 impl SpanId {
     /// Takes 8 bytes, unless all are zero.
     #[must_use]
+    #[inline]
     pub const fn from_bytes(bytes: [u8; 8]) -> Option<Self> {
         if u64::from_be_bytes(bytes) == 0 { None } else { Some(Self(bytes)) }
     }
 
     /// Returns the 8 bytes in text order.
     #[must_use]
+    #[inline]
     pub const fn to_bytes(self) -> [u8; 8] {
         self.0
     }
@@ -127,6 +138,13 @@ impl SpanId {
     #[inline]
     pub fn to_hex(self) -> [u8; 16] {
         hex::encode(&self.0)
+    }
+
+    /// Appends the 16 lower-case hexadecimal digits.
+    #[cfg(feature = "otel")]
+    #[inline]
+    pub(crate) fn push_hex(self, out: &mut String) {
+        hex::push(&self.0, out);
     }
 
     /// Makes a new random span id.
