@@ -70,8 +70,7 @@ impl<'h> ReadHeaders<'h> {
 
     /// Returns the `traceparent` that was found a moment ago, if that is what is wanted.
     fn parent(&self, key: &str) -> Option<Found<'h>> {
-        let header = Found::at(self.0?, usual::place(self, key)?)?;
-        (header.name() == usual::NAMES[PARENT].as_bytes()).then_some(header)
+        Found::at(self.0?, usual::place(self, key)?)
     }
 }
 
@@ -243,9 +242,15 @@ impl CarrierMut for OwnedBaton {
 
 impl OwnedBaton {
     fn remove_all(&mut self, name: &CStr) {
-        // SAFETY: the list is ours alone, as `self` is borrowed mutably, and the name ends with NUL.
-        // That no header has the name is not an error here.
-        let _ = unsafe { rd_kafka_header_remove(native(self.0.as_borrowed()), name.as_ptr()) };
+        let list = native(self.0.as_borrowed());
+        let (mut value, mut size) = (ptr::null(), 0);
+        // SAFETY: as in `last`. This look compares lengths first; to remove is to compare all names.
+        let found = unsafe { rd_kafka_header_get_last(list, name.as_ptr(), &mut value, &mut size) };
+        if found == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            // SAFETY: the list is ours alone, as `self` is borrowed mutably, and the name ends with
+            // NUL.
+            let _ = unsafe { rd_kafka_header_remove(list, name.as_ptr()) };
+        }
     }
 }
 

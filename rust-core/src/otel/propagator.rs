@@ -115,6 +115,8 @@ impl BatonPropagator {
     fn cx(&self, cx: &Context, baton: Baton) -> Context {
         if baton.context.is_none() && baton.baggage.is_empty() {
             cx.clone()
+        } else if let Some(context) = baton.context.filter(|_| baton.is_plain()) {
+            cx_of(cx, context)
         } else if self.is_passing {
             cx_passing(cx, baton)
         } else {
@@ -134,12 +136,10 @@ impl TextMapPropagator for BatonPropagator {
         if let Some(name) = &self.id_name
             && let Some(context) = plain_of(cx)
         {
-            let mut parent = texts::with_capacity(PARENT_BYTES);
-            context.push_traceparent(&mut parent);
-            injector.set("traceparent", parent);
-            let mut id = texts::with_capacity(ID_BYTES);
-            context.trace_id.push_hex(&mut id);
-            injector.set(name, id);
+            if let Some(parent) = context.traceparent_in(texts::memory(PARENT_BYTES)) {
+                injector.set("traceparent", parent);
+            }
+            injector.set(name, context.trace_id.hex_in(texts::memory(ID_BYTES)));
         } else if let Some(baton) = baton_of(cx) {
             self.propagation.inject(&baton, &mut Injected(injector));
         }
@@ -167,8 +167,14 @@ impl TextMapPropagator for BatonPropagator {
             Reply::Ours(medium, _) => Offered { medium, ..Offered::new(extractor) },
             Reply::Other(parents) => Offered { parents, ..Offered::new(extractor) },
         };
-        match offered.parent().and_then(|parent| self.read_parent(Some(parent))) {
-            Some(context) => cx_of(cx, context),
+        let single = offered.single();
+        if let Some(Single { parent, state: None, baggage: None, id: None }) = single
+            && let Some(context) = self.propagation.read_parent(parent)
+        {
+            return cx_of(cx, context);
+        }
+        match single.and_then(|single| self.propagation.read_single(&single)) {
+            Some(baton) => self.cx(cx, baton),
             None => self.cx(cx, self.propagation.extract_baton(&offered)),
         }
     }
@@ -216,12 +222,24 @@ impl<'a> Offered<'a> {
         Self { extractor, medium: Medium::Http, keys: extractor.keys(), parents: None }
     }
 
-    /// Returns the value of `traceparent` where that stands alone.
-    fn parent(&self) -> Option<&'a str> {
+    /// Returns the values of headers of which each stands once.
+    fn single(&self) -> Option<Single<'a>> {
         let [parent] = self.parents.as_deref()? else { return None };
         let mut usual = Usual::default();
         self.keys.iter().for_each(|key| usual.note_any_case(key.as_bytes()));
-        usual.is_parent().then_some(parent)
+        let value = |number: usize| match usual::NAMES.get(number) {
+            Some(name) if usual.has(number) => match self.extractor.get_all(name)?[..] {
+                [value] => Some(Some(value.as_bytes())),
+                _ => None,
+            },
+            _ => Some(None),
+        };
+        if !usual.is_all() || !usual.has(0) {
+            return None;
+        }
+        let (state, baggage) = (value(1)?, value(2)?);
+        let id = if usual.has(3) { value(3)? } else { value(4)? };
+        Some(Single { parent: parent.as_bytes(), state, baggage, id })
     }
 
     fn ask<'b>(&'b self, number: usize, name: &str, search: &mut Search<'_, 'b>) {

@@ -12,9 +12,9 @@ thread_local! {
     static SPARE: Cell<String> = const { Cell::new(String::new()) };
 }
 
-/// Returns an empty text with room for so many bytes.
+/// Returns a text with room for so many bytes, whatever it says.
 #[inline]
-pub(super) fn with_capacity(bytes: usize) -> String {
+pub(super) fn memory(bytes: usize) -> String {
     // A thread that is ending keeps nothing.
     match SPARE.try_with(Cell::take) {
         Ok(spare) if spare.capacity() >= bytes => spare,
@@ -24,15 +24,15 @@ pub(super) fn with_capacity(bytes: usize) -> String {
 
 /// Returns a text as one's own.
 pub(super) fn owned(text: &str) -> String {
-    let mut owned = with_capacity(text.len());
+    let mut owned = memory(text.len());
+    owned.clear();
     owned.push_str(text);
     owned
 }
 
 /// Takes back a text whose memory nobody needs.
-pub(crate) fn give_back(mut text: String) {
+pub(crate) fn give_back(text: String) {
     if text.capacity() <= MOST {
-        text.clear();
         let _ = SPARE.try_with(|spare| spare.set(text));
     }
 }

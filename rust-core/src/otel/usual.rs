@@ -107,7 +107,6 @@ pub(crate) fn answer<T>(carrier: &T, key: &str, look: impl FnOnce() -> Answer) -
 
 /// Returns the place in the answer that this carrier has just given, if the value that stands there is
 /// wanted now.
-#[cfg(feature = "kafka")]
 #[inline]
 pub(crate) fn place<T>(carrier: &T, key: &str) -> Option<usize> {
     match WORD.get() {

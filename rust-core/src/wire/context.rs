@@ -10,6 +10,7 @@ use crate::error::{ErrorKind, ParseError};
 
 /// How long a `traceparent` of version 00 is.
 const TEXT: usize = 55;
+const FRAME: &[u8; TEXT] = b"00-00000000000000000000000000000000-0000000000000000-00";
 
 /// The two flags that Level 2 defines; all other bits are dropped in and out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -172,38 +173,39 @@ impl TraceContext {
     #[must_use]
     #[inline]
     pub fn traceparent(self) -> Option<[u8; TEXT]> {
-        const FRAME: &[u8; TEXT] = b"00-00000000000000000000000000000000-0000000000000000-00";
-        let span_id = self.span_id?;
         let mut text = *FRAME;
-        let [_, _, _, ids @ .., _, _, _] = &mut text;
+        self.write(self.span_id?, &mut text);
+        Some(text)
+    }
+
+    /// Writes the ids and the flags into the frame.
+    #[inline]
+    fn write(self, span_id: SpanId, text: &mut [u8; TEXT]) {
+        let [_, _, _, ids @ .., _, _, _] = text;
         if let Some((trace_id, [_, rest @ ..])) = ids.split_first_chunk_mut()
             && let Some(span) = rest.first_chunk_mut()
         {
             *trace_id = self.trace_id.to_hex();
             *span = span_id.to_hex();
         }
-        let [.., flags] = &mut text;
+        let [.., flags] = text;
         *flags += self.flags.bits();
-        Some(text)
     }
-}
 
-#[cfg(feature = "otel")]
-impl TraceContext {
-    /// Appends the `traceparent` value; nothing while there is no span id.
+    /// Returns the `traceparent` value in this memory; nothing while there is no span id.
+    #[cfg(feature = "otel")]
     #[inline]
-    pub(crate) fn push_traceparent(self, out: &mut String) {
-        let Some(span_id) = self.span_id else { return };
-        out.push_str("00-");
-        self.trace_id.push_hex(out);
-        out.push('-');
-        span_id.push_hex(out);
-        out.push_str(match self.flags.bits() {
-            0 => "-00",
-            1 => "-01",
-            2 => "-02",
-            _ => "-03",
-        });
+    pub(crate) fn traceparent_in(self, memory: String) -> Option<String> {
+        let span_id = self.span_id?;
+        let mut text = memory.into_bytes();
+        text.resize(TEXT, 0);
+        let place = text.first_chunk_mut()?;
+        *place = *FRAME;
+        self.write(span_id, place);
+        // SAFETY: all of the text was written just now: the frame and hexadecimal digits, which are
+        // ASCII.
+        #[expect(unsafe_code, reason = "to look at what was just written waits for the memory")]
+        Some(unsafe { String::from_utf8_unchecked(text) })
     }
 }
 
@@ -247,12 +249,14 @@ mod tests {
 
     #[cfg(feature = "otel")]
     #[test]
-    fn what_is_appended_is_what_is_written() {
+    fn any_memory_will_do() {
         for flags in 0..=3 {
             let text = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0{flags}");
-            let mut appended = String::from("> ");
-            TraceContext::parse(&text).unwrap().push_traceparent(&mut appended);
-            assert_eq!(appended, format!("> {text}"));
+            let context = TraceContext::parse(&text).unwrap();
+            for memory in ["", "short", &text, &"long ".repeat(20)] {
+                assert_eq!(context.traceparent_in(memory.to_owned()).unwrap(), text);
+                assert_eq!(context.trace_id.hex_in(memory.to_owned()), text[3..35]);
+            }
         }
     }
 }

@@ -64,11 +64,18 @@ impl TraceId {
         out
     }
 
-    /// Appends the 32 lower-case hexadecimal digits.
+    /// Returns the 32 lower-case hexadecimal digits in this memory.
     #[cfg(feature = "otel")]
     #[inline]
-    pub(crate) fn push_hex(self, out: &mut String) {
-        self.0.as_chunks::<8>().0.iter().for_each(|half| hex::push(half, out));
+    pub(crate) fn hex_in(self, memory: String) -> String {
+        let mut text = memory.into_bytes();
+        text.clear();
+        text.extend_from_slice(&self.to_hex());
+        // SAFETY: hexadecimal digits are ASCII, and there is nothing else.
+        #[expect(unsafe_code, reason = "to look at what was just written waits for the memory")]
+        unsafe {
+            String::from_utf8_unchecked(text)
+        }
     }
 
     /// Makes a new UUIDv7 (RFC 9562, section 5.7) for this moment.
@@ -138,13 +145,6 @@ impl SpanId {
     #[inline]
     pub fn to_hex(self) -> [u8; 16] {
         hex::encode(&self.0)
-    }
-
-    /// Appends the 16 lower-case hexadecimal digits.
-    #[cfg(feature = "otel")]
-    #[inline]
-    pub(crate) fn push_hex(self, out: &mut String) {
-        hex::push(&self.0, out);
     }
 
     /// Makes a new random span id.

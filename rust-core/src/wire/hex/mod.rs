@@ -51,16 +51,6 @@ pub(super) fn encode(bytes: &[u8; 8]) -> [u8; 16] {
     fast::encode(bytes)
 }
 
-/// Appends 16 lower-case digits.
-#[cfg(feature = "otel")]
-#[inline]
-pub(super) fn push(bytes: &[u8; 8], out: &mut String) {
-    let digits = encode(bytes);
-    // SAFETY: hexadecimal digits are ASCII, which is UTF-8.
-    #[expect(unsafe_code, reason = "a look at digits just written waits for them to be in memory")]
-    out.push_str(unsafe { std::str::from_utf8_unchecked(&digits) });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,12 +77,6 @@ mod tests {
                 let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
                 assert_eq!(fast::encode(&bytes), text.as_bytes());
                 assert_eq!(portable::encode(&bytes), text.as_bytes());
-                #[cfg(feature = "otel")]
-                {
-                    let mut pushed = String::new();
-                    push(&bytes, &mut pushed);
-                    assert_eq!(pushed, text);
-                }
             }
         }
     }
