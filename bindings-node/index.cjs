@@ -13,7 +13,7 @@ const { BatonContextManager } = require("./lib/otel/manager.cjs");
 const { BatonPropagator } = require("./lib/otel/propagator.cjs");
 const { BatonSampler } = require("./lib/otel/sampler.cjs");
 const { eachMessage, process } = require("./lib/process.cjs");
-const { Propagation, extract, extractPayload, inject, injectPayload } = require("./lib/propagation.cjs");
+const { Propagation, extract, extractPayload, inject, injectPayload, refusals } = require("./lib/propagation.cjs");
 
 module.exports = {
   BatonContextManager,
@@ -37,6 +37,7 @@ module.exports = {
   logIds,
   pinoOptions,
   process,
+  refusals,
   shutdown,
   transform,
   winstonFormat,

@@ -90,6 +90,12 @@ export function injectPayload<P extends Buffer | string>(baton: Baton | null, pa
 /** Returns a copy of headers, in the shape they came in, with the baton in them. */
 export const inject: Inject;
 
+/**
+ * Returns how many refusals this process has listed so far, by what was wrong, for instance `{ zero_id: 2 }`: in what `extract`
+ * returned and of the messages that came, in all threads.
+ */
+export function refusals(): Readonly<Record<string, number>>;
+
 /** The shapes of headers that can be written. */
 export type HeaderShape =
   | Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>
@@ -242,8 +248,17 @@ export interface Settings {
   readonly "header_extraction.baggage_prefix"?: string;
   readonly "injection.payload_path"?: string;
 }
-/** Starts the export, as the `OTEL_*` and `TRACEBATON_*` variables say, and these settings over them. */
-export function init(options?: { readonly serviceName?: string; readonly settings?: Settings }): void;
+/**
+ * Starts the export, as the `OTEL_*` and `TRACEBATON_*` variables say, and these settings over them.
+ *
+ * With `spans: "host"` the application's own OpenTelemetry SDK records the spans of hops: the provider that is registered with the
+ * API, which needs the `BatonIdGenerator`.
+ */
+export function init(options?: {
+  readonly serviceName?: string;
+  readonly settings?: Settings;
+  readonly spans?: "otlp" | "host";
+}): void;
 /** Sends everything recorded so far; tells whether the endpoint has it within the deadline. */
 export function flush(timeoutMs?: number): Promise<boolean>;
 /** Sends what is left within the deadline, and tells what came of it all. */

@@ -23,6 +23,7 @@ export const {
   logIds,
   pinoOptions,
   process,
+  refusals,
   shutdown,
   transform,
   winstonFormat,

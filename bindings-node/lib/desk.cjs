@@ -7,13 +7,15 @@ const { native } = require("./native.cjs");
 /** A text that is longer goes another way. */
 const MAX_TEXT = 128;
 
-const own = new ArrayBuffer(2 * MAX_TEXT + 16 * 4 + 8);
+const own = new ArrayBuffer(2 * MAX_TEXT + 16 * 4 + 8 + 4);
 // This package may be loaded several times in one thread: all use the first one's.
 const memory = native?.fastShare(own) ?? own;
 
 const texts = Buffer.from(memory, 0, 2 * MAX_TEXT);
 const words = new Int32Array(memory, 2 * MAX_TEXT, 16);
 const number = new Float64Array(memory, 2 * MAX_TEXT + 16 * 4, 1);
+/** How often headers were laid here; the native half knows nothing of it. */
+const turns = new Int32Array(memory, 2 * MAX_TEXT + 16 * 4 + 8, 1);
 
 /** Where in `words` things stand: first what is asked, then what is answered. */
 const AT = {
@@ -57,8 +59,9 @@ function layOffset(offset) {
     return true;
   }
   const value = typeof offset === "bigint" ? Number(offset) : offset;
+  if (!Number.isSafeInteger(value)) return false;
   number[0] = value;
-  return Number.isSafeInteger(value);
+  return true;
 }
 
 /**
@@ -97,4 +100,4 @@ function roomFor(count) {
   return list;
 }
 
-module.exports = { AT, keepIds, layOffset, layText, number, roomFor, traceparentOf, words };
+module.exports = { AT, keepIds, layOffset, layText, number, roomFor, traceparentOf, turns, words };

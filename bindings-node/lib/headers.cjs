@@ -1,32 +1,40 @@
 // Headers as the Kafka clients and HTTP give them, turned into names and values by position.
 "use strict";
 
+const { isUint8Array } = require("node:util/types");
+
 const { wrongType } = require("./errors.cjs");
 
 function toName(name) {
   if (typeof name === "string") return name;
-  if (name instanceof Uint8Array) return toBuffer(name).toString("utf8");
+  if (isUint8Array(name)) return toBuffer(name).toString("utf8");
   throw wrongType("the name of a header", "a string", name);
 }
 
+/** Makes a `Buffer` of bytes; an empty one where they are gone, because their memory was given to another thread. */
 function toBuffer(bytes) {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (Buffer.isBuffer(bytes)) return bytes;
+  try {
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  } catch {
+    return Buffer.alloc(0);
+  }
 }
 
 function toValue(value) {
   if (value === undefined || value === null) return null;
   if (typeof value === "string") return value;
-  if (value instanceof Uint8Array) return toBuffer(value);
+  if (isUint8Array(value)) return toBuffer(value);
   throw wrongType("the value of a header", "a Buffer, a string or null", value);
 }
 
 function isText(value) {
-  return typeof value === "string" || value instanceof Uint8Array;
+  return typeof value === "string" || isUint8Array(value);
 }
 
 /** Tells whether a value is one that a header can have; an array of values is looked at elsewhere. */
 function isHeaderValue(value) {
-  return value instanceof Uint8Array || typeof value === "string" || value === undefined || value === null;
+  return value === undefined || value === null || isText(value);
 }
 
 /**
@@ -46,14 +54,20 @@ class Lists {
     const known = toName(name);
     for (const one of Array.isArray(value) ? value : [value]) {
       if (Array.isArray(value) && isStray(one)) continue;
-      this.names.push(known);
       this.values.push(toValue(one));
+      this.names.push(known);
     }
   }
 
   putPair(pair) {
     if (!Array.isArray(pair) || pair.length !== 2) this.mistake("a header", "a [name, value] pair", pair);
     else this.put(pair[0], pair[1]);
+  }
+
+  /** One of a list: an object with one header or several, or a pair. */
+  putEither(header) {
+    if (typeof header === "object" && header !== null && !Array.isArray(header)) this.putObject(header);
+    else this.putPair(header);
   }
 
   mistake(what, wanted, found) {
@@ -65,15 +79,34 @@ class Lists {
   }
 }
 
-/** Headers of an incoming message: they are a peer's, and what is no header is not there. */
+/** Headers of an incoming message: they are a peer's, and what is no header, or throws when it is looked at, is not there. */
 class Received extends Lists {
   put(name, value) {
     if (!isText(name)) return;
-    const values = Array.isArray(value) ? value : [value];
-    super.put(name, values.filter((one) => one === undefined || one === null || isText(one)));
+    super.put(name, Array.isArray(value) ? value.filter(isHeaderValue) : isHeaderValue(value) ? value : []);
+  }
+
+  putPair(pair) {
+    attempt(() => super.putPair(pair));
+  }
+
+  putEither(header) {
+    attempt(() => super.putEither(header));
+  }
+
+  putObject(object) {
+    for (const name of Object.keys(object)) attempt(() => this.put(name, object[name]));
   }
 
   mistake() {}
+}
+
+function attempt(run) {
+  try {
+    run();
+  } catch {
+    // A getter's, a proxy's or an iterator's own.
+  }
 }
 
 /**
@@ -86,18 +119,16 @@ function toLists(headers) {
 
 /** Reads the headers of an incoming message; never throws. */
 function receivedLists(headers) {
-  return fill(new Received(), headers);
+  const lists = new Received();
+  attempt(() => fill(lists, headers));
+  return lists;
 }
 
 function fill(lists, headers) {
   if (headers === undefined || headers === null) return lists;
   if (typeof headers !== "object") lists.mistake("headers", "an object or a list of pairs", headers);
   else if (Array.isArray(headers)) {
-    for (const header of headers) {
-      const isObject = typeof header === "object" && header !== null && !Array.isArray(header);
-      if (isObject) lists.putObject(header);
-      else lists.putPair(header);
-    }
+    for (const header of headers) lists.putEither(header);
   } else if (typeof headers[Symbol.iterator] === "function") {
     for (const pair of headers) lists.putPair(pair);
   } else {

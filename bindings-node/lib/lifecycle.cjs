@@ -5,23 +5,34 @@ const { isMainThread } = require("node:worker_threads");
 
 const { forgetRoles } = require("./usual.cjs");
 const { native } = require("./native.cjs");
-const { checkText, checkWhole } = require("./errors.cjs");
+const { TracebatonError, checkText, checkWhole } = require("./errors.cjs");
+const { takeSpans } = require("./otel/spans.cjs");
 const { configured, toSettings } = require("./settings.cjs");
 
 const none = Object.freeze({ spans: 0, logs: 0, ledger: 0 });
 
 let hasJoined = false;
+/** What takes the spans of hops where this thread's own SDK is to record them. */
+let take;
+
+function takerOf(spans) {
+  if (spans === "otlp") return undefined;
+  if (spans === "host") return takeSpans;
+  throw new TracebatonError("TRACEBATON_CONFIG", `spans: is neither otlp nor host: ${checkText("spans", spans)}`);
+}
 
 /** Starts the export, as the `OTEL_*` and `TRACEBATON_*` variables say, and these settings over them. */
-function init({ serviceName, settings = {} } = {}) {
+function init({ serviceName, settings = {}, spans = "otlp" } = {}) {
   if (serviceName !== undefined) checkText("serviceName", serviceName);
+  const taker = takerOf(spans);
   const { keys, values } = toSettings(settings);
   if (native === null) return;
-  configured(() => native.init(serviceName, !hasJoined, keys, values));
+  configured(() => native.init(serviceName, !hasJoined, keys, values, taker));
+  take ??= taker;
   forgetRoles();
   // `process.exit()` right after the last message must lose nothing. Workers share the export: the last one to leave
   // ends it, unless the main thread ends first.
-  if (!hasJoined && isMainThread) process.on("exit", () => native.shutdownSync(2000));
+  if (!hasJoined && isMainThread) process.on("exit", () => native.shutdownSync(2000, take));
   hasJoined = true;
 }
 

@@ -11,6 +11,19 @@ const { layUsual } = require("./usual.cjs");
 
 const { fastAdd, fastBegin, fastPolled } = native ?? {};
 
+let hasWarned = false;
+
+/** Makes the hop that the native half has left on the desk; where there was no place for it, that is said once. */
+function hopOnDesk() {
+  const number = words[AT.number];
+  if (number === 0 && !hasWarned) {
+    hasWarned = true;
+    const text = "a million hops of this thread are open, so further ones run untraced and their records are told as pending: end hops";
+    process.emitWarning(text, { type: "TracebatonWarning", code: "TRACEBATON_TOO_MANY_HOPS" });
+  }
+  return new Hop(number);
+}
+
 /**
  * Starts the hop of one message: `{ topic, partition, message }` as kafkajs hands it to `eachMessage`, or a message that knows its
  * own topic and partition, as those of @platformatic/kafka and librdkafka's clients.
@@ -32,7 +45,7 @@ function startAt(topic, partition, message, group, batch = 0) {
     words[AT.batch] = batch;
     words[AT.isDone] = 0;
     fastBegin();
-    if (words[AT.isDone] === 1) return new Hop(words[AT.number]);
+    if (words[AT.isDone] === 1) return hopOnDesk();
   }
   return startSlowly(topic, partition, offset, headers, group, batch);
 }
@@ -45,7 +58,7 @@ function startSlowly(topic, partition, offset, headers, group, batch) {
   const { names, values } = receivedLists(headers);
   if (native === null) return new Hop(0);
   called(() => native.begin(inputNumber(topic, group), ...place, names, values, batch));
-  return new Hop(words[AT.number]);
+  return hopOnDesk();
 }
 
 function addAll(topic, partition, messages, offsets, group) {
@@ -75,13 +88,13 @@ function startTogether(topic, partition, messages, group) {
   } catch (error) {
     // Those that were added until then are told of as they are, and not by the next batch.
     fastPolled();
-    const hop = new Hop(words[AT.number]);
+    const hop = hopOnDesk();
     hop.failed(error);
     hop.end();
     throw error;
   }
   fastPolled();
-  return new Hop(words[AT.number]);
+  return hopOnDesk();
 }
 
 module.exports = { startAt, startHop, startTogether };

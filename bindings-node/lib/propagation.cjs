@@ -186,9 +186,14 @@ function injectPayload(baton, payload) {
   return injectPayloadBy(native, baton, payload);
 }
 
+/** Returns how many refusals this process has listed so far, by what was wrong. */
+function refusals() {
+  return toObject(native?.refusals() ?? []);
+}
+
 /** Returns what a fresh carrier gets, as pairs. */
 function toFlat(baton, medium) {
   return Object.entries(toObject(called(() => native.headers(baton, medium))));
 }
 
-module.exports = { Propagation, extract, extractPayload, inject, injectPayload, toFlat };
+module.exports = { Propagation, extract, extractPayload, inject, injectPayload, refusals, toFlat };

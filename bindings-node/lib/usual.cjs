@@ -1,9 +1,11 @@
 // The two headers that nearly every message has, found without making lists of all of them.
 "use strict";
 
-const { AT, layText, words } = require("./desk.cjs");
+const { AT, layText, turns, words } = require("./desk.cjs");
 const { isHeaderValue } = require("./headers.cjs");
 const { native } = require("./native.cjs");
+
+const { hasOwnProperty } = Object.prototype;
 
 /** Header name → what it is to a message: nothing, one of the usual two, or another that is read. */
 const roles = new Map();
@@ -36,6 +38,17 @@ function roleOf(name, at) {
  * `isPeers` tells that the headers are a peer's: of those that nobody reads, nothing is asked.
  */
 function layUsual(headers, isPeers) {
+  const turn = (turns[0] += 1);
+  try {
+    // A getter's or a proxy's own code may have laid another message's headers meanwhile.
+    return layShape(headers, isPeers) && turn === turns[0];
+  } catch {
+    // It may throw, too: then the general way, which knows what to do with that.
+    return false;
+  }
+}
+
+function layShape(headers, isPeers) {
   words[AT.traceparent] = words[AT.traceId] = -1;
   if (headers === undefined || headers === null) return true;
   if (typeof headers !== "object") return false;
@@ -43,6 +56,7 @@ function layUsual(headers, isPeers) {
   if (Symbol.iterator in headers) return headers instanceof Map && layMap(headers, isPeers);
   let at = 0;
   for (const name in headers) {
+    if (!hasOwnProperty.call(headers, name)) continue;
     const role = lastNames[at] === name ? lastRoles[at] : roleOf(name, at);
     at += 1;
     if (role === NOTHING) {
@@ -73,6 +87,7 @@ function layList(headers, isPeers) {
       continue;
     }
     for (const name in header) {
+      if (!hasOwnProperty.call(header, name)) continue;
       if (!layOne(name, header[name], at, isPeers)) return false;
     }
   }

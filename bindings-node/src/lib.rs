@@ -12,6 +12,7 @@ mod baton;
 mod fast;
 mod headers;
 mod hop;
+mod host;
 mod lifecycle;
 mod log;
 mod otel;

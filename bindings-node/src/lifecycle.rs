@@ -1,7 +1,8 @@
 //! Starting and stopping the export.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
+    thread,
     time::Duration,
 };
 
@@ -14,7 +15,8 @@ use tracebaton::{
 
 use crate::{
     baton::wrong,
-    fast::forget_rules,
+    fast::{forget_rules, leave_all},
+    host::{self, Take},
     settings::{self, Given},
 };
 
@@ -42,10 +44,18 @@ fn shared() -> MutexGuard<'static, Shared> {
     SHARED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn try_shared() -> Option<MutexGuard<'static, Shared>> {
+    match SHARED.try_lock() {
+        Ok(shared) => Some(shared),
+        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
 /// Starts the export, as the `OTEL_*` and `TRACEBATON_*` variables say; once it runs a further call
 /// changes nothing. Settings that are given go over those of the variables.
 /// `joins` says that this thread calls it for the first time: when the last such thread ends, in
-/// whatever way, the export does.
+/// whatever way, the export does. `take` is given where this thread's own SDK is to record the spans.
 ///
 /// # Errors
 ///
@@ -57,8 +67,9 @@ pub fn init(
     joins: bool,
     keys: Vec<String>,
     values: Vec<Given>,
+    take: Option<Take<'_>>,
 ) -> napi::Result<()> {
-    let mut shared = shared();
+    let mut shared = host::wait_for(take.as_ref(), try_shared);
     if shared.exporter.is_none() {
         let settings = settings::read(keys, values)?;
         settings.use_in_process();
@@ -67,6 +78,7 @@ pub fn init(
         options.sample_rate = settings.sample_rate().or(options.sample_rate);
         options.service_name = options.service_name.or(service_name);
         options.language = "nodejs";
+        options.span_host = take.as_ref().map(host::spans).transpose()?;
         let started = Exporter::start(Recorder::global(), &options);
         shared.exporter = Some(started.map_err(|error| wrong(&error.to_string()))?);
     }
@@ -78,6 +90,8 @@ pub fn init(
 }
 
 fn leave() {
+    leave_all();
+    host::leave();
     let mut shared = shared();
     shared.threads = shared.threads.saturating_sub(1);
     if shared.threads == 0 {
@@ -174,8 +188,16 @@ pub fn shutdown(timeout_ms: u32) -> AsyncTask<Stop> {
     AsyncTask::new(Stop(Duration::from_millis(u64::from(timeout_ms))))
 }
 
-/// As `shutdown`, but waits: for the moment at which the process ends.
+/// As `shutdown`, but waits: for the moment at which the process ends. The hops of this thread that are still
+/// open are pending.
 #[napi]
-pub fn shutdown_sync(timeout_ms: u32) -> ShutdownReport {
-    shared().stop(Duration::from_millis(u64::from(timeout_ms))).into()
+pub fn shutdown_sync(timeout_ms: u32, take: Option<Take<'_>>) -> ShutdownReport {
+    leave_all();
+    let within = Duration::from_millis(u64::from(timeout_ms));
+    if take.is_none() {
+        return shared().stop(within).into();
+    }
+    let stops = thread::spawn(move || shared().stop(within));
+    host::wait_for(take.as_ref(), || stops.is_finished().then_some(()));
+    stops.join().unwrap_or_default().into()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::Buffer;
+use napi::bindgen_prelude::{Buffer, Either};
 use napi_derive::napi;
 use tracebaton::{
     carrier::{List, Medium},
@@ -121,6 +121,15 @@ impl Propagation {
 #[napi]
 pub fn extract(names: Vec<String>, values: Vec<Value>, medium: String) -> napi::Result<Extracted> {
     Propagation::of_process().extract(names, values, medium)
+}
+
+/// Returns how many refusals this process has listed so far: kind, count, kind, count …
+#[napi]
+pub fn refusals() -> Vec<Either<String, f64>> {
+    let counted = propagate::refusals().filter(|(_, count)| *count > 0);
+    counted
+        .flat_map(|(kind, count)| [Either::A(kind.as_str().to_owned()), Either::B(count as f64)])
+        .collect()
 }
 
 /// Reads a baton from a JSON payload.

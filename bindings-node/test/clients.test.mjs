@@ -164,6 +164,7 @@ test("messages that are handled together are one hop, and what leaves it is anot
   assert.equal(poll.kind, 3);
   // An id of the client's own names no span to link to.
   assert.equal(poll.links.length, 48);
+  assert.ok(poll.links.every(({ attributes }) => Number.isInteger(attributes["messaging.kafka.offset"])));
   const process_ = spans.find((span) => span.parentId === poll.spanId);
   assert.equal(process_.name, "process raw");
   assert.deepEqual(spans.filter((span) => span.name === "send totals").map((span) => span.parentId), [process_.spanId]);

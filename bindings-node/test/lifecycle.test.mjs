@@ -12,7 +12,7 @@ import { listen } from "./support/otlp.mjs";
 
 const index = new URL("../index.mjs", import.meta.url).href;
 const prelude = `
-  import { Logger, flush, init, process as traced, shutdown } from ${JSON.stringify(index)};
+  import { Logger, consume, eachBatch, flush, init, process as traced, shutdown } from ${JSON.stringify(index)};
   const log = new Logger();
   const message = (n) => traced({ topic: "raw", partition: 0, group: "g", message: { offset: String(n) } }, async (hop) => {
     log.info("handled", { n });
@@ -21,7 +21,7 @@ const prelude = `
 
 /** Runs a program whose export goes to `url`; its stdout is not kept. */
 async function run(program, url, env = {}) {
-  const child = spawn(process.execPath, ["--input-type=module", "-e", prelude + program], {
+  const child = spawn(process.execPath, ["--expose-gc", "--input-type=module", "-e", prelude + program], {
     env: { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: url, ...env },
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -47,7 +47,6 @@ const endings = {
   "process.exit(0) right after the last message": "process.exit(0);",
   "an event loop that runs empty": "",
   "shutdown and then the end": "await shutdown();",
-  "an exit with a message still open": "void traced({ topic: 'raw', partition: 0, message: { offset: '1' } }, () => new Promise(() => {})); process.exit(0);",
 };
 for (const [what, ending] of Object.entries(endings)) {
   test(`${what} loses nothing`, async () => {
@@ -55,6 +54,52 @@ for (const [what, ending] of Object.entries(endings)) {
     assert.deepEqual(counts, [1000, 500, 1000]);
   });
 }
+
+/** Runs a program that ends in the middle of a message; returns what the ledger says of it. */
+async function leftOpen(program) {
+  const endpoint = await listen();
+  const { code, stderr } = await run(`init({ serviceName: "s" }); const open = { topic: "raw", partition: 0, offset: "1" }; ${program}`, endpoint.url);
+  endpoint.close();
+  assert.equal(code, 0, stderr);
+  assert.ok(endpoint.kept.spans.length > 0);
+  const counts = /^tracebaton\.(?:records|outputs)\.(.*)$/;
+  return endpoint.kept.ledger.map(({ attributes }) =>
+    Object.fromEntries(Object.entries(attributes).flatMap(([key, value]) => (counts.test(key) ? [[counts.exec(key)[1], value]] : []))),
+  );
+}
+
+const unfinished = {
+  "a function that is waited for": "void traced(open, () => new Promise(() => {}));",
+  "an iterator that nobody returned": "await consume([open]).next();",
+  "an iterator that was collected": "await consume([open]).next(); await new Promise((next) => setTimeout(next, 10)); gc();",
+  "a batch": "void eachBatch((_, batch) => { batch.hop(one); return new Promise(() => {}); })({ batch: { topic: 'raw', partition: 0, messages: [one] } });",
+  "a batch as a whole": "void eachBatch((_, batch) => batch.together(() => new Promise(() => {})))({ batch: { topic: 'raw', partition: 0, messages: [one] } });",
+};
+for (const [what, program] of Object.entries(unfinished)) {
+  for (const ending of ["", "process.exit(0);"]) {
+    test(`${what} when the process ends${ending && " by exit"} is pending`, async () => {
+      assert.deepEqual(await leftOpen(`const one = { offset: "1" }; ${program} ${ending}`), [{ in: 1 }]);
+    });
+  }
+}
+
+test("what was said of a message that is open at the end counts, and its outputs are unconfirmed", async () => {
+  const open = (said) => leftOpen(`void traced(open, (hop) => { ${said} return new Promise(() => {}); });`);
+  assert.deepEqual(await open("hop.failed(new Error('no'));"), [{ in: 1, failed: 1 }]);
+  assert.deepEqual(await open("hop.output('out');"), [{ in: 1, emitted: 1, unconfirmed: 1 }]);
+});
+
+test("what a worker leaves open is pending, however it ends", async () => {
+  for (const ending of ["process.exit(0);", "parentPort.postMessage(1); setInterval(() => {}, 1000);"]) {
+    const ledger = await leftOpen(`
+      import { Worker } from "node:worker_threads";
+      import { once } from "node:events";
+      const source = ${JSON.stringify(prelude)} + "import { parentPort } from 'node:worker_threads'; init(); void traced({ topic: 'raw', partition: 0, offset: '1' }, () => new Promise(() => {})); " + ${JSON.stringify(ending)};
+      const worker = new Worker(new URL("data:text/javascript," + encodeURIComponent(source)));
+      await Promise.race([once(worker, "exit"), once(worker, "message").then(() => worker.terminate())]);`);
+    assert.deepEqual(ledger, [{ in: 1 }]);
+  }
+});
 
 test("an uncaught exception loses nothing", async () => {
   const endpoint = await listen();

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { Propagation, TracebatonError, extractPayload, injectPayload } from "../index.mjs";
+import { Propagation, TracebatonError, extract, extractPayload, injectPayload, process, refusals } from "../index.mjs";
 
 test("settings in code say what is read, written and trusted", () => {
   const propagation = new Propagation({ read: ["legacy"], write: ["b3"], trust: "restart", "extraction.headers": ["X-Request-Id"] });
@@ -45,4 +45,14 @@ test("what cannot be used is an error that names it", () => {
   for (const settings of [7, "text", null, [], { read: 7n }, { read: [7] }, { trust: {} }]) {
     assert.throws(() => new Propagation(settings), { name: "TypeError", code: "TRACEBATON_WRONG_TYPE" });
   }
+});
+
+test("refusals are counted by what was wrong, of messages too", async () => {
+  const { zero_id: before = 0 } = refusals();
+  const headers = { traceparent: `00-${"0".repeat(32)}-b7ad6b7169203331-01` };
+  assert.deepEqual(extract(headers).refused, [{ name: "traceparent", kind: "zero_id" }]);
+  await process({ topic: "t", partition: 0, offset: 1, headers }, () => {});
+  new Propagation().extract(headers);
+  assert.equal(refusals().zero_id, before + 3);
+  for (const [kind, count] of Object.entries(refusals())) assert.ok(/^[a-z_]+$/.test(kind) && count > 0, kind);
 });

@@ -3,13 +3,12 @@
 use std::cell::{OnceCell, RefCell};
 
 use pyo3::{
-    exceptions::PyException,
     prelude::*,
     types::{PyDict, PyList, PyTuple},
 };
 use tracebaton::carrier::{Carrier, List, Medium, Search};
 
-use crate::{headers::bytes, once::name};
+use crate::{errors::caught, headers::bytes, once::name};
 
 /// Names beyond these are not asked for; no set of formats has as many.
 const MAX_NAMES: usize = 64;
@@ -87,8 +86,8 @@ impl<'a, 'py> Asked<'a, 'py> {
     }
 
     fn note(&self, error: PyErr) -> Values {
-        if !error.is_instance_of::<PyException>(self.carrier.py()) {
-            self.raised.borrow_mut().get_or_insert(error);
+        if let Err(interruption) = caught(self.carrier.py(), PyResult::<()>::Err(error)) {
+            self.raised.borrow_mut().get_or_insert(interruption);
         }
         vec![None]
     }
@@ -127,21 +126,31 @@ fn values(found: &Bound<'_, PyAny>) -> PyResult<Values> {
 
 /// Reads a carrier whose shape is known without its getter: a list of pairs, as Kafka clients have
 /// them, and a dictionary. Values of other types are absent.
-pub(crate) fn known(carrier: &Bound<'_, PyAny>, is_plain: bool) -> Option<List> {
+///
+/// # Errors
+///
+/// Raises on an interruption alone.
+pub(crate) fn known(carrier: &Bound<'_, PyAny>, is_plain: bool) -> PyResult<Option<List>> {
     let mut entries = Vec::new();
     if let Ok(list) = carrier.cast::<PyList>() {
         for item in list {
-            let pair = item.cast::<PyTuple>().ok().filter(|pair| pair.len() == 2)?;
-            let (name, value) = (pair.get_item(0).ok()?, pair.get_item(1).ok()?);
-            entries.push((bytes(&name)?, bytes(&value)));
+            let Some(pair) = pair(&item) else { return Ok(None) };
+            entries.push(pair);
         }
-        return Some(List::new(Medium::Kafka, entries));
+        return Ok(Some(List::new(Medium::Kafka, entries)));
     }
-    for (name, found) in carrier.cast::<PyDict>().ok().filter(|_| is_plain)? {
+    let Some(dict) = carrier.cast::<PyDict>().ok().filter(|_| is_plain) else { return Ok(None) };
+    for (name, found) in dict {
         let Some(name) = bytes(&name) else { continue };
-        for value in values(&found).unwrap_or_else(|_| vec![None]) {
+        for value in caught(carrier.py(), values(&found))?.unwrap_or_else(|_| vec![None]) {
             entries.push((name.clone(), value));
         }
     }
-    Some(List::new(Medium::Http, entries))
+    Ok(Some(List::new(Medium::Http, entries)))
+}
+
+fn pair(item: &Bound<'_, PyAny>) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    let pair = item.cast::<PyTuple>().ok().filter(|pair| pair.len() == 2)?;
+    let (name, value) = (pair.get_item(0).ok()?, pair.get_item(1).ok()?);
+    Some((bytes(&name)?, bytes(&value)))
 }

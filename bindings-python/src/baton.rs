@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use pyo3::{exceptions::PyTypeError, prelude::*};
 use tracebaton::{
     TraceContext,
-    propagate::{self, Extracted as CoreExtracted},
+    propagate::{self, Compact},
 };
 
 use crate::hop::Hop;
@@ -127,54 +127,55 @@ impl Refusal {
 
 /// What was found in headers, a payload or metadata.
 #[pyclass(module = "tracebaton", frozen)]
-pub(crate) struct Extracted(pub(crate) CoreExtracted);
+pub(crate) struct Extracted(pub(crate) Compact);
 
 #[pymethods]
 impl Extracted {
     #[getter]
     fn baton(&self) -> Baton {
-        Baton(self.0.baton.clone())
+        Baton(self.0.baton().into_owned())
     }
 
     #[getter]
     fn trace_id(&self) -> Option<String> {
-        self.0.baton.context.map(|context| context.trace_id.to_string())
+        self.0.context().map(|context| context.trace_id.to_string())
     }
 
     #[getter]
     fn span_id(&self) -> Option<String> {
-        self.0.baton.context.and_then(|context| context.span_id).map(|id| id.to_string())
+        self.0.context().and_then(|context| context.span_id).map(|id| id.to_string())
     }
 
     #[getter]
     fn legacy_id(&self) -> Option<&str> {
-        self.0.baton.legacy_text()
+        self.0.legacy_text()
     }
 
     #[getter]
     fn source(&self) -> Option<Source> {
-        self.0.source.clone().map(Source)
+        self.0.whole().source.clone().map(Source)
     }
 
     #[getter]
     fn linked(&self) -> Option<String> {
-        self.0.linked.and_then(TraceContext::to_traceparent)
+        self.0.linked().and_then(TraceContext::to_traceparent)
     }
 
     #[getter]
     fn refused(&self) -> Vec<Refusal> {
-        self.0.refused.iter().cloned().map(Refusal).collect()
+        self.0.whole().refused.iter().cloned().map(Refusal).collect()
     }
 
     #[getter]
     fn extraction_time(&self) -> SystemTime {
-        self.0.extraction_time
+        self.0.whole().extraction_time
     }
 
     fn __repr__(&self) -> String {
-        let id = self.0.baton.id_text();
+        let baton = self.0.baton();
+        let id = baton.id_text();
         let id = id.as_deref().unwrap_or("without a trace");
-        format!("<tracebaton.Extracted {id}, {} refused>", self.0.refused.len())
+        format!("<tracebaton.Extracted {id}, {} refused>", self.0.whole().refused.len())
     }
 }
 
@@ -188,7 +189,7 @@ pub(crate) fn baton_of(value: &Bound<'_, PyAny>) -> PyResult<propagate::Baton> {
         return Ok(baton.get().0.clone());
     }
     if let Ok(extracted) = value.cast::<Extracted>() {
-        return Ok(extracted.get().0.baton.clone());
+        return Ok(extracted.get().0.baton().into_owned());
     }
     if let Ok(hop) = value.cast::<Hop>() {
         return Ok(hop.get().core().baton().clone());

@@ -1,6 +1,6 @@
 //! Headers read where they lie: nothing of them is copied, and no reference to them is taken.
 
-use std::mem::MaybeUninit;
+use std::cell::Cell;
 
 use pyo3::{
     ffi,
@@ -8,40 +8,19 @@ use pyo3::{
     sync::critical_section::with_critical_section,
     types::{PyDict, PyList, PyTuple},
 };
-use tracebaton::{
-    carrier::{Carrier, Medium, Search},
-    propagate::{Baton, Extracted, Propagation},
-};
-
-/// More headers than these are read the slow way.
-const MAX: usize = 16;
+use tracebaton::carrier::{Carrier, Medium, Search};
 
 type Entry<'a> = (&'a [u8], Option<&'a [u8]>);
 
-/// What the core makes of headers. It is made without running any Python code.
-pub(crate) trait Read {
-    /// Reads headers by these rules.
-    fn read(rules: &Propagation, headers: &dyn Carrier) -> Self;
-}
-
-impl Read for Extracted {
-    fn read(rules: &Propagation, headers: &dyn Carrier) -> Self {
-        rules.extract(headers)
-    }
-}
-
-impl Read for Baton {
-    fn read(rules: &Propagation, headers: &dyn Carrier) -> Self {
-        rules.extract_baton(headers)
-    }
-}
-
 /// Reads headers in the shape that Kafka clients have them: a list or tuple of pairs of `str` and
 /// `bytes`. Nothing where they are of another shape and have to be converted.
-pub(crate) fn of_pairs<T: Read>(
+///
+/// `read` runs no Python code.
+#[inline]
+pub(crate) fn of_pairs<T>(
     headers: &Bound<'_, PyAny>,
     medium: Medium,
-    rules: &Propagation,
+    read: impl FnOnce(&dyn Carrier) -> T,
 ) -> Option<T> {
     if let Ok(list) = headers.cast_exact::<PyList>() {
         return with_critical_section(headers, || {
@@ -56,7 +35,9 @@ pub(crate) fn of_pairs<T: Read>(
                     ffi::PyList_GET_ITEM(list.as_ptr(), at.cast_signed())
                 }
             };
-            of_items(list.len(), item, medium, rules)
+            let pairs = Pairs { medium, count: list.len(), item, is_odd: Cell::new(false) };
+            let read = read(&pairs);
+            (!pairs.is_odd.get()).then_some(read)
         });
     }
     let tuple = headers.cast_exact::<PyTuple>().ok()?;
@@ -67,76 +48,81 @@ pub(crate) fn of_pairs<T: Read>(
             ffi::PyTuple_GET_ITEM(tuple.as_ptr(), at.cast_signed())
         }
     };
-    of_items(tuple.len(), item, medium, rules)
+    let pairs = Pairs { medium, count: tuple.len(), item, is_odd: Cell::new(false) };
+    let read = read(&pairs);
+    (!pairs.is_odd.get()).then_some(read)
+}
+
+/// The items of a list or tuple that is alive and does not change while this is in use.
+struct Pairs<I> {
+    medium: Medium,
+    count: usize,
+    item: I,
+    /// Whether one was met that is no pair of `str` and `bytes`: what was read is worth nothing then.
+    is_odd: Cell<bool>,
+}
+
+impl<I: Fn(usize) -> *mut ffi::PyObject> Carrier for Pairs<I> {
+    fn medium(&self) -> Medium {
+        self.medium
+    }
+
+    #[inline]
+    fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
+        for at in 0..self.count {
+            // SAFETY: the item belongs to a list or tuple that is alive and does not change while
+            // `self` is in use: what the core does with it runs no Python code.
+            #[expect(unsafe_code, reason = "a reference to each item costs more than to read it")]
+            let read = unsafe { pair((self.item)(at)) };
+            let Some((name, value)) = read else {
+                self.is_odd.set(true);
+                return search.give_up();
+            };
+            search.offer(name, value);
+        }
+    }
 }
 
 /// Reads a plain dictionary of `str` to `str` or `bytes`, as [`of_pairs`] does.
-pub(crate) fn of_dict<T: Read>(
+pub(crate) fn of_dict<T>(
     headers: &Bound<'_, PyAny>,
     medium: Medium,
-    rules: &Propagation,
+    read: impl FnOnce(&dyn Carrier) -> T,
 ) -> Option<T> {
     let dict = headers.cast_exact::<PyDict>().ok()?;
     with_critical_section(headers, || {
-        let mut entries = Entries::default();
-        let mut at = 0;
-        let (mut name, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
-        // SAFETY: the dictionary does not change, for the reason given above for lists, so its keys
-        // and values outlive `entries`.
-        #[expect(unsafe_code, reason = "a reference to each item costs more than to read it")]
-        while unsafe { ffi::PyDict_Next(dict.as_ptr(), &raw mut at, &raw mut name, &raw mut value) }
-            != 0
-        {
-            // SAFETY: as before.
-            entries.push(unsafe { (text(name)?, bytes(value)?) })?;
-        }
-        Some(T::read(rules, &Borrowed { medium, entries: entries.as_slice() }))
+        let members = Members { medium, dict, is_odd: Cell::new(false) };
+        let read = read(&members);
+        (!members.is_odd.get()).then_some(read)
     })
 }
 
-fn of_items<T: Read>(
-    count: usize,
-    item: impl Fn(usize) -> *mut ffi::PyObject,
+/// A dictionary that does not change while this is in use, for the reason given above for lists.
+struct Members<'a, 'py> {
     medium: Medium,
-    rules: &Propagation,
-) -> Option<T> {
-    let mut entries = Entries::default();
-    for at in 0..count {
-        // SAFETY: the item belongs to a list or tuple that is alive and does not change while
-        // `entries` is in use: what the core does with it runs no Python code.
+    dict: &'a Bound<'py, PyDict>,
+    /// As in [`Pairs`].
+    is_odd: Cell<bool>,
+}
+
+impl Carrier for Members<'_, '_> {
+    fn medium(&self) -> Medium {
+        self.medium
+    }
+
+    fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
+        let (dict, mut at) = (self.dict.as_ptr(), 0);
+        let (mut name, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: the dictionary does not change, so its keys and values outlive `self`.
         #[expect(unsafe_code, reason = "a reference to each item costs more than to read it")]
-        let read = unsafe { pair(item(at)) };
-        entries.push(read?)?;
-    }
-    Some(T::read(rules, &Borrowed { medium, entries: entries.as_slice() }))
-}
-
-/// So many headers at most; those that are not there cost nothing.
-struct Entries<'a> {
-    kept: [MaybeUninit<Entry<'a>>; MAX],
-    count: usize,
-}
-
-impl Default for Entries<'_> {
-    fn default() -> Self {
-        Self { kept: [const { MaybeUninit::uninit() }; MAX], count: 0 }
-    }
-}
-
-impl<'a> Entries<'a> {
-    /// Adds one; nothing where there is no room.
-    fn push(&mut self, entry: Entry<'a>) -> Option<()> {
-        self.kept.get_mut(self.count)?.write(entry);
-        self.count += 1;
-        Some(())
-    }
-
-    fn as_slice(&self) -> &[Entry<'a>] {
-        // SAFETY: the first `count` were written by `push`, and there are no more than there is room
-        // for; what may not be initialised is laid out as what is.
-        #[expect(unsafe_code, reason = "to clear room for all costs as much as to read five")]
-        unsafe {
-            std::slice::from_raw_parts(self.kept.as_ptr().cast(), self.count)
+        while unsafe { ffi::PyDict_Next(dict, &raw mut at, &raw mut name, &raw mut value) } != 0 {
+            // SAFETY: as before.
+            let read = unsafe { text(name).zip(bytes(value)) };
+            let Some((name, value)) = read else {
+                self.is_odd.set(true);
+                return search.give_up();
+            };
+            search.offer(name, value);
         }
     }
 }
@@ -146,6 +132,7 @@ impl<'a> Entries<'a> {
 /// # Safety
 ///
 /// `item` has to be an object that lives, unchanged, for as long as `'a`, or null.
+#[inline]
 #[expect(unsafe_code, reason = "see the callers")]
 unsafe fn pair<'a>(item: *mut ffi::PyObject) -> Option<Entry<'a>> {
     // SAFETY: tuples and what is in them do not change, and a tuple of length two has two items;
@@ -201,22 +188,5 @@ unsafe fn bytes<'a>(object: *mut ffi::PyObject) -> Option<Option<&'a [u8]>> {
             return Some(None);
         }
         text(object).map(Some)
-    }
-}
-
-struct Borrowed<'a> {
-    medium: Medium,
-    entries: &'a [Entry<'a>],
-}
-
-impl Carrier for Borrowed<'_> {
-    fn medium(&self) -> Medium {
-        self.medium
-    }
-
-    fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
-        for (name, value) in self.entries {
-            search.offer(name, *value);
-        }
     }
 }

@@ -3,7 +3,12 @@
 //! Where the host uses OpenTelemetry that is OpenTelemetry's own variable, and the hop is its current
 //! context; else it is one of ours. To set a variable costs as much as a span: there is only ever one.
 
-use pyo3::{ffi, prelude::*, sync::PyOnceLock, types::PyDict};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use pyo3::{exceptions::PyRuntimeError, ffi, prelude::*, sync::PyOnceLock, types::PyDict};
 use tracebaton::propagate;
 
 use crate::{
@@ -152,9 +157,51 @@ pub(crate) fn current_ids(py: Python<'_>) -> PyResult<Option<Ids>> {
     })
 }
 
+/// A `with` block in which a hop is the current one.
+#[derive(Default)]
+pub(crate) struct Block {
+    is_entered: AtomicBool,
+    before: Mutex<Before>,
+}
+
+impl Block {
+    /// Makes `hop` the current one.
+    ///
+    /// # Errors
+    ///
+    /// Raises `RuntimeError` where the block is entered already: it can put back only what was
+    /// current before the outer one, and the inner one would end what the outer one works for.
+    pub(crate) fn enter(&self, hop: &Bound<'_, Hop>) -> PyResult<()> {
+        if self.is_entered.swap(true, Ordering::Relaxed) {
+            let message = "this `with` block is entered already: inside of it, and in other threads, \
+                           say `with hop.active():`";
+            return Err(PyRuntimeError::new_err(message));
+        }
+        let before = enter(hop);
+        self.is_entered.store(before.is_ok(), Ordering::Relaxed);
+        *self.before() = before?;
+        Ok(())
+    }
+
+    /// Puts back what was current before.
+    ///
+    /// # Errors
+    ///
+    /// Raises what setting a `ContextVar` raises.
+    pub(crate) fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        let before = std::mem::take(&mut *self.before());
+        self.is_entered.store(false, Ordering::Relaxed);
+        leave(py, &before)
+    }
+
+    fn before(&self) -> MutexGuard<'_, Before> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What was current before a hop was, and in which variable.
 #[derive(Default)]
-pub(crate) enum Before {
+enum Before {
     #[default]
     Nothing,
     Own(Py<PyAny>),
@@ -162,7 +209,7 @@ pub(crate) enum Before {
 }
 
 /// Makes `hop` the current one and returns what was before.
-pub(crate) fn enter(hop: &Bound<'_, Hop>) -> PyResult<Before> {
+fn enter(hop: &Bound<'_, Hop>) -> PyResult<Before> {
     let py = hop.py();
     let Some(variable) = host(py)? else {
         let own = variable(py)?;
@@ -180,7 +227,7 @@ pub(crate) fn enter(hop: &Bound<'_, Hop>) -> PyResult<Before> {
 ///
 /// That is done instead of resetting a token: a token refuses any context but its own, and a
 /// generator may be closed from another.
-pub(crate) fn leave(py: Python<'_>, before: &Before) -> PyResult<()> {
+fn leave(py: Python<'_>, before: &Before) -> PyResult<()> {
     match before {
         Before::Nothing => Ok(()),
         Before::Own(hop) => set(variable(py)?, hop.bind(py)),

@@ -1,6 +1,10 @@
 //! The exceptions: one for each thing the caller can do about it, all under one base.
 
-use pyo3::{create_exception, exceptions::PyException};
+use pyo3::{
+    create_exception,
+    exceptions::{PyException, PyMemoryError},
+    prelude::*,
+};
 
 create_exception!(
     tracebaton,
@@ -15,3 +19,22 @@ create_exception!(
     "A setting that cannot be used; the message starts with its name."
 );
 create_exception!(tracebaton, PayloadError, TracebatonError, "A payload that cannot take a baton.");
+
+/// Returns what was found, or the exception by which an object of a client's or a user's said that it
+/// has none.
+///
+/// # Errors
+///
+/// Raises on what is nobody's answer: `KeyboardInterrupt`, `SystemExit` and whatever else is no
+/// `Exception`, and `MemoryError`.
+pub(crate) fn caught<T>(py: Python<'_>, found: PyResult<T>) -> PyResult<Result<T, PyErr>> {
+    match found {
+        Err(error)
+            if !error.is_instance_of::<PyException>(py)
+                || error.is_instance_of::<PyMemoryError>(py) =>
+        {
+            Err(error)
+        }
+        answer => Ok(answer),
+    }
+}

@@ -7,13 +7,10 @@ use pyo3::{
     types::{PyByteArray, PyBytes, PyDict, PyList, PyMapping, PyMemoryView, PyString, PyTuple},
 };
 
-use crate::once::name;
-use tracebaton::{
-    carrier::{CarrierMut, List, Medium},
-    propagate::Propagation,
-};
+use crate::{errors::caught, once::name};
+use tracebaton::carrier::{Carrier, CarrierMut, List, Medium};
 
-use crate::borrowed::{self, Read};
+use crate::borrowed;
 
 type Entry = (Vec<u8>, Option<Vec<u8>>);
 
@@ -33,20 +30,23 @@ pub(crate) fn medium(name: &str) -> PyResult<Medium> {
     }
 }
 
-/// Reads what the core makes of headers of any shape that [`read`] takes.
+/// Reads headers of any shape that [`read`] takes by `with`, which runs no Python code.
 ///
 /// # Errors
 ///
 /// Raises `TypeError` as [`read`] does.
-pub(crate) fn extract<T: Read>(
+#[inline]
+pub(crate) fn extract<T>(
     headers: &Bound<'_, PyAny>,
     medium: Medium,
-    rules: &Propagation,
+    with: impl Fn(&dyn Carrier) -> T,
 ) -> PyResult<T> {
-    let plain = borrowed::of_pairs(headers, medium, rules);
-    match plain.or_else(|| borrowed::of_dict(headers, medium, rules)) {
+    if let Some(found) = borrowed::of_pairs(headers, medium, &with) {
+        return Ok(found);
+    }
+    match borrowed::of_dict(headers, medium, &with) {
         Some(found) => Ok(found),
-        None => read(headers, medium).map(|list| T::read(rules, &list)),
+        None => read(headers, medium).map(|list| with(&list)),
     }
 }
 
@@ -78,7 +78,8 @@ pub(crate) fn read_with_holes(
     } else if is_text(headers) {
         return Err(wrong("headers", WANTED, headers));
     } else {
-        let items = headers.try_iter().map_err(|_| wrong("headers", WANTED, headers))?;
+        let items = caught(headers.py(), headers.try_iter())?;
+        let items = items.map_err(|_| wrong("headers", WANTED, headers))?;
         for (at, item) in items.enumerate() {
             let item = item?;
             match pair(&item) {

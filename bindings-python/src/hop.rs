@@ -10,12 +10,12 @@ use pyo3::{
 use tracebaton::{
     carrier::{CarrierMut, Medium},
     hop::{self, Recorder},
-    propagate::{self, Propagation},
+    propagate::{self, Compact, Propagation},
 };
 
 use crate::{
     baton::{Baton, Extracted, baton_of},
-    current::{self, Before},
+    current::Block,
     headers,
     message::{self, Input},
     once::name,
@@ -27,9 +27,12 @@ use crate::{
 #[pyclass(module = "tracebaton", frozen)]
 pub(crate) struct Hop {
     hop: hop::Hop,
-    extracted: propagate::Extracted,
+    extracted: Compact,
     /// Rules of its own, where it was given any.
     own_rules: Option<Arc<Propagation>>,
+    /// Whether it is that of a batch, which ends it.
+    is_batch: bool,
+    block: Block,
     state: Mutex<State>,
 }
 
@@ -37,13 +40,29 @@ pub(crate) struct Hop {
 struct State {
     /// Outputs that were asked for by `headers` and wait for `on_delivery`, oldest first.
     waiting: Vec<hop::Output>,
-    before: Before,
     has_failed: bool,
     is_filtered: bool,
     is_dead_letter: bool,
+    has_ended: bool,
 }
 
 impl Hop {
+    /// Creates the hop of one message.
+    pub(crate) fn new(
+        hop: hop::Hop,
+        extracted: Compact,
+        own_rules: Option<Arc<Propagation>>,
+    ) -> Self {
+        let (block, state) = (Block::default(), Mutex::default());
+        Self { hop, extracted, own_rules, is_batch: false, block, state }
+    }
+
+    /// Creates the hop of a batch: no headers are its own, and the batch ends it.
+    pub(crate) fn of_batch(hop: hop::Hop, own_rules: Option<Arc<Propagation>>) -> Self {
+        let none = propagate::Extracted::default().into();
+        Self { is_batch: true, ..Self::new(hop, none, own_rules) }
+    }
+
     /// Returns the core's handle.
     pub(crate) fn core(&self) -> &hop::Hop {
         &self.hop
@@ -66,16 +85,24 @@ impl Hop {
         topic: &str,
         existing: Option<Bound<'py, PyAny>>,
     ) -> PyResult<(hop::Output, Bound<'py, PyAny>)> {
-        let is_dead_letter = self.state().is_dead_letter;
+        self.headed(py, self.hop.output(topic), existing)
+    }
+
+    /// Returns an output and its headers: those that are there, the baton, and of a dead letter why.
+    pub(crate) fn headed<'py>(
+        &self,
+        py: Python<'py>,
+        output: hop::Output,
+        existing: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<(hop::Output, Bound<'py, PyAny>)> {
+        let is_dead_letter = output.is_dead_letter() || self.state().is_dead_letter;
         if existing.is_none() && !is_dead_letter {
-            let output = self.hop.output(topic);
             let mut made = headers::Made::new(py);
             self.inject(output.baton(), &mut made);
             return Ok((output, made.into_list()?.into_any()));
         }
         let none = PyList::empty(py).into_any();
         let mut list = headers::read(existing.as_ref().unwrap_or(&none), Medium::Kafka)?;
-        let output = self.hop.output(topic);
         self.inject(output.baton(), &mut list);
         if is_dead_letter {
             for (name, text) in self.hop.error_headers() {
@@ -128,7 +155,7 @@ impl Hop {
 
     /// Makes this hop the current one within a `with` statement, without ending it.
     fn active(slf: Bound<'_, Self>) -> Active {
-        Active { hop: slf.unbind(), before: Mutex::default() }
+        Active { hop: slf.unbind(), block: Block::default() }
     }
 
     /// Returns the headers of one message to `topic`; hand `on_delivery` to the producer with it.
@@ -158,8 +185,9 @@ impl Hop {
     }
 
     /// Sets an attribute of the span.
-    fn set(&self, key: String, value: &Bound<'_, PyAny>) {
-        self.hop.set(key, value::attribute(value));
+    fn set(&self, key: String, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.hop.set(key, value::attribute(value)?);
+        Ok(())
     }
 
     /// Says that the message was left out on purpose.
@@ -170,20 +198,22 @@ impl Hop {
 
     /// Says that the message could not be handled and nothing else took it.
     #[pyo3(signature = (error, message=""))]
-    fn failed(&self, error: &Bound<'_, PyAny>, message: &str) {
-        let (kind, text) = value::error(error, message);
-        self.hop.failed(&kind, &text);
+    fn failed(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
+        let told = value::error(error, message);
+        self.hop.failed(&told.kind, &told.text);
         self.state().has_failed = true;
+        told.interrupted
     }
 
     /// Says that the message goes to a dead-letter topic; make the output for it after this.
     #[pyo3(signature = (error, message=""))]
-    fn dead_lettered(&self, error: &Bound<'_, PyAny>, message: &str) {
-        let (kind, text) = value::error(error, message);
-        self.hop.dead_lettered(&kind, &text);
+    fn dead_lettered(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
+        let told = value::error(error, message);
+        self.hop.dead_lettered(&told.kind, &told.text);
         let mut state = self.state();
         state.has_failed = true;
         state.is_dead_letter = true;
+        told.interrupted
     }
 
     /// Says that the message goes to a dead-letter topic, and starts the message for it.
@@ -195,18 +225,20 @@ impl Hop {
         error: &Bound<'py, PyAny>,
         headers: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Output> {
-        self.dead_lettered(error, "");
+        self.dead_lettered(error, "")?;
         self.output(py, topic, headers, None)
     }
 
     /// Ends the hop; leaving the `with` block does.
     fn end(&self) {
-        self.hop.end();
+        self.state().has_ended = true;
+        if !self.is_batch {
+            self.hop.end();
+        }
     }
 
     fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
-        let before = current::enter(&slf)?;
-        slf.get().state().before = before;
+        slf.get().block.enter(&slf)?;
         Ok(slf)
     }
 
@@ -217,24 +249,8 @@ impl Hop {
         error: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        let before = std::mem::take(&mut self.state().before);
-        current::leave(py, &before)?;
-        let (has_failed, is_dead_letter, is_filtered) = {
-            let state = self.state();
-            (state.has_failed, state.is_dead_letter, state.is_filtered)
-        };
-        // A generator that is closed early takes nothing back of what was said of its message.
-        let is_told = has_failed || (is_filtered && error.is_instance_of::<PyGeneratorExit>());
-        if !error.is_none() && !is_told {
-            let (kind, text) = value::error(error, "");
-            self.hop.failed(&kind, &text);
-        }
-        // A failure no output can change any more; whether a dead letter arrives, its output tells.
-        if error.is_none() || is_dead_letter {
-            self.hop.end();
-        } else {
-            self.hop.close();
-        }
+        self.block.leave(py)?;
+        self.finish(error)?;
         Ok(false)
     }
 
@@ -243,18 +259,47 @@ impl Hop {
     }
 }
 
+impl Hop {
+    /// Ends the hop, by the exception that left its block, if one did; once it has ended nothing is
+    /// changed.
+    pub(crate) fn finish(&self, error: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (has_failed, is_dead_letter, is_filtered) = {
+            let mut state = self.state();
+            if self.is_batch || std::mem::replace(&mut state.has_ended, true) {
+                return Ok(());
+            }
+            (state.has_failed, state.is_dead_letter, state.is_filtered)
+        };
+        // A generator that is closed early takes nothing back of what was said of its message.
+        let is_told = has_failed || (is_filtered && error.is_instance_of::<PyGeneratorExit>());
+        let mut noted = Ok(());
+        if !error.is_none() && !is_told {
+            let told = value::error(error, "");
+            self.hop.failed(&told.kind, &told.text);
+            noted = told.interrupted;
+        }
+        // A failure no output can change any more; whether a dead letter arrives, its output tells.
+        if error.is_none() || is_dead_letter {
+            self.hop.end();
+        } else {
+            self.hop.close();
+        }
+        noted
+    }
+}
+
 /// A stretch of code that works for a hop.
 #[pyclass(module = "tracebaton", frozen)]
 pub(crate) struct Active {
     hop: Py<Hop>,
-    before: Mutex<Before>,
+    block: Block,
 }
 
 #[pymethods]
 impl Active {
     fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Hop>> {
         let hop = self.hop.bind(py);
-        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = current::enter(hop)?;
+        self.block.enter(hop)?;
         Ok(hop.clone())
     }
 
@@ -265,9 +310,7 @@ impl Active {
         _error: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        let before =
-            std::mem::take(&mut *self.before.lock().unwrap_or_else(PoisonError::into_inner));
-        current::leave(py, &before)?;
+        self.block.leave(py)?;
         Ok(false)
     }
 }
@@ -289,20 +332,18 @@ pub(crate) fn process<'py>(
         Some(baton) => match baton.cast::<Extracted>() {
             Ok(extracted) => extracted.get().0.clone(),
             Err(_) => {
-                propagate::Extracted { baton: baton_of(baton)?, ..propagate::Extracted::default() }
+                let baton = baton_of(baton)?;
+                propagate::Extracted { baton, ..propagate::Extracted::default() }.into()
             }
         },
-        None => match &own_rules {
-            Some(own) => message::extract(own, message)?,
-            None => Propagation::with_process(|rules| message::extract(rules, message))?,
-        },
+        None => message::read(own_rules.as_deref(), message)?,
     };
-    let hop = consumer.process(Recorder::global(), partition, offset, &extracted.baton);
-    if let Some(linked) = extracted.linked {
+    let hop = consumer.process(Recorder::global(), partition, offset, &extracted.baton());
+    if let Some(linked) = extracted.linked() {
         hop.link(linked);
     }
     if attempt != 1 {
         hop.set_attempt(attempt);
     }
-    Bound::new(message.py(), Hop { hop, extracted, own_rules, state: Mutex::default() })
+    Bound::new(message.py(), Hop::new(hop, extracted, own_rules))
 }

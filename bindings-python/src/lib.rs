@@ -5,6 +5,7 @@
 use pyo3::prelude::*;
 
 mod asked;
+mod batch;
 mod baton;
 mod borrowed;
 mod current;
@@ -38,6 +39,8 @@ pub mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::batch::Batch;
+    #[pymodule_export]
     use crate::baton::{Baton, Extracted, Refusal, Source};
     #[pymodule_export]
     use crate::current::{current_hop, current_ids};
@@ -56,7 +59,7 @@ pub mod _native {
     #[pymodule_export]
     use crate::output::Output;
     #[pymodule_export]
-    use crate::propagation::{Propagation, extract, extract_payload, inject, inject_payload};
+    use crate::propagation::{Propagation, extract_payload, inject, inject_payload, refusals};
     #[pymodule_export]
     use crate::propagator::PropagatorBase;
     #[pymodule_export]
@@ -65,6 +68,8 @@ pub mod _native {
     #[pymodule_init]
     fn add_methods(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::current::prepare(module.py())?;
+        crate::fastcall::add_function::<crate::propagation::Extract>(module)?;
+        crate::propagator::add_methods(module.py())?;
         crate::logger::add_methods(module.py())
     }
 }

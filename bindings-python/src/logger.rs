@@ -16,6 +16,7 @@ use tracebaton::hop::{Level, Log, Recorder, Value};
 
 use crate::{
     current::with_current,
+    errors::caught,
     fastcall::{self, Call, Method, Named},
     once::name,
     stdout, value,
@@ -78,8 +79,12 @@ macro_rules! methods {
             const NAME: &'static CStr = $word;
             const DOC: &'static CStr = $doc;
 
-            fn call(own: &Bound<'_, Logger>, call: &Call<'_, '_>) -> PyResult<()> {
-                own.get().write(own.py(), Level::$name, call)
+            fn call<'py>(
+                own: &Bound<'py, Logger>,
+                call: &Call<'_, 'py>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                own.get().write(own.py(), Level::$name, call)?;
+                Ok(own.py().None().into_bound(own.py()))
             }
         }
     )*};
@@ -150,10 +155,19 @@ impl Method for FastCall {
     const NAME: &'static CStr = c"call";
     const DOC: &'static CStr = c"call($self, msg, /, *args, **kwargs)\n--\n\n";
 
-    fn call(own: &Bound<'_, FastMethod>, call: &Call<'_, '_>) -> PyResult<()> {
-        let (py, own) = (own.py(), own.get());
+    fn call<'py>(
+        own: &Bound<'py, FastMethod>,
+        call: &Call<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        own.get().write(own.py(), call)?;
+        Ok(own.py().None().into_bound(own.py()))
+    }
+}
+
+impl FastMethod {
+    fn write(&self, py: Python<'_>, call: &Call<'_, '_>) -> PyResult<()> {
         let is_enabled = name!(py, "isEnabledFor");
-        if !own.logger.bind(py).call_method1(is_enabled, (own.number,))?.is_truthy()? {
+        if !self.logger.bind(py).call_method1(is_enabled, (self.number,))?.is_truthy()? {
             return Ok(());
         }
         // What is rare, or wrong, is `logging`'s own matter.
@@ -161,7 +175,7 @@ impl Method for FastCall {
             let by_name = call.named().into_py_dict(py)?;
             let by_place = call.values.get(..call.by_place).unwrap_or_default();
             let by_place = PyTuple::new(py, by_place)?;
-            own.slow.bind(py).call(by_place, Some(&by_name)).map(drop)
+            self.slow.bind(py).call(by_place, Some(&by_name)).map(drop)
         };
         let Some([msg, args @ ..]) = call.values.get(..call.by_place) else { return slowly() };
         let mut named = call.named();
@@ -173,29 +187,33 @@ impl Method for FastCall {
             },
             _ => return slowly(),
         };
-        let Some(text) = said(msg, args) else { return slowly() };
+        let Ok(text) = caught(py, said(msg, args))? else { return slowly() };
         let extra: Vec<_> = extra.into_iter().flatten().collect();
         let pairs = extra.iter().map(|(key, value)| (key, value));
-        emit(py, own.level, Some(&own.name), &text, pairs)
+        emit(py, self.level, Some(&self.name), &text, pairs)
     }
 }
 
 /// Returns what a record says: the message, with its arguments put in as `logging` does.
-fn said<'a>(msg: &'a Bound<'_, PyAny>, args: &[Bound<'_, PyAny>]) -> Option<Cow<'a, str>> {
+///
+/// # Errors
+///
+/// Raises where it cannot be put together.
+fn said<'a>(msg: &'a Bound<'_, PyAny>, args: &[Bound<'_, PyAny>]) -> PyResult<Cow<'a, str>> {
     let own = |text: Bound<'_, PyString>| text.to_string_lossy().into_owned().into();
     if args.is_empty() {
         return match msg.cast_exact::<PyString>() {
-            Ok(text) => Some(text.to_string_lossy()),
-            Err(_) => msg.str().ok().map(own),
+            Ok(text) => Ok(text.to_string_lossy()),
+            Err(_) => msg.str().map(own),
         };
     }
-    let format = msg.cast::<PyString>().ok()?;
+    let format = msg.cast::<PyString>()?;
     let arguments = match args {
         [single] if single.is_instance_of::<PyDict>() => single.clone(),
-        several => PyTuple::new(msg.py(), several).ok()?.into_any(),
+        several => PyTuple::new(msg.py(), several)?.into_any(),
     };
-    let text = format.call_method1(name!(msg.py(), "__mod__"), (arguments,)).ok()?;
-    text.str().ok().map(own)
+    let text = format.call_method1(name!(msg.py(), "__mod__"), (arguments,))?;
+    text.str().map(own)
 }
 
 const fn of_stdlib(level: i64) -> Level {
@@ -218,14 +236,14 @@ fn emit<'a, 'py: 'a>(
     // Keys are mostly plain texts, and borrowed; the others are made here.
     let plain = |key: &'a Bound<'py, PyAny>| key.cast::<PyString>().ok()?.to_str().ok();
     let odd: Vec<_> = given.clone().filter(|(key, _)| plain(key).is_none()).collect();
-    let odd: Vec<_> = odd.into_iter().map(|(key, _)| value::plain(key)).collect();
+    let odd: Vec<_> = odd.into_iter().map(|(key, _)| value::plain(key)).collect::<PyResult<_>>()?;
     let mut odd = odd.iter();
     let mut fields: Vec<(&str, Value<'_>)> = Vec::with_capacity(USUAL_FIELDS);
     fields.extend(action.map(|action| ("action", Value::from(action))));
-    fields.extend(given.map(|(key, value)| {
+    for (key, value) in given {
         let key = plain(key).or_else(|| odd.next().map(|key| &**key));
-        (key.unwrap_or_default(), value::borrowed(value))
-    }));
+        fields.push((key.unwrap_or_default(), value::borrowed(value)?));
+    }
     let log = Log { level, message, fields: &fields };
     let recorder = Recorder::global();
     let mut line = LINE.take();

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::{exceptions::PyTypeError, prelude::*, types::PyString};
 use tracebaton::{
-    carrier::Medium,
+    carrier::{Carrier, Medium},
     error::ErrorKind,
     hop::Consumer,
-    propagate::{Extracted, Propagation, Refusal},
+    propagate::{Compact, Extracted, Propagation, Refusal},
 };
 
-use crate::{borrowed, headers, once::name, value::type_name};
+use crate::{borrowed, errors::caught, headers, once::name, value::type_name};
 
 /// Who read a message, and where it stood.
 pub(crate) struct Input {
@@ -27,11 +27,26 @@ pub(crate) struct Input {
 pub(crate) fn input(message: &Bound<'_, PyAny>, group: Option<&str>) -> PyResult<Input> {
     let py = message.py();
     let name = name!(py, "topic");
-    let topic = field(message, name).map_err(|_| lacks(message, name))?;
+    let topic = known(message, name)?;
     let text = topic.cast::<PyString>().ok().and_then(|topic| topic.to_str().ok());
     let consumer = Consumer::of(text.ok_or_else(|| is_wrong(name, &topic))?, group);
     let (partition, offset) = (name!(py, "partition"), name!(py, "offset"));
     Ok(Input { consumer, partition: part(message, partition)?, offset: part(message, offset)? })
+}
+
+/// Reads the baton of a message's headers as [`extract`] does, by rules of its own or else the process's.
+///
+/// # Errors
+///
+/// As [`extract`].
+pub(crate) fn read(
+    own_rules: Option<&Propagation>,
+    message: &Bound<'_, PyAny>,
+) -> PyResult<Compact> {
+    match own_rules {
+        Some(own) => extract(own, message),
+        None => Propagation::with_process(|rules| extract(rules, message)),
+    }
 }
 
 /// Reads the baton of a message's headers, and says so where the client could not read some of them.
@@ -43,29 +58,28 @@ pub(crate) fn input(message: &Bound<'_, PyAny>, group: Option<&str>) -> PyResult
 /// # Errors
 ///
 /// Raises `TypeError` where the headers are of a type that no client uses.
-pub(crate) fn extract(
-    propagation: &Propagation,
-    message: &Bound<'_, PyAny>,
-) -> PyResult<Extracted> {
-    let name = name!(message.py(), "headers");
-    let (found, has_raised) = match field(message, name) {
+fn extract(propagation: &Propagation, message: &Bound<'_, PyAny>) -> PyResult<Compact> {
+    let (py, name) = (message.py(), name!(message.py(), "headers"));
+    let (found, has_raised) = match caught(py, field(message, name))? {
         Ok(found) => (found, false),
-        Err(_) => match field(message, name) {
+        Err(_) => match caught(py, field(message, name))? {
             Ok(found) => (found, true),
-            Err(_) => return Ok(damaged(Extracted::default())),
+            Err(_) => return Ok(damaged(Extracted::default()).into()),
         },
     };
-    if !has_raised && let Some(extracted) = borrowed::of_pairs(&found, Medium::Kafka, propagation) {
-        return Ok(extracted);
+    let read = |carrier: &dyn Carrier| propagation.extract_compact(carrier);
+    if !has_raised && let Some(found) = borrowed::of_pairs(&found, Medium::Kafka, read) {
+        return Ok(found);
     }
     let (list, has_holes) = headers::read_with_holes(&found, Medium::Kafka)?;
     let extracted = propagation.extract(&list);
     if has_holes {
         let whole = headers::write(list, Medium::Kafka, &found)?;
         // Where a client has no such method, its list stays as it is.
-        let _ = message.call_method1("set_headers", (whole,));
+        let _ = caught(py, message.call_method1("set_headers", (whole,)))?;
     }
-    Ok(if has_raised || has_holes { damaged(extracted) } else { extracted })
+    let extracted = if has_raised || has_holes { damaged(extracted) } else { extracted };
+    Ok(extracted.into())
 }
 
 fn damaged(mut extracted: Extracted) -> Extracted {
@@ -77,9 +91,8 @@ fn damaged(mut extracted: Extracted) -> Extracted {
 /// where the broker was not asked for an acknowledgement.
 pub(crate) fn place(metadata: &Bound<'_, PyAny>) -> PyResult<Option<(i32, i64)>> {
     let py = metadata.py();
-    let part = |name| field(metadata, name).map_err(|_| lacks(metadata, name));
-    let partition = part(name!(py, "partition"))?;
-    let offset = part(name!(py, "offset"))?;
+    let partition = known(metadata, name!(py, "partition"))?;
+    let offset = known(metadata, name!(py, "offset"))?;
     if partition.is_none() || offset.is_none() {
         return Ok(None);
     }
@@ -99,9 +112,11 @@ pub(crate) fn field<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let kind = message.get_type_ptr().addr();
     if WITH_METHODS.load(Ordering::Relaxed) == kind {
-        return message.call_method0(name).or_else(|error| match message.getattr(name) {
-            Ok(found) if !found.is_callable() => Ok(found),
-            _ => Err(error),
+        return caught(message.py(), message.call_method0(name))?.or_else(|error| {
+            match caught(message.py(), message.getattr(name))? {
+                Ok(found) if !found.is_callable() => Ok(found),
+                _ => Err(error),
+            }
         });
     }
     let found = message.getattr(name)?;
@@ -116,8 +131,17 @@ fn part<'py, T>(message: &Bound<'py, PyAny>, name: &Bound<'py, PyString>) -> PyR
 where
     T: for<'a> FromPyObject<'a, 'py>,
 {
-    let found = field(message, name).map_err(|_| lacks(message, name))?;
-    found.extract().map_err(|_| is_wrong(name, &found))
+    let found = known(message, name)?;
+    let part = found.extract().map_err(Into::into);
+    caught(message.py(), part)?.map_err(|_| is_wrong(name, &found))
+}
+
+/// Reads a part that every message has.
+fn known<'py>(
+    message: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    caught(message.py(), field(message, name))?.map_err(|_| lacks(message, name))
 }
 
 fn is_wrong(name: &Bound<'_, PyString>, found: &Bound<'_, PyAny>) -> PyErr {

@@ -107,7 +107,7 @@ pub(crate) fn otel_inject(
     is_whole: bool,
     propagation: Option<&Bound<'_, Propagation>>,
 ) -> PyResult<Vec<(String, String)>> {
-    let baton = outgoing(carried, span.as_ref(), baggage, is_whole).unwrap_or_default();
+    let baton = outgoing(carried, span.as_ref(), baggage, is_whole)?.unwrap_or_default();
     let mut list = List::new::<Vec<u8>, Vec<u8>>(medium_of(carrier), []);
     rules(propagation).inject(&baton, &mut list);
     let text = |bytes| String::from_utf8(bytes).unwrap_or_default();
@@ -128,8 +128,8 @@ pub(crate) fn otel_baton(
     span: Option<Span>,
     baggage: Vec<(String, Bound<'_, PyAny>)>,
     is_whole: bool,
-) -> Option<Baton> {
-    outgoing(carried, span.as_ref(), baggage, is_whole).map(Baton)
+) -> PyResult<Option<Baton>> {
+    Ok(outgoing(carried, span.as_ref(), baggage, is_whole)?.map(Baton))
 }
 
 fn outgoing(
@@ -137,16 +137,16 @@ fn outgoing(
     span: Option<&Span>,
     baggage: Vec<(String, Bound<'_, PyAny>)>,
     is_whole: bool,
-) -> Option<CoreBaton> {
+) -> PyResult<Option<CoreBaton>> {
     let carried = carried.map(|carried| &carried.get().0);
     let found = propagate::Carried::hand_on(carried, span.and_then(active));
     if found.is_none() && baggage.is_empty() {
-        return None;
+        return Ok(None);
     }
     let mut baton = found.unwrap_or_default();
-    let now = baggage.into_iter().map(|(key, value)| (key, value::shown(&value))).collect();
-    follow(&mut baton.baggage, now, is_whole);
-    Some(baton)
+    let now = baggage.into_iter().map(|(key, value)| Ok((key, value::shown(&value)?)));
+    follow(&mut baton.baggage, now.collect::<PyResult<_>>()?, is_whole);
+    Ok(Some(baton))
 }
 
 fn active((trace_id, span_id, flags, tracestate): &Span) -> Option<ActiveSpan<'_>> {

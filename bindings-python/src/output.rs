@@ -110,11 +110,12 @@ impl Output {
 
     /// Says that the broker or the client refused it; the hop's message has then failed.
     #[pyo3(signature = (error, message=""))]
-    fn undelivered(&self, error: &Bound<'_, PyAny>, message: &str) {
-        let (kind, text) = value::error(error, message);
+    fn undelivered(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
+        let told = value::error(error, message);
         if let Some(output) = self.take() {
-            output.undelivered(&kind, &text);
+            output.undelivered(&told.kind, &told.text);
         }
+        told.interrupted
     }
 
     /// Says that the client took it and returned this future: it is settled as the future is. Returns
@@ -132,7 +133,7 @@ impl Output {
             let (output, future) = (output.bind(args.py()).get(), args.get_item(0)?);
             match future.call_method0(name!(args.py(), "result")) {
                 Ok(metadata) => output.delivered(&metadata, None)?,
-                Err(error) => output.undelivered(error.value(args.py()), ""),
+                Err(error) => output.undelivered(error.value(args.py()), "")?,
             }
             PyResult::Ok(())
         };
@@ -158,9 +159,9 @@ pub(crate) fn settle(
     msg: &Bound<'_, PyAny>,
 ) -> PyResult<bool> {
     if !err.is_none() {
-        let (kind, text) = value::error(err, "");
-        output.undelivered(&kind, &text);
-        return Ok(false);
+        let told = value::error(err, "");
+        output.undelivered(&told.kind, &told.text);
+        return told.interrupted.map(|()| false);
     }
     let place = message::place(msg)?;
     if let Some((partition, offset)) = place {

@@ -1,13 +1,17 @@
 //! Reading and writing batons: the rules of one listener, and the functions that use the process's.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, ffi::CStr, path::PathBuf, sync::Arc};
 
-use pyo3::{prelude::*, types::PyBytes};
-use tracebaton::{config::Value, propagate};
+use pyo3::{
+    prelude::*,
+    types::{IntoPyDict, PyBytes, PyDict},
+};
+use tracebaton::{carrier::Medium, config::Value, propagate};
 
 use crate::{
     baton::{Extracted, baton_of},
     errors::PayloadError,
+    fastcall::{Call, Function, needed},
     headers, settings,
 };
 
@@ -56,13 +60,16 @@ impl Propagation {
     }
 
     #[pyo3(signature = (headers, *, medium="kafka"))]
-    fn extract(&self, headers: &Bound<'_, PyAny>, medium: &str) -> PyResult<Extracted> {
-        let medium = headers::medium(medium)?;
-        headers::extract(headers, medium, &self.0).map(Extracted)
+    fn extract<'py>(
+        &self,
+        headers: &Bound<'py, PyAny>,
+        medium: &str,
+    ) -> PyResult<Bound<'py, Extracted>> {
+        extract(&self.0, headers, headers::medium(medium)?)
     }
 
     fn extract_payload(&self, payload: &Bound<'_, PyAny>) -> PyResult<Extracted> {
-        Ok(Extracted(self.0.extract_payload(&payload_of(payload)?)))
+        Ok(Extracted(self.0.extract_payload(&payload_of(payload)?).into()))
     }
 
     #[pyo3(signature = (baton, headers=None, *, medium="kafka"))]
@@ -112,19 +119,48 @@ pub(crate) fn of_process() -> Arc<propagate::Propagation> {
     propagate::Propagation::of_process()
 }
 
-/// Reads a baton from headers. What is not taken is listed in `refused`.
-#[pyfunction]
-#[pyo3(signature = (headers, *, medium="kafka"))]
-pub(crate) fn extract(headers: &Bound<'_, PyAny>, medium: &str) -> PyResult<Extracted> {
-    let medium = headers::medium(medium)?;
-    propagate::Propagation::with_process(|rules| headers::extract(headers, medium, rules))
-        .map(Extracted)
+/// Reads headers; the answer is made in its place, and not handed through.
+#[inline]
+fn extract<'py>(
+    rules: &propagate::Propagation,
+    headers: &Bound<'py, PyAny>,
+    medium: Medium,
+) -> PyResult<Bound<'py, Extracted>> {
+    headers::extract(headers, medium, |carrier| {
+        Bound::new(headers.py(), Extracted(rules.extract_compact(carrier)))
+    })?
+}
+
+/// The function `extract`.
+pub(crate) struct Extract;
+
+impl Function for Extract {
+    const NAME: &'static CStr = c"extract";
+    const DOC: &'static CStr = c"extract($module, headers, *, medium='kafka')\n--\n\n\
+        Reads a baton from headers. What is not taken is listed in `refused`.";
+
+    fn call<'py>(_: Python<'py>, call: &Call<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        let [headers, medium] = call.sorted("extract", ["headers", "medium"], 1)?;
+        let headers = needed("extract", "headers", headers)?;
+        let medium = match medium {
+            Some(medium) => headers::medium(medium.extract()?)?,
+            None => Medium::Kafka,
+        };
+        propagate::Propagation::with_process(|rules| extract(rules, headers, medium))
+            .map(Bound::into_any)
+    }
 }
 
 /// Reads a baton from a JSON payload.
 #[pyfunction]
 pub(crate) fn extract_payload(payload: &Bound<'_, PyAny>) -> PyResult<Extracted> {
     Propagation(of_process()).extract_payload(payload)
+}
+
+/// Returns how often something was refused in this process, by the kind of what was wrong.
+#[pyfunction]
+pub(crate) fn refusals(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    propagate::refusals().map(|(kind, count)| (kind.as_str(), count)).into_py_dict(py)
 }
 
 /// Returns a copy of headers with the baton in them.

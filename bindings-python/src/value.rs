@@ -1,4 +1,5 @@
-//! Python values as attributes, fields and texts. Nothing here raises but for a wrong type.
+//! Python values as attributes, fields and texts. What a value's own methods raise does not matter here,
+//! unless it is an interruption.
 
 use std::borrow::Cow;
 
@@ -8,7 +9,7 @@ use pyo3::{
 };
 use tracebaton::hop::Value;
 
-use crate::headers::wrong;
+use crate::{errors::caught, headers::wrong};
 
 /// Returns a text as UTF-8; lone surrogates become U+FFFD.
 ///
@@ -21,47 +22,63 @@ pub(crate) fn text<'a>(what: &str, value: &'a Bound<'_, PyAny>) -> PyResult<Cow<
 }
 
 /// Returns a value as an attribute; what has no type of its own there is written as its text.
-pub(crate) fn attribute(value: &Bound<'_, PyAny>) -> Value<'static> {
+///
+/// # Errors
+///
+/// Raises as [`shown`] does.
+pub(crate) fn attribute(value: &Bound<'_, PyAny>) -> PyResult<Value<'static>> {
     if let Ok(text) = value.cast::<PyString>() {
-        return Value::Text(text.to_string_lossy().into_owned().into());
+        return Ok(Value::Text(text.to_string_lossy().into_owned().into()));
     }
     if let Ok(flag) = value.cast::<PyBool>() {
-        return Value::Bool(flag.is_true());
+        return Ok(Value::Bool(flag.is_true()));
     }
     if value.is_instance_of::<PyInt>()
         && let Ok(number) = value.extract::<i64>()
     {
-        return Value::Int(number);
+        return Ok(Value::Int(number));
     }
     if let Ok(number) = value.cast::<PyFloat>() {
-        return Value::Double(number.value());
+        return Ok(Value::Double(number.value()));
     }
     if let Ok(bytes) = value.cast::<PyBytes>() {
-        return Value::Bytes(bytes.as_bytes().to_vec().into());
+        return Ok(Value::Bytes(bytes.as_bytes().to_vec().into()));
     }
-    Value::Text(shown(value).into())
+    Ok(Value::Text(shown(value)?.into()))
 }
 
 /// Returns `str(value)`, or what can be said where that raises.
-pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
-    value.str().map_or_else(
+///
+/// # Errors
+///
+/// Raises on an interruption alone.
+pub(crate) fn shown(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(caught(value.py(), value.str())?.map_or_else(
         |_| format!("<{} without a text>", type_name(value)),
         |text| text.to_string_lossy().into_owned(),
-    )
+    ))
 }
 
 /// Returns a key as text.
-pub(crate) fn plain<'a>(key: &'a Bound<'_, PyAny>) -> Cow<'a, str> {
+///
+/// # Errors
+///
+/// Raises as [`shown`] does.
+pub(crate) fn plain<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, str>> {
     match key.cast::<PyString>() {
-        Ok(text) => text.to_string_lossy(),
-        Err(_) => shown(key).into(),
+        Ok(text) => Ok(text.to_string_lossy()),
+        Err(_) => shown(key).map(Into::into),
     }
 }
 
 /// Returns a value as [`attribute`] does, without copying a text.
-pub(crate) fn borrowed<'a>(value: &'a Bound<'_, PyAny>) -> Value<'a> {
+///
+/// # Errors
+///
+/// Raises as [`shown`] does.
+pub(crate) fn borrowed<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Value<'a>> {
     match value.cast::<PyString>() {
-        Ok(text) => Value::Text(text.to_string_lossy()),
+        Ok(text) => Ok(Value::Text(text.to_string_lossy())),
         Err(_) => attribute(value),
     }
 }
@@ -71,15 +88,39 @@ pub(crate) fn borrowed<'a>(value: &'a Bound<'_, PyAny>) -> Value<'a> {
 ///
 /// An error may be given as an exception, as confluent-kafka's `KafkaError`, or as the name of its
 /// type with the message beside it.
-pub(crate) fn error(error: &Bound<'_, PyAny>, message: &str) -> (String, String) {
+pub(crate) fn error(error: &Bound<'_, PyAny>, message: &str) -> Told {
     if let Ok(name) = error.cast::<PyString>() {
-        return (name.to_string_lossy().into_owned(), message.to_owned());
+        let kind = name.to_string_lossy().into_owned();
+        return Told { kind, text: message.to_owned(), interrupted: Ok(()) };
     }
-    let call = |name: &str| error.call_method0(name).ok()?.extract::<String>().ok();
-    if let Some((name, text)) = call("name").zip(call("str")) {
-        return (name, text);
+    let told = named(error).and_then(|named| match named {
+        Some(named) => Ok(named),
+        None => Ok((type_name(error), shown(error)?)),
+    });
+    match told {
+        Ok((kind, text)) => Told { kind, text, interrupted: Ok(()) },
+        Err(raised) => {
+            Told { kind: type_name(error), text: String::new(), interrupted: Err(raised) }
+        }
     }
-    (type_name(error), shown(error))
+}
+
+/// Asks an error of confluent-kafka's kind for its name and its text.
+fn named(error: &Bound<'_, PyAny>) -> PyResult<Option<(String, String)>> {
+    let call = |name: &str| {
+        let said = caught(error.py(), error.call_method0(name))?.ok();
+        PyResult::Ok(said.and_then(|said| said.extract::<String>().ok()))
+    };
+    let Some(name) = call("name")? else { return Ok(None) };
+    Ok(call("str")?.map(|text| (name, text)))
+}
+
+/// What is known of an error.
+pub(crate) struct Told {
+    pub(crate) kind: String,
+    pub(crate) text: String,
+    /// What is to be raised once the error was passed on: whoever was asked about it was interrupted.
+    pub(crate) interrupted: PyResult<()>,
 }
 
 /// Returns the qualified name of a value's type, without `builtins`.

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import tracebaton
 from conftest import Message
 
@@ -94,3 +95,23 @@ def test_a_hop_may_be_settled_from_another_thread() -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda pair: pair[1].delivered(0, pair[0]), enumerate(outputs)))
     assert all(output.is_delivered for output in outputs)
+
+
+def test_a_hop_is_entered_once_and_says_what_to_do_instead() -> None:
+    with tracebaton.process(message(1)) as hop:
+        with pytest.raises(RuntimeError, match="hop.active"), hop:
+            pass
+        assert tracebaton.current_hop() is hop, "the outer block goes on"
+        with hop.active() as again, hop.active():
+            assert tracebaton.current_hop() is again is hop
+        work = hop.active()
+        with work:
+            with pytest.raises(RuntimeError, match="hop.active"), work:
+                pass
+        with work:
+            pass
+        assert tracebaton.current_hop() is hop
+    assert tracebaton.current_hop() is None
+    with hop:
+        assert tracebaton.current_hop() is hop, "one after the other is no matter"
+    assert tracebaton.current_hop() is None

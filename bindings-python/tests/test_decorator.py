@@ -210,8 +210,8 @@ def test_an_asynchronous_generator_stays_one(exported: Exported) -> None:
     assert sorted(fates(event)["emitted"] for event in found) == [1, *range(1, 20)]
 
 
-def test_a_batch_gives_every_message_its_own_fate(exported: Exported) -> None:
-    @tracebaton.transform("out", batch=True)
+def test_each_message_of_a_batch_can_be_a_hop(exported: Exported) -> None:
+    @tracebaton.transform("out", batch="each")
     def all_of(given: list[Message]) -> list[Any]:
         return [1, None, [2, 3], ValueError("bad")][: len(given)]
 
@@ -228,14 +228,90 @@ def test_a_batch_gives_every_message_its_own_fate(exported: Exported) -> None:
     }
 
 
-def test_a_batch_that_raises_has_failed_whole(exported: Exported) -> None:
+def test_a_batch_is_one_hop_and_what_leaves_it_has_its_own(exported: Exported) -> None:
     @tracebaton.transform("out", batch=True)
+    def all_of(given: list[Message]) -> list[Any]:
+        hop = tracebaton.current_hop()
+        assert hop is not None and hop.trace_id != TRACE
+        return [1, None, [2, 3], ValueError("bad"), 4][: len(given)]
+
+    made = all_of([message(n) for n in range(5)])
+    assert made[1] is None and made[3] is None
+    assert tracebaton.current_hop() is None
+    (trace_id,) = {output.baton.trace_id for output in [made[0], *made[2], made[4]]}
+    for output in [made[0], *made[2]]:
+        output.delivered(0, output.value)
+    made[4].undelivered(OSError("too large"))
+    sink = exported()
+    found = {e.attributes["messaging.kafka.offset"]: e for e in events(sink, "process")}
+    assert {offset: fates(event) for offset, event in found.items()} == {
+        0: {"in": 2, "passed": 2, "emitted": 3},
+        1: {"in": 1, "filtered": 1},
+        3: {"in": 1, "failed": 1},
+        4: {"in": 1, "failed": 1},
+    }
+    assert found[0].attributes["tracebaton.offset.last"] == 2
+    assert found[0].trace_id == trace_id
+    assert found[3].trace_id == found[4].trace_id == TRACE
+    assert found[4].attributes["error.type"] == "OSError"
+    sends = [span for span in sink.spans if span.raw.name == "send out"]
+    assert len(sends) == 4
+    assert {span.raw.links[0].trace_id.hex() for span in sends} == {TRACE}
+
+
+@pytest.mark.parametrize("batch", [True, "each"])
+def test_a_batch_that_raises_has_failed_whole(exported: Exported, batch: Any) -> None:
+    @tracebaton.transform("out", batch=batch)
     async def fails(_: list[Message]) -> list[Any]:
         raise OSError("down")
 
     with pytest.raises(OSError):
         asyncio.run(fails([message(1), message(2)]))
-    assert [fates(e) for e in events(exported(), "process")] == [{"in": 1, "failed": 1}] * 2
+    one, both = {"in": 1, "failed": 1}, {"in": 2, "failed": 2}
+    found = [fates(e) for e in events(exported(), "process")]
+    assert found == ([both] if batch is True else [one, one])
+
+
+@pytest.mark.parametrize("batch", [True, "each"])
+def test_a_batch_that_raises_may_be_dead_lettered(exported: Exported, batch: Any) -> None:
+    dead = []
+
+    def to_dead_letters(hop: tracebaton.Hop, error: BaseException) -> None:
+        dead.append(hop.dead_letter("out.dlq", error))
+
+    @tracebaton.transform("out", batch=batch, on_error=to_dead_letters)
+    def fails(_: list[Message]) -> list[Any]:
+        raise OSError("down")
+
+    with pytest.raises(OSError):
+        fails([message(1), message(2)])
+    for at, output in enumerate(dead):
+        assert output.baton.trace_id == TRACE
+        output.delivered(0, at)
+    found = [fates(e) for e in events(exported(), "process")]
+    assert found == [{"in": 1, "dead_lettered": 1, "emitted": 1}] * 2
+
+
+def test_an_asynchronous_batch_keeps_its_hop_to_itself(exported: Exported) -> None:
+    @tracebaton.transform("out", batch=True)
+    async def all_of(given: list[Message]) -> list[Any]:
+        hop = tracebaton.current_hop()
+        assert hop is not None
+        await asyncio.sleep(0)
+        assert tracebaton.current_hop() is hop
+        return [hop.trace_id for _ in given]
+
+    async def main() -> list[Any]:
+        return await asyncio.gather(*(all_of([message(n), message(n + 100)]) for n in range(20)))
+
+    made = asyncio.run(main())
+    assert len({outputs[0].value for outputs in made}) == 20
+    for outputs in made:
+        for output in outputs:
+            assert output.value == output.baton.trace_id
+            output.delivered(0, 1)
+    found = [fates(e) for e in events(exported(), "process")]
+    assert found == [{"in": 2, "passed": 2, "emitted": 2}] * 20
 
 
 def test_wrong_uses_are_told(exported: Exported) -> None:

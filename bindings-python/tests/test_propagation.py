@@ -58,6 +58,24 @@ def test_what_is_refused_is_listed_and_never_raised() -> None:
         assert [one.name for one in found.refused] == ["traceparent"]
 
 
+def test_refusals_are_counted_by_their_kind() -> None:
+    before = tracebaton.refusals()
+    assert {"bad_length", "not_text", "duplicate", "zero_id"} <= before.keys()
+    tracebaton.extract([("traceparent", "00-"), ("baggage", b"\xff")])
+    after = tracebaton.refusals()
+    changed = {kind: count - before[kind] for kind, count in after.items() if count != before[kind]}
+    found = tracebaton.extract([("traceparent", "00-"), ("baggage", b"\xff")]).refused
+    assert changed == {one.kind: 1 for one in found}
+    assert len(changed) == 2
+
+
+def test_a_wrong_type_counts_no_refusal_twice() -> None:
+    before = tracebaton.refusals()
+    headers: Any = [("traceparent", "00-"), ["shop", "berlin"]]
+    tracebaton.extract(headers)
+    assert sum(tracebaton.refusals().values()) - sum(before.values()) == 1
+
+
 def test_a_legacy_id_keeps_its_text() -> None:
     found = tracebaton.extract([("trace_id", b"order-1234")])
     assert found.legacy_id == "order-1234"

@@ -8,6 +8,7 @@
 //! module per foreign type, each behind the feature of its name.
 
 pub mod carrier;
+mod clock;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod error;

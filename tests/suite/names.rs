@@ -71,7 +71,8 @@ fn the_crate_has_every_name_of_the_table() {
             propagate::Propagation::extract_payload,
             propagate::Propagation::from_env,
             propagate::Propagation::inject,
-            propagate::Propagation::inject_payload;
+            propagate::Propagation::inject_payload,
+            propagate::refusals;
         generic:
             hop::Hop::set => |hop: &hop::Hop| hop.set("key", "value"),
             propagate::Propagation::from_yaml => |path: &str| propagate::Propagation::from_yaml(path)

@@ -16,4 +16,9 @@ function hostManager() {
   return globalThis[API]?.context;
 }
 
-module.exports = { BAGGAGE, BATON, HOP, SPAN, SUPPRESSED, hostManager };
+/** Returns the tracer provider that the host has registered, if any. */
+function hostProvider() {
+  return globalThis[API]?.trace;
+}
+
+module.exports = { BAGGAGE, BATON, HOP, SPAN, SUPPRESSED, hostManager, hostProvider };

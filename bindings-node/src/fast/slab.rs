@@ -19,7 +19,7 @@ struct Open {
     hop: hop::Hop,
     outputs: Vec<Option<hop::Output>>,
     /// Whose hop it is, where that is a whole batch's.
-    batch: Option<hop::Batch>,
+    batch: Option<Box<hop::Batch>>,
 }
 
 #[derive(Default)]
@@ -41,7 +41,8 @@ impl Slab {
         open(&mut self.places, number)
     }
 
-    fn put(&mut self, new: Open) -> u32 {
+    /// Keeps what is open; one for which there is no place comes back.
+    fn put(&mut self, new: Open) -> Result<u32, Open> {
         let is_full = self.places.len() >= 1 << PLACE_BITS;
         let at = if is_full || self.free.len() > RESTING {
             self.free.pop_front()
@@ -52,10 +53,36 @@ impl Slab {
         };
         let Some((at, place)) = at.and_then(|at| Some((at, self.places.get_mut(at as usize)?)))
         else {
-            return 0;
+            return Err(new);
         };
         place.open = Some(new);
-        place.turn << PLACE_BITS | at
+        Ok(place.turn << PLACE_BITS | at)
+    }
+
+    /// Takes what is open at a place, which is free from then on.
+    fn take(&mut self, at: u32) -> Option<Open> {
+        let place = self.places.get_mut(at as usize)?;
+        let open = place.open.take()?;
+        place.turn = place.turn % ((1 << (32 - PLACE_BITS)) - 1) + 1;
+        self.free.push_back(at);
+        Some(open)
+    }
+}
+
+/// Keeps what is open and returns its number; 0 where there is no place: nothing more can be said of it.
+fn keep(new: Open) -> u32 {
+    SLAB.with_borrow_mut(|slab| slab.put(new)).unwrap_or_else(|refused| {
+        refused.leave_pending();
+        0
+    })
+}
+
+impl Open {
+    fn leave_pending(self) {
+        match self.batch {
+            Some(batch) => batch.leave_pending(),
+            None => self.hop.leave_pending(),
+        }
     }
 }
 
@@ -130,13 +157,13 @@ pub(crate) fn put_polled() -> (u32, hop::Hop) {
     let polled = POLLED.with_borrow_mut(Option::take);
     let mut batch = polled.unwrap_or_else(|| hop::Batch::poll(Recorder::global()));
     let hop = batch.hop().clone();
-    let new = Open { hop: hop.clone(), outputs: Vec::new(), batch: Some(batch) };
-    (SLAB.with_borrow_mut(|slab| slab.put(new)), hop)
+    let new = Open { hop: hop.clone(), outputs: Vec::new(), batch: Some(Box::new(batch)) };
+    (keep(new), hop)
 }
 
-/// Keeps a hop until it is closed, and returns its number; 0 where there is no place.
+/// Keeps a hop until it is closed, and returns its number; 0 where there is no place: it is pending then.
 pub(crate) fn put(hop: hop::Hop) -> u32 {
-    SLAB.with_borrow_mut(|slab| slab.put(Open { hop, outputs: Vec::new(), batch: None }))
+    keep(Open { hop, outputs: Vec::new(), batch: None })
 }
 
 /// Returns a hop that is open.
@@ -188,10 +215,7 @@ pub(crate) fn close(number: u32) {
     let closed = SLAB.with_borrow_mut(|slab| {
         let at = number & ((1 << PLACE_BITS) - 1);
         slab.open(number)?;
-        let place = slab.places.get_mut(at as usize)?;
-        place.turn = place.turn % ((1 << (32 - PLACE_BITS)) - 1) + 1;
-        slab.free.push_back(at);
-        place.open.take()
+        slab.take(at)
     });
     // Ended and dropped outside of the borrow.
     if let Some(Open { hop, outputs, batch }) = closed {
@@ -201,4 +225,13 @@ pub(crate) fn close(number: u32) {
         }
         drop(outputs);
     }
+}
+
+/// Leaves every hop of this thread that is still open: the thread ends in the middle of it.
+pub(crate) fn leave_all() {
+    let open: Vec<Open> = SLAB.with_borrow_mut(|slab| {
+        let places = (0..).take(slab.places.len());
+        places.filter_map(|at| slab.take(at)).collect()
+    });
+    open.into_iter().for_each(Open::leave_pending);
 }

@@ -60,7 +60,11 @@ function readSpan(span) {
     end: span.fixed64(8),
     attributes: attributes(span.messages(9)),
     events: span.messages(11).map((event) => ({ name: event.text(2), attributes: attributes(event.messages(3)) })),
-    links: span.messages(13).map((link) => ({ traceId: link.hex(1), spanId: link.hex(2) })),
+    links: span.messages(13).map((link) => ({
+      traceId: link.hex(1),
+      spanId: link.hex(2),
+      ...(link.all(4).length > 0 && { attributes: attributes(link.messages(4)) }),
+    })),
     status: span.messages(15).map((status) => ({ message: status.text(2), code: status.number(3) }))[0] ?? null,
   };
 }

@@ -6,7 +6,7 @@ import { propagation, context, type ContextManager, type TextMapPropagator } fro
 import { BasicTracerProvider, type IdGenerator, type Sampler } from "@opentelemetry/sdk-trace-base";
 import {
   BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, Propagation, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, flush, init, inject, injectPayload, instrumentConsole,
-  logIds, pinoOptions, process, shutdown, transform, winstonFormat,
+  logIds, pinoOptions, process, refusals, shutdown, transform, winstonFormat,
   type Baton, type Batch, type BatchPayload, type ConsumeOptions, type Counts, type Extracted, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Medium,
   type MessagePayload, type OtelContext, type OtelTraceState, type LogIds, type Output, type PlacedMessage, type Inject, type Results, type Settings, type ShutdownReport,
 } from "tracebaton";
@@ -133,6 +133,9 @@ void active;
 async function main(): Promise<void> {
   try {
     init({ serviceName: "use", settings: { trust: "restart", "extraction.headers": ["X-Request-Id"] } });
+    init({ spans: "host" });
+    // @ts-expect-error: there is no such destination
+    init({ spans: "sdk" });
   } catch (error) {
     if (error instanceof TracebatonError) log.error(error.message, { code: error.code });
   }
@@ -146,4 +149,6 @@ void main;
 
 const rules: Propagation[] = [new Propagation({ trust: "restart" }), Propagation.fromEnv(), Propagation.fromYaml("baton.yaml")];
 const write: Inject = inject;
+const zeros: number | undefined = refusals()["zero_id"];
+void zeros;
 void [write, rules.map((one) => [one.extractPayload("{}"), one.injectPayload(null, "{}")])];

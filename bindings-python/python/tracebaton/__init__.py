@@ -14,6 +14,7 @@
 from tracebaton._consume import consume
 from tracebaton._logging import LogFilter, LogHandler, fast_logger, structlog_ids
 from tracebaton._native import (
+    Batch,
     Baton,
     ConfigError,
     Counts,
@@ -35,11 +36,13 @@ from tracebaton._native import (
     inject,
     inject_payload,
     process,
+    refusals,
     shutdown,
 )
 from tracebaton._transform import transform
 
 __all__ = [
+    "Batch",
     "Baton",
     "ConfigError",
     "Counts",
@@ -65,6 +68,7 @@ __all__ = [
     "inject",
     "inject_payload",
     "process",
+    "refusals",
     "shutdown",
     "structlog_ids",
     "transform",

@@ -22,6 +22,7 @@ _F = TypeVar("_F")
 
 __all__ = [
     "Active",
+    "Batch",
     "Baton",
     "Carried",
     "ConfigError",
@@ -55,6 +56,7 @@ __all__ = [
     "otel_new_trace_id",
     "otel_sample",
     "process",
+    "refusals",
     "shutdown",
 ]
 
@@ -245,6 +247,9 @@ def inject(
 def inject_payload(baton: Baton | Extracted | Hop, payload: _Text) -> bytes:
     """Returns a copy of a JSON object with the baton in it."""
 
+def refusals() -> dict[str, int]:
+    """Returns how often something was refused in this process, by the kind of what was wrong."""
+
 @final
 class Output:
     """A message on its way to a topic, until the broker has it or is known not to."""
@@ -366,6 +371,53 @@ def process(
     headers say, for instance the result of `extract_payload`. An exception that leaves the block is
     recorded as the message's failure and raised on.
     """
+
+@final
+class Batch:
+    """Messages that were read together: one hop, linked to the trace of each.
+
+    Use it in a `with` statement. Its ledger events are one for each partition, whatever the number of
+    messages, and its trace is its own: where each message's trace is to go on, `process` each.
+    """
+
+    def __new__(
+        cls,
+        messages: Iterable[object],
+        *,
+        group: str | None = None,
+        propagation: Propagation | None = None,
+    ) -> Self: ...
+    @property
+    def messages(self) -> list[Any]: ...
+    def __len__(self) -> int: ...
+    def together(self) -> Hop:
+        """Returns the one hop of all messages that have none of their own; the batch ends it."""
+
+    def hop(self, message: object) -> Hop:
+        """Takes a message out of the batch and returns its own hop: say there what became of it."""
+
+    def output(
+        self,
+        topic: str,
+        headers: _Pairs | _Mapping | None = None,
+        *,
+        value: Any = None,
+        of: object = None,
+    ) -> Output:
+        """Starts a message on its way out to `topic`, made of all messages or of one of them.
+
+        It is in the batch's trace; `of` links it to the message it is made of, and if it is refused
+        that message alone has failed.
+        """
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+        /,
+    ) -> Literal[False]: ...
 
 def current_hop() -> Hop | None:
     """Returns the current hop; none outside a `with process(…)` block."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
 
-from tracebaton._native import Hop, Output, Propagation, process
+from tracebaton._native import Batch, Hop, Output, Propagation, process
 
 OnError = Callable[[Hop, BaseException], None]
 _Made = Output | list[Output] | None
@@ -19,7 +20,7 @@ def transform(
     topic: str,
     *,
     group: str | None = None,
-    batch: bool = False,
+    batch: bool | Literal["each"] = False,
     on_error: OnError | None = None,
     propagation: Propagation | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -31,7 +32,10 @@ def transform(
     is, it stays: a coroutine function, a generator, an asynchronous generator.
 
     With `batch` the function gets a list of messages and returns a list of the same length: for
-    each message a value, a list or `None`, or the exception by which that one failed.
+    each message a value, a list or `None`, or the exception by which that one failed. They are one
+    hop together, in a trace of its own that is linked to theirs, and so is what goes out: each output
+    is linked to its message, which has failed if it is refused. A message that is filtered or fails
+    has a hop of its own. With `batch="each"` all have, and what goes out is in its message's trace.
 
     An exception is the message's failure and is raised on as it is; before that, `on_error` may
     say that the message is dead-lettered.
@@ -45,8 +49,12 @@ def transform(
         if batch and (is_generator or is_async_generator):
             raise TypeError("a transform of batches returns a list, it is no generator")
         if batch:
-            wrap = _async_batch if is_async else _batch
-        elif is_async:
+            kind = _Each if batch == "each" else _Together
+            gather = functools.partial(Batch, group=group, propagation=propagation)
+            begin = functools.partial(kind, start=start, gather=gather)
+            wrap_batch = _async_batch if is_async else _batch
+            return functools.wraps(function)(wrap_batch(function, topic, begin, on_error))
+        if is_async:
             wrap = _async
         elif is_generator:
             wrap = _generator
@@ -168,66 +176,104 @@ def _async_generator(
     return wrapper
 
 
-class _Batch:
+class _Together:
+    """The one hop of a batch. What is made of a message is linked to it; one that is filtered or has
+    failed leaves the batch."""
+
+    def __init__(self, messages: Sequence[Any], start: _Start, gather: _Gather) -> None:
+        self.messages = messages
+        self.batch = gather(messages)
+
+    def current(self) -> AbstractContextManager[object]:
+        return self.batch
+
+    def fail(self, error: BaseException, on_error: OnError | None) -> None:
+        if on_error is not None and isinstance(error, Exception):
+            for message in self.messages:
+                self._leave(message, error, on_error)
+
+    def outputs(self, topic: str, made: list[Any], on_error: OnError | None) -> list[_Made]:
+        return [self._one(message, topic, one, on_error) for message, one in zip(self.messages, made)]
+
+    def _one(self, message: Any, topic: str, made: Any, on_error: OnError | None) -> _Made:
+        if isinstance(made, BaseException):
+            self._leave(message, made, on_error)
+            return None
+        if made is None or (isinstance(made, list) and not made):
+            with self.batch.hop(message) as hop:
+                return _outputs(hop, topic, made)
+        if isinstance(made, list):
+            return [self.batch.output(topic, value=value, of=message) for value in made]
+        return self.batch.output(topic, value=made, of=message)
+
+    def _leave(self, message: Any, error: BaseException, on_error: OnError | None) -> None:
+        with self.batch.hop(message) as hop:
+            _fail(hop, error, on_error)
+
+
+class _Each:
     """The hops of a batch: one for each message, settled each by its own result."""
 
-    def __init__(
-        self, messages: Sequence[Any], topic: str, start: _Start, on_error: OnError | None
-    ) -> None:
+    def __init__(self, messages: Sequence[Any], start: _Start, gather: _Gather) -> None:
         self.hops = [start(message) for message in messages]
-        self.topic = topic
-        self.on_error = on_error
 
-    def fail(self, error: BaseException) -> None:
+    def current(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def fail(self, error: BaseException, on_error: OnError | None) -> None:
         for hop in self.hops:
-            with hop.active():
-                _fail(hop, error, self.on_error)
-            hop.end()
+            with hop:
+                _fail(hop, error, on_error)
 
-    def settle(self, made: Any) -> list[_Made]:
-        if not isinstance(made, list) or len(made) != len(self.hops):
-            found = f"{len(made)} results" if isinstance(made, list) else type(made).__qualname__
-            wrong = TypeError(f"a batch of {len(self.hops)} needs a list as long, not {found}")
-            self.fail(wrong)
-            raise wrong
-        return [self._one(hop, one) for hop, one in zip(self.hops, made)]
+    def outputs(self, topic: str, made: list[Any], on_error: OnError | None) -> list[_Made]:
+        return [self._one(hop, topic, one, on_error) for hop, one in zip(self.hops, made)]
 
-    def _one(self, hop: Hop, made: Any) -> _Made:
-        with hop.active():
-            try:
-                if isinstance(made, BaseException):
-                    _fail(hop, made, self.on_error)
-                    return None
-                return _outputs(hop, self.topic, made)
-            finally:
-                hop.end()
+    def _one(self, hop: Hop, topic: str, made: Any, on_error: OnError | None) -> _Made:
+        with hop:
+            if isinstance(made, BaseException):
+                _fail(hop, made, on_error)
+                return None
+            return _outputs(hop, topic, made)
+
+
+_Gather = Callable[[Sequence[Any]], Batch]
+_Begin = Callable[[Sequence[Any]], _Together | _Each]
+
+
+def _as_long(made: Any, count: int) -> list[Any]:
+    if isinstance(made, list) and len(made) == count:
+        return made
+    found = f"{len(made)} results" if isinstance(made, list) else type(made).__qualname__
+    raise TypeError(f"a batch of {count} needs a list as long, not {found}")
 
 
 def _batch(
-    function: Callable[..., Any], topic: str, start: _Start, on_error: OnError | None
+    function: Callable[..., Any], topic: str, begin: _Begin, on_error: OnError | None
 ) -> Callable[..., Any]:
     def wrapper(messages: Sequence[Any], /, *args: Any, **kwargs: Any) -> list[_Made]:
-        batch = _Batch(messages, topic, start, on_error)
-        try:
-            made = function(messages, *args, **kwargs)
-        except BaseException as error:
-            batch.fail(error)
-            raise
-        return batch.settle(made)
+        batch = begin(messages)
+        with batch.current():
+            try:
+                made = _as_long(function(messages, *args, **kwargs), len(messages))
+            except BaseException as error:
+                batch.fail(error, on_error)
+                raise
+            return batch.outputs(topic, made, on_error)
 
     return wrapper
 
 
 def _async_batch(
-    function: Callable[..., Any], topic: str, start: _Start, on_error: OnError | None
+    function: Callable[..., Any], topic: str, begin: _Begin, on_error: OnError | None
 ) -> Callable[..., Any]:
     async def wrapper(messages: Sequence[Any], /, *args: Any, **kwargs: Any) -> list[_Made]:
-        batch = _Batch(messages, topic, start, on_error)
-        try:
-            made = await function(messages, *args, **kwargs)
-        except BaseException as error:
-            batch.fail(error)
-            raise
-        return batch.settle(made)
+        batch = begin(messages)
+        with batch.current():
+            try:
+                made = _as_long(await function(messages, *args, **kwargs), len(messages))
+            except BaseException as error:
+                batch.fail(error, on_error)
+                raise
+            return batch.outputs(topic, made, on_error)
 
     return wrapper

@@ -2,6 +2,7 @@
 
 use super::{
     diagnose::{Diagnosis, Finding},
+    elapsed::elapsed,
     id,
     ledger::Ledger,
     verdict::Verdict,
@@ -30,8 +31,8 @@ pub(super) fn explain(store: &dyn Store, text: &str, id: Id, now: i64) -> Result
             (Verdict::Inconclusive, what.to_owned())
         }
         Some(made) if made > now + MINUTE => {
-            let ahead = (made - now) / 1_000_000_000;
-            (Verdict::IdInFuture, format!("the id says it was made {ahead} s from now"))
+            let ahead = elapsed(made - now);
+            (Verdict::IdInFuture, format!("the id says it was made {ahead} from now"))
         }
         Some(made) => since_then(store, made, now)?,
         None => {
@@ -43,9 +44,9 @@ pub(super) fn explain(store: &dyn Store, text: &str, id: Id, now: i64) -> Result
 }
 
 fn since_then(store: &dyn Store, made: i64, now: i64) -> Result<(Verdict, String), Error> {
-    let ago = (now - made).max(0) / 1_000_000_000;
+    let ago = elapsed(now - made);
     if store.oldest()?.is_some_and(|oldest| oldest > made + MINUTE) {
-        let what = format!("the id was made {ago} s ago; the oldest evidence here is younger");
+        let what = format!("the id was made {ago} ago; the oldest evidence here is younger");
         return Ok((Verdict::BeforeRetention, what));
     }
     let heard = store.heard(made - MINUTE, made + MINUTE)?;
@@ -54,7 +55,7 @@ fn since_then(store: &dyn Store, made: i64, now: i64) -> Result<(Verdict, String
         names => format!("heard then were {}, with other ids", names.join(", ")),
     };
     let who = if now - made < MINUTE { format!("{who}; try again in a moment") } else { who };
-    Ok((Verdict::UnknownId, format!("the id was made {ago} s ago; {who}")))
+    Ok((Verdict::UnknownId, format!("the id was made {ago} ago; {who}")))
 }
 
 fn only(text: &str, trace_id: Option<String>, verdict: Verdict, what: String) -> Diagnosis {

@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     absent, excess, findings, id,
     ledger::{self, Branch, Ledger},
-    untold,
+    onward, untold,
     verdict::Verdict,
 };
-use crate::store::{Error, Store};
+use crate::{
+    model::Id,
+    store::{Error, Store},
+};
 
 /// A verdict with its evidence.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -43,10 +46,23 @@ pub(crate) fn diagnose(
         Ok(id) => id::find(store, text, id)?,
         Err(_) => return Ok(absent::malformed(text)),
     };
-    let mut ledger = ledger::read(store, id, &clock)?;
+    match of_trace(store, id, &clock, &mut BTreeSet::from([id]))? {
+        Some(diagnosis) => Ok(Diagnosis { id: text.to_owned(), ..diagnosis }),
+        None => absent::explain(store, text, id, clock()),
+    }
+}
+
+/// Diagnoses a trace of which there is a ledger; `seen` are the traces that led to it.
+pub(super) fn of_trace(
+    store: &dyn Store,
+    id: Id,
+    clock: &impl Fn() -> i64,
+    seen: &mut BTreeSet<Id>,
+) -> Result<Option<Diagnosis>, Error> {
+    let mut ledger = ledger::read(store, id, clock)?;
     let now = clock();
     if ledger.received.is_empty() && ledger.branches.is_empty() && ledger.undelivered.is_empty() {
-        return absent::explain(store, text, id, now);
+        return Ok(None);
     }
     let mut dropped: BTreeMap<String, i64> = BTreeMap::new();
     for row in store.dropped(ledger.first_heard)?.into_iter().filter(|row| row.ledger > 0) {
@@ -59,6 +75,9 @@ pub(crate) fn diagnose(
         findings::of_branch(branch, now, &dropped, &beyond)
     };
     let mut of_branches: Vec<Vec<Finding>> = ledger.branches.iter().map(of_branch).collect();
+    for (findings, branch) in of_branches.iter_mut().zip(&mut ledger.branches) {
+        findings.extend(onward::of_branch(store, branch, clock, seen)?);
+    }
     for (findings, branch) in of_branches.iter_mut().zip(&ledger.branches) {
         findings.extend(excess::of_branch(branch, &ledger, now, &dropped));
     }
@@ -70,8 +89,8 @@ pub(crate) fn diagnose(
         Some(worst) => (worst.verdict, format!("{}: {}", worst.hop, worst.evidence)),
         None => (Verdict::Inconclusive, String::new()),
     };
-    let trace_id = Some(id.to_string());
-    Ok(Diagnosis { id: text.to_owned(), trace_id, verdict, summary, findings, ledger })
+    let (id, trace_id) = (id.to_string(), Some(id.to_string()));
+    Ok(Some(Diagnosis { id, trace_id, verdict, summary, findings, ledger }))
 }
 
 /// Gives each branch the worst of what was found at it and on the way from it on.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     diagnose::Finding,
+    elapsed::elapsed,
     inputs::Fate,
     ledger::{Branch, Ledger},
     verdict::Verdict,
@@ -178,10 +179,6 @@ fn list(texts: &[String]) -> String {
 fn last_heard(branch: &Branch, now: i64) -> String {
     match branch.last_heard {
         0 => "the group was never heard".to_owned(),
-        time => format!(
-            "{} was heard last {} s ago",
-            branch.service,
-            (now - time).max(0) / 1_000_000_000
-        ),
+        time => format!("{} was heard last {} ago", branch.service, elapsed(now - time)),
     }
 }

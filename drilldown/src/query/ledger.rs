@@ -39,7 +39,7 @@ pub(crate) struct Branch {
     pub(crate) pending: i64,
     /// Records among those emitted that came out of an attempt of which nothing else is known.
     #[serde(skip)]
-    pub(super) astray: i64,
+    pub(crate) astray: i64,
     /// Records the group has not come to yet.
     pub(crate) waiting: i64,
     /// Records that should have been read and of which there is no evidence.
@@ -52,6 +52,8 @@ pub(crate) struct Branch {
     pub(crate) unconfirmed: i64,
     pub(crate) reasons: Vec<Reason>,
     pub(crate) batches: Vec<String>,
+    /// The traces of poll batches that handled records: what was made of those together is in them.
+    pub(crate) continues_in: Vec<String>,
     /// When the group was heard last, in nanoseconds since 1970; 0 for never.
     pub(crate) last_heard: i64,
     /// When the trace's first event here was, in nanoseconds since 1970.
@@ -145,7 +147,8 @@ pub(crate) fn read(store: &dyn Store, id: Id, clock: &impl Fn() -> i64) -> Resul
             let inputs = Inputs::gather(&trace_id, read, sent);
             let readers = readers.iter().filter(|reader| reader.group == group).collect();
             let mut branch = branch((topic, group), sent, &inputs, Progress { readers, now });
-            branch.unconfirmed = unconfirmed(&inputs, &delivered);
+            branch.unconfirmed = unconfirmed(&inputs, &delivered, &trace_id);
+            branch.continues_in = continues_in(&inputs, &trace_id);
             ledger.branches.push(branch);
             let passed = inputs.iter().filter(|input| input.fate == Fate::Passed);
             made_good
@@ -237,11 +240,22 @@ impl<'e> Delivered<'e> {
     }
 }
 
-fn unconfirmed(inputs: &Inputs<'_>, delivered: &Delivered<'_>) -> i64 {
+/// Counts the outputs of which nobody told; those of another trace are that one's.
+fn unconfirmed(inputs: &Inputs<'_>, delivered: &Delivered<'_>, trace_id: &str) -> i64 {
+    let own = inputs.iter().map(|input| input.event).filter(|event| event.trace_id == trace_id);
     // An event that stands for several inputs has its outputs once.
     let events: BTreeMap<&str, &HopEvent> =
-        inputs.iter().map(|input| (input.event.span_id.as_str(), input.event)).collect();
+        own.map(|event| (event.span_id.as_str(), event)).collect();
     events.values().map(|event| delivered.lacks(event)).sum()
+}
+
+/// Names the traces in which records were handled together with those of others.
+fn continues_in(inputs: &Inputs<'_>, trace_id: &str) -> Vec<String> {
+    let passed = inputs.iter().filter(|input| input.fate == Fate::Passed);
+    let events = passed.map(|input| input.event).filter(|event| event.kind != "insert");
+    let others = events.filter(|event| event.trace_id != trace_id);
+    let traces: BTreeSet<&String> = others.map(|event| &event.trace_id).collect();
+    traces.into_iter().cloned().collect()
 }
 
 /// A group that began to read after a record was sent, and above it, owes nothing for it: a new

@@ -3,12 +3,14 @@
 pub(crate) mod absent;
 mod between;
 pub(crate) mod diagnose;
+mod elapsed;
 mod excess;
 mod findings;
 pub(crate) mod id;
 mod inputs;
 pub(crate) mod ledger;
 pub(crate) mod logs;
+mod onward;
 mod order;
 #[cfg(test)]
 mod tests;

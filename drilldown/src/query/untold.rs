@@ -64,7 +64,8 @@ pub(super) fn untold(ledger: &Ledger, findings: &[Finding]) -> Vec<Finding> {
     }
     let is_inserted = findings.iter().any(|finding| finding.verdict == Verdict::Inserted);
     let ends = ledger.branches.iter().filter(|branch| {
-        branch.kind != "insert" && branch.sends_to.is_empty() && branch.unconfirmed == 0
+        let is_open = branch.sends_to.is_empty() && branch.continues_in.is_empty();
+        branch.kind != "insert" && is_open && branch.unconfirmed == 0
     });
     for branch in ends.filter(|branch| branch.passed > 0 && !is_inserted) {
         let evidence = format!(

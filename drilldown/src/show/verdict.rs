@@ -32,6 +32,12 @@ fn table(out: &mut String, rows: &[(String, Vec<i64>)]) {
     }
 }
 
+/// Tells whether a group owes nothing for the trace's records, as it began to read after them.
+fn began_later(branch: &Branch) -> bool {
+    branch.before > 0
+        && [branch.records_in, branch.waiting, branch.unseen].iter().all(|records| *records == 0)
+}
+
 /// Writes a diagnosis.
 pub(crate) fn verdict(diagnosis: &Diagnosis) -> String {
     let mut out = String::new();
@@ -58,11 +64,15 @@ pub(crate) fn verdict(diagnosis: &Diagnosis) -> String {
         let counts = [&[event.records_in], &counts[..], &[event.pending()]].concat();
         rows.push((plain(&format!("{} {}", event.service, event.name)), counts));
     }
-    for branch in &ledger.branches {
+    for branch in ledger.branches.iter().filter(|branch| !began_later(branch)) {
         let group = match (branch.group.as_str(), branch.service.as_str()) {
-            ("", "") => "nobody",
-            ("", service) => service,
-            (group, _) => group,
+            ("", "") => "nobody".to_owned(),
+            ("", service) => service.to_owned(),
+            // Spans and log lines know services only.
+            (group, service) if !service.is_empty() && service != group => {
+                format!("{group} ({service})")
+            }
+            (group, _) => group.to_owned(),
         };
         let fates = [branch.passed, branch.filtered, branch.failed, branch.dead_lettered];
         let open = [branch.pending, branch.waiting, branch.unseen];
@@ -76,9 +86,14 @@ pub(crate) fn verdict(diagnosis: &Diagnosis) -> String {
     table(&mut out, &rows);
     // Where a topic is read by several groups, each of them has a verdict of its own.
     let is_fork = |branch: &&Branch| {
-        ledger.branches.iter().filter(|other| other.topic == branch.topic).count() > 1
+        let concerned = ledger.branches.iter().filter(|other| !began_later(other));
+        concerned.filter(|other| other.topic == branch.topic).count() > 1
     };
-    for branch in ledger.branches.iter().filter(is_fork) {
+    for branch in ledger.branches.iter().filter(|branch| began_later(branch)) {
+        let who = format!("{} ← {}", branch.group, branch.topic);
+        let _ = writeln!(out, "  {} began to read later: not concerned", plain(&who));
+    }
+    for branch in ledger.branches.iter().filter(is_fork).filter(|branch| !began_later(branch)) {
         let verdict = branch.verdict.map(name).unwrap_or_default();
         let _ = writeln!(
             out,
@@ -90,4 +105,46 @@ pub(crate) fn verdict(diagnosis: &Diagnosis) -> String {
         let _ = writeln!(out, "  {count} in {}", plain(topic));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::ledger::Ledger;
+
+    fn branch(group: &str, service: &str) -> Branch {
+        let (group, service) = (group.to_owned(), service.to_owned());
+        let kind = "process".to_owned();
+        Branch { topic: "orders".into(), group, service, kind, emitted: 1, ..Branch::default() }
+    }
+
+    fn shown(branches: Vec<Branch>) -> String {
+        verdict(&Diagnosis {
+            id: "order-1".into(),
+            trace_id: None,
+            verdict: Verdict::Filtered,
+            summary: String::new(),
+            findings: Vec::new(),
+            ledger: Ledger { branches, ..Ledger::default() },
+        })
+    }
+
+    #[test]
+    fn a_group_is_named_with_its_service_where_that_has_another_name() {
+        let read = |group, service| Branch { records_in: 1, passed: 1, ..branch(group, service) };
+        let text = shown(vec![read("billing-v2", "billing"), read("audit", "audit")]);
+        assert!(text.contains("\n  billing-v2 (billing) ← orders "), "{text}");
+        assert!(text.contains("\n  audit ← orders "), "{text}");
+    }
+
+    #[test]
+    fn a_group_that_began_later_has_no_row_of_zeros() {
+        let read = Branch { records_in: 1, filtered: 1, ..branch("billing", "billing") };
+        let later = Branch { before: 1, ..branch("newcomer", "newcomer") };
+        let text = shown(vec![read, later]);
+        let lines: Vec<&str> = text.lines().skip(2).collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines[0].starts_with("  billing ← orders "), "{text}");
+        assert_eq!(lines[1], "  newcomer ← orders began to read later: not concerned");
+    }
 }

@@ -21,8 +21,11 @@ pub(crate) fn waterfall(trace_id: &str, nodes: &[Node], width: usize) -> String 
         duration(end - start),
         plain(&services.join(", "))
     );
+    let longest = services.iter().map(|service| plain(service).chars().count()).max();
+    // As wide as they are, as long as the bars keep most of their room.
+    let service_width = longest.unwrap_or(0).clamp(12, (width / 4).max(12));
     let name_width = (width * 45 / 100).clamp(28, 60);
-    let bar_width = width.saturating_sub(name_width + 26).max(10);
+    let bar_width = width.saturating_sub(name_width + service_width + 14).max(10);
     for node in nodes {
         let span = &node.span;
         let mark = match (span.is_error, node.is_linked) {
@@ -33,9 +36,9 @@ pub(crate) fn waterfall(trace_id: &str, nodes: &[Node], width: usize) -> String 
         let name = format!("{}{mark}{}", "  ".repeat(node.depth.min(12)), plain(&span.name));
         let _ = write!(
             out,
-            "{:name_width$} {:12} {:>9} ",
+            "{:name_width$} {:service_width$} {:>9} ",
             cut(&name, name_width),
-            cut(&plain(&span.service), 12),
+            cut(&plain(&span.service), service_width),
             duration(span.end - span.start)
         );
         let scale = |time: i64| {
@@ -58,4 +61,24 @@ pub(crate) fn waterfall(trace_id: &str, nodes: &[Node], width: usize) -> String 
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Span;
+
+    #[test]
+    fn services_are_shown_as_long_as_bars_keep_their_room() {
+        let of = |service: &str| {
+            let span = Span { service: service.to_owned(), end: 1, ..Span::default() };
+            Node { span, depth: 0, is_linked: false, queued: None }
+        };
+        let long = "a-service-with-a-name-that-never-ends";
+        let text = waterfall("1", &[of("order-transformer"), of(long)], 100);
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        assert!(lines[0].contains(" order-transformer "), "{text}");
+        assert!(lines[1].contains(" a-service-with-a-name-th… "), "{text}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 100 && line.ends_with('█')));
+    }
 }

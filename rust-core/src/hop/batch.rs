@@ -3,7 +3,7 @@
 use super::{
     clock::now,
     fate::Coordinates,
-    output::Output,
+    output::{Origin, Output},
     record::Hop,
     recorder::Recorder,
     span::{SpanKind, SpanRecord, Status},
@@ -20,7 +20,8 @@ use crate::{
 /// Whatever the batch's size it costs a `poll` span, a `process` span and one event per partition.
 /// It has a trace of its own: the messages' traces are linked from its spans and listed whole in its
 /// events. A message whose end is another is taken out by [`Batch::take_out`] and has a hop of its
-/// own. Where every message has outputs of its own, each is a hop: see [`Hop::process`].
+/// own. What is made of one message can be told to be ([`Batch::output_of`]), but is in the batch's
+/// trace all the same: where each message's own trace is to go on, each is a hop, see [`Hop::process`].
 ///
 /// The batch passes once it was said to have and all that was made of it is acknowledged. One that is
 /// dropped without a word has failed.
@@ -105,6 +106,29 @@ impl Batch {
         self.process().output(topic)
     }
 
+    /// Starts a message that is made of this one of the batch: it is in the batch's own trace, linked to
+    /// that message's. If it is refused, that message alone has failed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tracebaton::hop::{Batch, Coordinates, Recorder};
+    /// use tracebaton::propagate::Baton;
+    ///
+    /// let at = |offset| Coordinates { topic: "orders".into(), partition: 0, offset, group: None };
+    /// let mut batch = Batch::poll(Recorder::global());
+    /// batch.add(&at(7), &Baton::default());
+    /// batch.add(&at(8), &Baton::default());
+    /// let [first, second] = [7, 8].map(|n| batch.output_of("invoices", &at(n), &Baton::default()));
+    /// batch.passed();
+    /// first.delivered(0, 1);
+    /// second.undelivered("MessageSizeTooLarge", "8 has failed, 7 has passed");
+    /// ```
+    #[must_use]
+    pub fn output_of(&mut self, topic: &str, input: &Coordinates, baton: &Baton) -> Output {
+        self.process().output_of(topic, Origin { input: input.clone(), baton: baton.clone() })
+    }
+
     /// Takes a message out of the batch and starts its own hop: say what became of it there.
     #[must_use]
     pub fn take_out(&mut self, input: &Coordinates, baton: &Baton) -> Hop {
@@ -121,6 +145,15 @@ impl Batch {
     /// Says that the batch was given up: nothing else took its messages.
     pub fn failed(mut self, error_type: &str, message: &str) {
         self.fail(error_type, message);
+    }
+
+    /// Leaves off in the middle, as [`Hop::leave_pending`] does.
+    pub fn leave_pending(mut self) {
+        self.is_told = true;
+        let hop = self.process().clone();
+        hop.interrupt();
+        self.end();
+        hop.close();
     }
 
     fn fail(&mut self, error_type: &str, message: &str) {
@@ -155,7 +188,7 @@ impl Batch {
         let mut attributes = attributes(&self.tally);
         attributes.push(("messaging.operation.type", "receive".into()));
         attributes.push(("messaging.operation.name", "poll".into()));
-        self.recorder.span(&SpanRecord {
+        let span = SpanRecord {
             trace_id: context.trace_id,
             span_id,
             parent: None,
@@ -168,11 +201,12 @@ impl Batch {
             end: now(),
             attributes: &attributes,
             dropped_attributes: 0,
-            links: self.tally.links(),
+            links: &[],
             dropped_links: self.tally.dropped_links(),
             status: &Status::Unset,
             exception: None,
-        });
+        };
+        self.tally.keep_span(&self.recorder, &span);
     }
 }
 

@@ -5,10 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{
-    span::{Link, SpanKind},
-    value::Value,
-};
+use super::{span::SpanKind, value::Value};
 use crate::wire::{Flags, SpanId, TraceId};
 
 /// A span that has ended.
@@ -37,11 +34,24 @@ pub struct FinishedSpan {
     /// What is known about it.
     pub attributes: Vec<(String, Value<'static>)>,
     /// Spans it has to do with.
-    pub links: Vec<Link>,
+    pub links: Vec<FinishedLink>,
     /// What went wrong, if anything did; the text may be empty.
     pub error: Option<String>,
     /// Type and message of the exception that ended it.
     pub exception: Option<(String, String)>,
+}
+
+/// Another span that one that has ended has to do with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FinishedLink {
+    /// The other span's trace.
+    pub trace_id: TraceId,
+    /// The other span.
+    pub span_id: SpanId,
+    /// The other span's flags.
+    pub flags: Flags,
+    /// What is known about the record that came with it, where that is one of many.
+    pub attributes: Vec<(String, Value<'static>)>,
 }
 
 impl FinishedSpan {
@@ -112,17 +122,24 @@ fn kind_of(number: u64) -> SpanKind {
     kinds.into_iter().find(|kind| *kind as u64 == number).unwrap_or(SpanKind::Internal)
 }
 
-fn link(bytes: &[u8]) -> Option<Link> {
+fn link(bytes: &[u8]) -> Option<FinishedLink> {
     let (mut trace_id, mut span_id, mut flags) = (None, None, 0);
+    let mut attributes = Vec::new();
     for (field, value) in Fields(bytes) {
         match field {
             1 => trace_id = trace(value),
             2 => span_id = span(value),
+            4 => attributes.extend(pair(value.bytes())),
             6 => flags = value.number(),
             _ => {}
         }
     }
-    Some(Link { trace_id: trace_id?, span_id: span_id?, flags: flags_of(flags) })
+    Some(FinishedLink {
+        trace_id: trace_id?,
+        span_id: span_id?,
+        flags: flags_of(flags),
+        attributes,
+    })
 }
 
 fn read_error(bytes: &[u8]) -> Option<String> {

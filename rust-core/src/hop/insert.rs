@@ -133,7 +133,7 @@ impl Insert {
             ("tracebaton.batch.id", self.batch_id.as_str().into()),
         ];
         attributes.extend(error.map(|(error_type, _)| ("error.type", error_type.into())));
-        self.recorder.span(&SpanRecord {
+        let span = SpanRecord {
             trace_id: self.trace_id,
             span_id,
             parent: None,
@@ -146,11 +146,12 @@ impl Insert {
             end: now(),
             attributes: &attributes,
             dropped_attributes: 0,
-            links: self.tally.links(),
+            links: &[],
             dropped_links: self.tally.dropped_links(),
             status: &error.map_or(Status::Unset, |(_, text)| Status::Error(text.to_owned())),
             exception: error,
-        });
+        };
+        self.tally.keep_span(&self.recorder, &span);
         let event = LedgerEvent {
             time: now(),
             trace_id: self.trace_id,

@@ -13,9 +13,9 @@
 //! 2. between hops, per topic and group: `emitted = in + waiting + expired + unseen`.
 
 mod batch;
-mod clock;
 mod consumer;
 mod counts;
+mod facts;
 mod fate;
 #[cfg(feature = "otlp")]
 mod finished;
@@ -44,12 +44,14 @@ mod timestamp;
 mod value;
 mod waiting;
 
+use crate::clock;
+
 pub use batch::Batch;
 pub use consumer::{Consumer, Destination};
 pub use counts::{Counts, DropCause};
 pub use fate::{Coordinates, Fate, Fates, HopKind};
 #[cfg(feature = "otlp")]
-pub use finished::FinishedSpan;
+pub use finished::{FinishedLink, FinishedSpan};
 pub use insert::Insert;
 pub use ledger::{LedgerEvent, Range};
 pub use log::{Level, Log};
@@ -64,7 +66,11 @@ pub use value::Value;
 pub(crate) use clock::now;
 #[cfg(any(feature = "log", feature = "tower"))]
 pub(crate) use local::LocalSpan;
+pub(crate) use proto::{Key, key};
 #[cfg(feature = "tower")]
-pub(crate) use record::{OTHER as OTHER_METHOD, http_method, http_name};
+pub(crate) use {
+    facts::{Facts, attribute},
+    record::{OTHER as OTHER_METHOD, http_method, http_name},
+};
 #[cfg(feature = "otlp")]
 pub(crate) use {proto::Writer, taken::Part, value::encode_pair};

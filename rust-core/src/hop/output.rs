@@ -4,10 +4,11 @@ use super::{
     clock::now,
     consumer::Destination,
     counts::Signal,
+    fate::Coordinates,
     proto::key,
     record::{Hop, Unacknowledged, cut},
     sends::UNPLACED,
-    span::{write_error, write_exception},
+    span::{Link, write_error, write_exception, write_link},
     template::{Form, SpanHead},
 };
 use crate::{
@@ -25,8 +26,25 @@ pub struct Output {
     baton: Baton,
     context: TraceContext,
     start: u64,
+    /// The message of a batch that it was made of, if it was made of one alone.
+    origin: Option<Box<Origin>>,
     is_dead_letter: bool,
     is_closed: bool,
+}
+
+/// One message of a batch.
+pub(super) struct Origin {
+    pub(super) input: Coordinates,
+    pub(super) baton: Baton,
+}
+
+impl Origin {
+    /// Returns the span that the message came with.
+    fn link(&self) -> Option<Link> {
+        let context = self.baton.context?;
+        let (trace_id, span_id) = (context.trace_id, context.span_id?);
+        Some(Link { trace_id, span_id, flags: context.flags })
+    }
 }
 
 impl Output {
@@ -35,7 +53,14 @@ impl Output {
         let context = TraceContext { span_id: Some(SpanId::generate()), ..hop.context() };
         baton.context = Some(context);
         let start = now();
-        Self { hop, destination, baton, context, start, is_dead_letter, is_closed: false }
+        let (origin, is_closed) = (None, false);
+        Self { hop, destination, baton, context, start, origin, is_dead_letter, is_closed }
+    }
+
+    /// Says of which message of the batch it was made.
+    pub(super) fn with_origin(mut self, origin: Origin) -> Self {
+        self.origin = Some(Box::new(origin));
+        self
     }
 
     /// Returns what the message carries: the hop's baton with the span of this `send` in it.
@@ -90,10 +115,11 @@ impl Output {
         let error = (cut(error_type), cut(message));
         let time = now();
         self.write_span(time, None, Some(error));
+        let origin = self.origin.take();
         self.hop.close_output(time, |sends| {
             sends.refuse(self.destination.clone(), error, self.is_dead_letter);
             let (error_type, reason) = (error.0.to_owned(), error.1.to_owned());
-            Err(Unacknowledged::Failed { error_type, reason })
+            Err(Unacknowledged::Failed { error_type, reason, origin })
         });
     }
 
@@ -115,6 +141,9 @@ impl Output {
                     if let Some((partition, offset)) = place {
                         span.partition(key!(9, "messaging.destination.partition.id"), partition);
                         span.int(key!(9, "messaging.kafka.offset"), offset);
+                    }
+                    if let Some(link) = self.origin.as_ref().and_then(|origin| origin.link()) {
+                        write_link(span, &link);
                     }
                     if let Some((error_type, message)) = error {
                         span.text_pair(9, "error.type", error_type);

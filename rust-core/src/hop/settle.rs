@@ -8,9 +8,10 @@ use super::{
     fate::{Fate, Fates, HopKind},
     ledger::LedgerEvent,
     proto::{Writer, key},
+    record::Hop,
     shard::Room,
     span::{write_error, write_exception, write_link},
-    state::{Inner, Rare, STATUS_CODE, State, UNCONFIRMED},
+    state::{Inner, Lost, Rare, STATUS_CODE, State, UNCONFIRMED},
     template::{Form, OPERATION, SpanHead},
     value::{Value, encode_pair},
 };
@@ -35,6 +36,7 @@ impl Inner {
             if std::mem::take(&mut state.is_waiting) {
                 self.recorder.waits_no_more(self.span_id);
             }
+            let lost = take_out_lost(state);
             self.recorder.write(|room| {
                 if self.context.flags.is_sampled() {
                     let end = state.end.unwrap_or(time);
@@ -42,6 +44,11 @@ impl Inner {
                 }
                 self.write_events(state, time, room);
             });
+            for Lost { origin, error_type, reason } in lost {
+                let hop = Hop::process(&self.recorder, &origin.input, &origin.baton);
+                hop.failed(&error_type, &reason);
+                hop.end();
+            }
         }
     }
 
@@ -69,6 +76,11 @@ impl Inner {
             if let Some(legacy) = self.baton.legacy_text() {
                 span.text_pair(9, "tracebaton.legacy_id", legacy);
             }
+            span.text(5, state.span_name());
+            span.raw(state.facts.encoded());
+            if let Some(status) = state.status {
+                span.int(key!(9, STATUS_CODE), i64::from(status));
+            }
             if let Some(rare) = rare {
                 if form == Form::Bare {
                     rare.write_operation(span, self.template.kind);
@@ -88,7 +100,7 @@ impl Inner {
             (_, Some(fates), _) => fates,
             // A request without records, for instance a health check, has no place in the ledger.
             (HopKind::Receive, None, None) => Fates::default(),
-            (_, None, fate) => Fates::one(fate.or(Some(Fate::Passed))),
+            (_, None, _) => Fates::one(state.fate()),
         };
         if fates.records_in > 0 {
             let has_passed = fates == Fates::one(Some(Fate::Passed));
@@ -115,8 +127,14 @@ impl Inner {
                     if let Some(legacy) = self.baton.legacy_text() {
                         event.text_pair(6, "tracebaton.legacy_id", legacy);
                     }
+                    if !state.name().is_empty() {
+                        event.text_pair(6, "tracebaton.hop.name", state.name());
+                    }
                     if let Some(rare) = rare {
                         rare.write_event(event);
+                    }
+                    if let Some(status) = state.status() {
+                        encode_pair(event, 6, STATUS_CODE, &status);
                     }
                 });
             });
@@ -151,8 +169,21 @@ impl Inner {
             attempt: state.attempt,
             extra: &extra,
         };
-        write(&event, state.fate.or(Some(Fate::Passed)));
+        write(&event, state.fate());
     }
+}
+
+/// Takes the records out of a batch that were lost on their own, each once: they have events of their
+/// own. Where the whole batch has failed they are part of it.
+fn take_out_lost(state: &mut State) -> Vec<Lost> {
+    let (fate, Some(rare)) = (state.fate, state.rare.as_deref_mut()) else { return Vec::new() };
+    let mut lost = std::mem::take(&mut rare.lost);
+    let tally = rare.tally.as_mut().filter(|_| fate != Some(Fate::Failed));
+    match tally {
+        Some(tally) => lost.retain(|lost| tally.remove(&lost.origin.input)),
+        None => lost.clear(),
+    }
+    lost
 }
 
 impl Rare {
@@ -171,7 +202,6 @@ impl Rare {
     }
 
     fn write_span(&self, span: &mut Writer<'_>, end: u64, is_error: bool) {
-        span.text(5, &self.span_name);
         if let Some(batch_id) = &self.batch_id {
             span.text_pair(9, "tracebaton.batch.id", batch_id);
         }
@@ -181,8 +211,9 @@ impl Rare {
         if self.dropped_attributes > 0 {
             span.uint(10, u64::from(self.dropped_attributes));
         }
-        for link in &self.links {
-            write_link(span, link);
+        match &self.tally {
+            Some(tally) => tally.write_links(&self.links, span),
+            None => self.links.iter().for_each(|link| write_link(span, link)),
         }
         if self.dropped_links > 0 {
             span.uint(14, u64::from(self.dropped_links));
@@ -203,9 +234,6 @@ impl Rare {
     }
 
     fn write_event(&self, event: &mut Writer<'_>) {
-        if !self.name.is_empty() {
-            event.text_pair(6, "tracebaton.hop.name", &self.name);
-        }
         if let Some(reason) = &self.reason {
             event.text_pair(6, "tracebaton.reason", reason);
         }
@@ -214,9 +242,6 @@ impl Rare {
         }
         if let Some(batch_id) = &self.batch_id {
             event.text_pair(6, "tracebaton.batch.id", batch_id);
-        }
-        if let Some(status) = self.status() {
-            encode_pair(event, 6, STATUS_CODE, status);
         }
     }
 }

@@ -87,6 +87,19 @@ pub struct SpanRecord<'a> {
 impl SpanRecord<'_> {
     /// Appends this as field `spans` of a `ScopeSpans` (opentelemetry-proto, `trace.proto`).
     pub(crate) fn encode(&self, buffer: &mut Vec<u8>) {
+        self.encode_linked(buffer, |span| {
+            for link in self.links {
+                write_link(span, link);
+            }
+        });
+    }
+
+    /// The same, with what `write_links` writes for links.
+    pub(super) fn encode_linked(
+        &self,
+        buffer: &mut Vec<u8>,
+        write_links: impl FnOnce(&mut Writer<'_>),
+    ) {
         Writer::new(buffer).long_message(2, |span| {
             span.bytes(1, &self.trace_id.to_bytes());
             span.bytes(2, &self.span_id.to_bytes());
@@ -107,9 +120,7 @@ impl SpanRecord<'_> {
             if let Some((kind, message)) = self.exception {
                 write_exception(span, self.end, kind, message);
             }
-            for link in self.links {
-                write_link(span, link);
-            }
+            write_links(span);
             if self.dropped_links > 0 {
                 span.uint(14, u64::from(self.dropped_links));
             }
@@ -144,6 +155,20 @@ pub(super) fn write_link(span: &mut Writer<'_>, link: &Link) {
     bytes[30] = 0x35;
     bytes[31..].copy_from_slice(&flags.to_le_bytes());
     span.raw(&bytes);
+}
+
+/// The same with attributes, which `write` writes as field 4.
+pub(super) fn write_link_with(
+    span: &mut Writer<'_>,
+    link: &Link,
+    write: impl FnOnce(&mut Writer<'_>),
+) {
+    span.message(13, |out| {
+        out.bytes(1, &link.trace_id.to_bytes());
+        out.bytes(2, &link.span_id.to_bytes());
+        write(out);
+        out.fixed32(6, u32::from(link.flags.bits()) | HAS_IS_REMOTE | IS_REMOTE);
+    });
 }
 
 /// Writes a status that says what went wrong.

@@ -6,8 +6,10 @@ use super::{
     counts::Signal,
     fate::{Coordinates, Fate, Fates},
     ledger::{LedgerEvent, Range},
+    proto::{Writer, key},
+    recorder::Recorder,
     shard::Room,
-    span::{Link, MAX_LINKS},
+    span::{Link, MAX_LINKS, SpanRecord, write_link, write_link_with},
     state::UNCONFIRMED,
     value::Value,
 };
@@ -18,11 +20,15 @@ use crate::propagate::Baton;
 pub(super) struct Tally {
     parts: BTreeMap<(String, i32), Part>,
     links: Vec<Link>,
+    /// Where the record of each link stood: its part, and its offset.
+    places: Vec<(usize, i64)>,
     with_parent: u64,
 }
 
 #[derive(Default)]
 struct Part {
+    /// How many parts there were before it.
+    number: usize,
     group: Option<String>,
     /// Offset and trace of each record; zero where there was no trace.
     traces: Vec<(i64, [u8; 16])>,
@@ -32,10 +38,11 @@ impl Tally {
     /// Adds a record.
     pub(super) fn add(&mut self, input: &Coordinates, baton: &Baton) {
         let trace_id = baton.context.map_or([0; 16], |context| context.trace_id.to_bytes());
+        let number = self.parts.len();
         let part = self
             .parts
             .entry((input.topic.clone(), input.partition))
-            .or_insert_with(|| Part { group: input.group.clone(), traces: Vec::new() });
+            .or_insert_with(|| Part { number, group: input.group.clone(), traces: Vec::new() });
         part.traces.push((input.offset, trace_id));
         let linked = baton.context.and_then(|context| {
             let span_id = context.span_id?;
@@ -45,15 +52,19 @@ impl Tally {
             self.with_parent += 1;
             if self.links.len() < MAX_LINKS {
                 self.links.push(link);
+                self.places.push((part.number, input.offset));
             }
         }
     }
 
-    /// Takes a record out again; its link stays.
-    pub(super) fn remove(&mut self, input: &Coordinates) {
-        if let Some(part) = self.parts.get_mut(&(input.topic.clone(), input.partition)) {
-            part.traces.retain(|(offset, _)| *offset != input.offset);
-        }
+    /// Takes a record out again, if it is in, and tells whether it was; its link stays.
+    pub(super) fn remove(&mut self, input: &Coordinates) -> bool {
+        let Some(part) = self.parts.get_mut(&(input.topic.clone(), input.partition)) else {
+            return false;
+        };
+        let before = part.traces.len();
+        part.traces.retain(|(offset, _)| *offset != input.offset);
+        part.traces.len() < before
     }
 
     /// Returns how many records are in.
@@ -64,6 +75,41 @@ impl Tally {
     /// Returns the spans that the records came with.
     pub(super) fn links(&self) -> &[Link] {
         &self.links
+    }
+
+    /// Writes links, of which the records' come first: what is not equal for all records stands on the
+    /// links (messaging conventions, "Batch"), what is equal on the span.
+    pub(super) fn write_links(&self, links: &[Link], span: &mut Writer<'_>) {
+        let (has_topics, has_partitions) = match self.place() {
+            Some((_, partition)) => (false, partition.is_none()),
+            None => (true, true),
+        };
+        for (at, link) in links.iter().enumerate() {
+            let Some((number, offset)) = self.places.get(at) else {
+                write_link(span, link);
+                continue;
+            };
+            write_link_with(span, link, |out| {
+                let part = self.parts.iter().find(|(_, part)| part.number == *number);
+                if let Some(((topic, partition), _)) = part.filter(|_| has_partitions) {
+                    if has_topics {
+                        out.text_pair(4, "messaging.destination.name", topic);
+                    }
+                    out.partition(key!(4, "messaging.destination.partition.id"), *partition);
+                }
+                out.int(key!(4, "messaging.kafka.offset"), *offset);
+            });
+        }
+    }
+
+    /// Keeps a span of the whole batch, linked to its records'.
+    pub(super) fn keep_span(&self, recorder: &Recorder, span: &SpanRecord<'_>) {
+        let encode = |out: &mut Vec<u8>| {
+            span.encode_linked(out, |span| self.write_links(&self.links, span));
+        };
+        if span.flags.is_sampled() {
+            recorder.write(|room| room.push(Signal::Spans, encode));
+        }
     }
 
     /// Returns how many spans are more than a span may be linked to.

@@ -108,11 +108,11 @@ fn attribute((key, value): (String, Value<'static>)) -> KeyValue {
     KeyValue::new(key, value)
 }
 
-fn link(link: hop::Link) -> Link {
+fn link(link: hop::FinishedLink) -> Link {
     let (trace_id, span_id) = (trace_id(link.trace_id), span_id(link.span_id));
     let context =
         SpanContext::new(trace_id, span_id, flags(link.flags), true, TraceState::default());
-    Link::with_context(context)
+    Link::new(context, link.attributes.into_iter().map(attribute).collect(), 0)
 }
 
 fn trace_id(id: TraceId) -> trace::TraceId {

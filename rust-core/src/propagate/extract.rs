@@ -5,6 +5,7 @@ use std::{borrow::Cow, time::SystemTime};
 use super::{
     Propagation, Trust,
     baton::{Baton, Extracted, Format},
+    compact::{self, Compact},
     count::count,
     field::{found, place, refuse, value, values},
     foreign::read_foreign,
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::{
     carrier::{Carrier, Medium, Search, Slot},
+    clock,
     wire::{Baggage, TraceContext, TraceState, trim},
 };
 
@@ -41,6 +43,33 @@ impl Propagation {
     pub fn extract(&self, carrier: &dyn Carrier) -> Extracted {
         let read = self.slots.names.search(carrier, |headers| self.read_search(headers));
         Extracted { extraction_time: SystemTime::now(), ..read }
+    }
+
+    /// Reads a baton from headers as [`Propagation::extract`] does, for whoever keeps what was found and
+    /// may never ask for all of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tracebaton::{carrier::{List, Medium}, propagate::Propagation};
+    ///
+    /// let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    /// let headers = List::new(Medium::Kafka, [("traceparent", Some(text))]);
+    /// let found = Propagation::default().extract_compact(&headers);
+    /// assert_eq!(found.context().unwrap().to_traceparent().as_deref(), Some(text));
+    /// assert_eq!(found.whole().source.as_ref().unwrap().name, "traceparent");
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn extract_compact(&self, carrier: &dyn Carrier) -> Compact {
+        let nanos = clock::now();
+        self.slots.names.search(carrier, |headers| match self.plain(headers) {
+            Some(context) => Compact::parent(context, place(headers.medium()), nanos),
+            None => {
+                let time = compact::time(nanos);
+                Compact::from(Extracted { extraction_time: time, ..self.read_search(headers) })
+            }
+        })
     }
 
     /// Reads a baton from headers, for whoever asks nothing else: where it came from, what was not

@@ -2,6 +2,7 @@
 
 mod baton;
 mod carried;
+mod compact;
 mod count;
 mod extract;
 mod field;
@@ -16,6 +17,7 @@ mod trust;
 
 pub use baton::{Baton, Extracted, Format, Place, Refusal, Source, UnknownFormat};
 pub use carried::{ActiveSpan, Carried};
+pub use compact::Compact;
 pub use count::refusals;
 pub use extract::Places;
 #[cfg(feature = "otel")]

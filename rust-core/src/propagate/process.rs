@@ -38,9 +38,12 @@ impl Propagation {
     pub fn with_process<T>(mut with: impl FnMut(&Self) -> T) -> T {
         let done = SEEN.try_with(|seen| {
             let age = AGE.load(Ordering::Acquire);
-            if !matches!(&*seen.try_borrow().ok()?, Some((known, _)) if *known == age) {
-                *seen.try_borrow_mut().ok()? = Some((age, Self::of_process()));
+            if let Some((known, rules)) = &*seen.try_borrow().ok()?
+                && *known == age
+            {
+                return Some(with(rules));
             }
+            *seen.try_borrow_mut().ok()? = Some((age, Self::of_process()));
             let seen = seen.try_borrow().ok()?;
             seen.as_ref().map(|(_, rules)| with(rules))
         });

@@ -45,6 +45,12 @@ fn a_polled_batch_costs_two_spans_and_one_event_a_partition() {
         assert_eq!(attributes["messaging.batch.message_count"], "300");
         assert_eq!(attributes["messaging.destination.name"], "raw");
         assert!(!attributes.contains_key("messaging.destination.partition.id"));
+        for (link, offset) in span.links.iter().zip((0..300).rev()) {
+            let own = map(&link.attributes);
+            assert_eq!(own["messaging.kafka.offset"], offset.to_string());
+            assert_eq!(own["messaging.destination.partition.id"], (offset % 2).to_string());
+            assert_eq!(own.len(), 2, "the topic is equal for all");
+        }
     }
     assert_eq!(map(&poll.attributes)["messaging.operation.type"], "receive");
     assert_eq!(map(&process.attributes)["messaging.operation.type"], "process");
@@ -156,4 +162,92 @@ fn an_unconfirmed_output_of_a_batch_is_counted_once() {
     assert_eq!(events.len(), 2);
     assert_eq!(counted("tracebaton.outputs.unconfirmed"), 1);
     assert_eq!(counted("tracebaton.records.emitted"), 1);
+}
+
+#[test]
+fn what_is_made_of_one_message_is_linked_to_it_and_lost_alone() {
+    let recorder = recorder();
+    let mut batch = Batch::poll(&recorder);
+    for offset in 0..4 {
+        batch.add(&at(offset), &baton());
+    }
+    let outputs = [0, 1, 1, 2].map(|offset| batch.output_of("out", &at(offset), &baton()));
+    let of_all = batch.output("totals");
+    let trace_id = batch.hop().trace_id();
+    batch.passed();
+    let [first, one, other, third] = outputs;
+    first.delivered(0, 5);
+    one.undelivered("MessageSizeTooLarge", "too large");
+    other.undelivered("MessageSizeTooLarge", "too large");
+    of_all.delivered(0, 6);
+    assert_eq!(recorder.held().ledger, 0, "one is still on its way");
+    third.delivered(0, 7);
+
+    let (spans, logs) = read(&recorder);
+    let sends: Vec<_> = spans.iter().filter(|span| span.name == "send out").collect();
+    assert_eq!(sends.len(), 4);
+    for send in sends {
+        assert_eq!(send.trace_id, trace_id.to_bytes());
+        assert_eq!(send.links[0].trace_id, TraceId::parse(TRACE).unwrap().to_bytes());
+    }
+    assert!(named(&spans, "send totals").links.is_empty());
+    let events: Vec<_> = logs.iter().map(|log| map(&log.attributes)).collect();
+    let processed: Vec<_> =
+        events.iter().filter(|event| event["tracebaton.hop.kind"] == "process").collect();
+    let [rest, lost] = processed[..] else { panic!("{events:#?}") };
+    assert_eq!((&*rest["tracebaton.records.in"], &*rest["tracebaton.records.passed"]), ("3", "3"));
+    assert_eq!(rest["tracebaton.batch.traces"], "48 bytes");
+    assert_eq!((&*lost["tracebaton.records.in"], &*lost["tracebaton.records.failed"]), ("1", "1"));
+    assert_eq!(lost["messaging.kafka.offset"], "1");
+    assert_eq!(lost["error.type"], "MessageSizeTooLarge");
+}
+
+#[test]
+fn a_message_that_is_lost_in_a_batch_that_failed_is_counted_once() {
+    let recorder = recorder();
+    let mut batch = Batch::poll(&recorder);
+    batch.add(&at(0), &baton());
+    batch.add(&at(1), &baton());
+    let output = batch.output_of("out", &at(0), &baton());
+    output.undelivered("MessageSizeTooLarge", "too large");
+    batch.failed("OSError", "down");
+    let (_, logs) = read(&recorder);
+    let events = logs.iter().map(|log| map(&log.attributes));
+    let failed: Vec<_> = events
+        .filter(|event| event["tracebaton.hop.kind"] == "process")
+        .map(|event| (event["tracebaton.records.in"].clone(), event["error.type"].clone()))
+        .collect();
+    assert_eq!(failed, [("2".to_owned(), "OSError".to_owned())]);
+}
+
+#[test]
+fn a_link_says_only_what_is_not_equal_for_the_whole_batch() {
+    for (other, expected) in [
+        (placed("raw", 0, 8), &["messaging.kafka.offset"][..]),
+        (
+            placed("late", 0, 8),
+            &[
+                "messaging.destination.name",
+                "messaging.destination.partition.id",
+                "messaging.kafka.offset",
+            ],
+        ),
+    ] {
+        let recorder = recorder();
+        let mut batch = Batch::poll(&recorder);
+        batch.add(&placed("raw", 0, 7), &Baton::default());
+        batch.add(&other, &baton());
+        // A message without a context has no link; one that is linked besides stood nowhere.
+        batch.hop().link(baton().context.unwrap());
+        batch.passed();
+        let (spans, _) = read(&recorder);
+        let process = spans.iter().find(|span| span.name.starts_with("process")).unwrap();
+        let [own, told] = &process.links[..] else { panic!("{:?}", process.links) };
+        let attributes = map(&own.attributes);
+        let mut keys: Vec<_> = attributes.keys().copied().collect();
+        keys.sort_unstable();
+        assert_eq!(keys, expected);
+        assert_eq!(attributes["messaging.kafka.offset"], "8");
+        assert!(told.attributes.is_empty());
+    }
 }

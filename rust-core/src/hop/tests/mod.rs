@@ -319,6 +319,47 @@ fn a_blocked_batch_is_pending_and_then_passes() {
 }
 
 #[test]
+fn what_is_left_in_the_middle_is_pending_with_its_outputs_unconfirmed() {
+    let recorder = recorder();
+    let hop = Hop::process(&recorder, &at(1), &baton());
+    let output = hop.output("out");
+    hop.leave_pending();
+    hop.end();
+    let (spans, logs) = read(&recorder);
+    assert_eq!((spans.len(), logs.len()), (1, 1));
+    let pending = map(&logs[0].attributes);
+    assert_eq!(pending["tracebaton.records.in"], "1");
+    assert_eq!(pending["tracebaton.outputs.unconfirmed"], "1");
+    assert!(!pending.contains_key("tracebaton.records.passed"));
+    drop(output);
+}
+
+#[test]
+fn what_had_failed_when_it_was_left_has_failed() {
+    let recorder = recorder();
+    let hop = Hop::process(&recorder, &at(1), &baton());
+    hop.failed("ValueError", "no");
+    hop.leave_pending();
+    let (_, logs) = read(&recorder);
+    assert_eq!(map(&logs[0].attributes)["tracebaton.records.failed"], "1");
+}
+
+#[test]
+fn a_batch_that_is_left_in_the_middle_is_pending() {
+    let recorder = recorder();
+    let mut batch = Batch::poll(&recorder);
+    (1..4).for_each(|offset| batch.add(&at(offset), &baton()));
+    let _output = batch.output("out");
+    batch.leave_pending();
+    let (_, logs) = read(&recorder);
+    assert_eq!(logs.len(), 1);
+    let pending = map(&logs[0].attributes);
+    assert_eq!(pending["tracebaton.records.in"], "3");
+    assert!(!pending.contains_key("tracebaton.records.passed"));
+    assert!(!pending.contains_key("tracebaton.records.failed"));
+}
+
+#[test]
 fn log_lines_carry_the_hops_ids() {
     let recorder = recorder();
     let hop = Hop::process(&recorder, &at(7), &baton());

@@ -1,4 +1,4 @@
-//! The time of day at a fraction of the price: a hop reads it four times.
+//! The time of day at a fraction of the price: a hop reads it four times, and whoever reads headers once.
 //!
 //! The processor's time-stamp counter is read instead of the system's clock where the kernel itself
 //! tells time by it, which it does only where the counters of all processors go alike. Each thread

@@ -1,0 +1,90 @@
+"""The examples of the README, as they stand there."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import tracebaton
+from confluent_kafka import Message
+from conftest import TRACEPARENT
+from sink import Sink
+from test_process import events, fates
+
+Exported = Callable[[], Sink]
+README = Path(__file__).parents[1] / "README.md"
+EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def message(value: bytes, offset: int, topic: str = "orders") -> Message:
+    headers: Any = [("traceparent", TRACEPARENT.encode())]
+    return Message(topic=topic, partition=0, offset=offset, value=value, headers=headers)
+
+
+class Producer:
+    """Delivers at once, and keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def produce(self, topic: str, value: Any, headers: Any, on_delivery: Any) -> None:
+        assert "traceparent" in dict(headers)
+        self.sent.append(topic)
+        on_delivery(None, message(b"", len(self.sent), topic))
+
+
+def run(example: str, *values: bytes) -> Producer:
+    messages = [message(value, offset) for offset, value in enumerate(values)]
+    producer = Producer()
+    ours = SimpleNamespace(**vars(tracebaton))
+    ours.init = lambda *_: None  # the tests have theirs
+    names = {
+        "tracebaton": ours,
+        "consumer": SimpleNamespace(consume=lambda *_: messages),
+        "message": messages[0],
+        "producer": producer,
+        "json": json,
+        "log": tracebaton.Logger("readme"),
+        "value": b"1",
+    }
+    exec(compile(example, str(README), "exec"), names)
+    return producer
+
+
+ORDER, NOTHING = b'{"lines": [1, 2]}', b'{"lines": []}'
+
+
+@pytest.mark.parametrize(
+    ("wanted", "values", "sent", "found"),
+    [
+        ("tracebaton.init", [ORDER], ["invoices"], [{"in": 1, "passed": 1, "emitted": 1}]),
+        ("invoice-lines", [ORDER], ["invoice-lines"] * 2, [{"in": 1, "passed": 1, "emitted": 2}]),
+        ("invoice-lines", [NOTHING], [], [{"in": 1, "filtered": 1}]),
+        ("orders.dlq", [b"{"], ["orders.dlq"], [{"in": 1, "dead_lettered": 1, "emitted": 1}]),
+        (
+            "tracebaton.Batch",
+            [ORDER, NOTHING, ORDER],
+            ["totals"],
+            [{"in": 1, "filtered": 1}, {"in": 2, "passed": 2, "emitted": 1}],
+        ),
+        (
+            "batch=True",
+            [ORDER, NOTHING, ORDER],
+            ["invoices"] * 2,
+            [{"in": 1, "filtered": 1}, {"in": 2, "passed": 2, "emitted": 2}],
+        ),
+    ],
+)
+def test_an_example(
+    exported: Exported, wanted: str, values: list[bytes], sent: list[str], found: list[Any]
+) -> None:
+    (example,) = (example for example in EXAMPLES if wanted in example)
+    assert run(example, *values).sent == sent
+    assert [fates(event) for event in events(exported(), "process")] == found
+
+
+def test_every_example_is_run() -> None:
+    assert len(EXAMPLES) == 5
