@@ -319,4 +319,17 @@ mod tests {
         log(&recorder, &"x".repeat(700));
         assert_eq!(recorder.held().logs, 1);
     }
+
+    #[test]
+    fn nothing_is_counted_in_advance_of_what_was_taken() {
+        let recorder = Recorder::new();
+        recorder.switch(true);
+        for _ in 0..3 {
+            log(&recorder, "a line");
+            let taken = recorder.take();
+            assert_eq!(recorder.0.bytes.load(Ordering::Relaxed), taken.logs.len());
+            recorder.settle(taken.logs.len());
+        }
+        assert_eq!(recorder.0.bytes.load(Ordering::Relaxed), 0);
+    }
 }

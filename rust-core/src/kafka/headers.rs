@@ -423,4 +423,22 @@ mod tests {
         let read: Vec<_> = ReadHeaders(Some(headers.as_borrowed())).iter().collect();
         assert_eq!(read, [(&b"ok"[..], Some(&b"1"[..])), (&b"\xff\xfe"[..], None)]);
     }
+
+    #[test]
+    fn what_is_written_at_once_replaces_every_header_of_its_names() {
+        let headers = OwnedHeaders::new()
+            .insert(header("trace_id", Some(b"one")))
+            .insert(header("tracestate", Some(b"a=1")))
+            .insert(header("keep", Some(b"\xff")))
+            .insert(header("trace_id", Some(b"two")));
+        let mut headers = OwnedBaton(headers);
+        headers.write(&[("traceparent", TEXT), ("tracestate", ""), ("trace_id", "three")]);
+        let read: Vec<_> = ReadHeaders(Some(headers.0.as_borrowed())).iter().collect();
+        let expected: [(&[u8], Option<&[u8]>); 3] = [
+            (b"keep", Some(b"\xff")),
+            (b"traceparent", Some(TEXT.as_bytes())),
+            (b"trace_id", Some(b"three")),
+        ];
+        assert_eq!(read, expected);
+    }
 }

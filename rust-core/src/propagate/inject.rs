@@ -145,4 +145,32 @@ mod tests {
         let fields = Propagation::default().fields();
         assert_eq!(fields, ["traceparent", "tracestate", "baggage", "x-trace-id"]);
     }
+
+    #[test]
+    fn what_is_written_at_once_is_what_is_written_one_by_one() {
+        let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let context = Some(text.parse().unwrap());
+        let stale = ["traceparent", "tracestate", "baggage", "trace_id", "x-span-id", "X-Trace-Id"];
+        let full = Baton {
+            context,
+            tracestate: "a=1".parse().unwrap(),
+            baggage: Baggage::parse("a=1"),
+            legacy: crate::wire::LegacyId::parse("order-1234").unwrap(),
+            ..Baton::default()
+        };
+        for baton in [full, Baton { context, ..Baton::default() }, Baton::default()] {
+            for medium in [Medium::Http, Medium::Kafka, Medium::Metadata] {
+                let written = |propagation: Propagation| {
+                    let mut list = List::new(medium, stale.map(|name| (name, Some("old"))));
+                    propagation.inject(&baton, &mut list);
+                    list.entries().to_vec()
+                };
+                let usual = Propagation::default();
+                assert!(usual.writes_usual);
+                let one_by_one = Propagation::default().with_baggage_keys(["a".to_owned()]);
+                assert!(!one_by_one.writes_usual);
+                assert_eq!(written(usual), written(one_by_one), "{medium:?}");
+            }
+        }
+    }
 }
