@@ -5,6 +5,7 @@ use opentelemetry::propagation::{Extractor, Injector};
 use rdkafka::message::{BorrowedHeaders, Header, Headers, OwnedHeaders};
 
 pub(crate) const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+pub(crate) const RANDOM_PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03";
 pub(crate) const STATE: &str = "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7";
 pub(crate) const BAGGAGE: &str = "userId=alice,serverNode=DF28,isProduction=false";
 

@@ -15,11 +15,14 @@ use rdkafka::message::OwnedHeaders;
 use tracebaton::{
     http::{ReadHeaders, WriteHeaders},
     kafka::{self, OwnedBaton},
-    otel::BatonPropagator,
+    otel::{BatonPropagator, baton_of},
 };
 
 use crate::{
-    carriers::{BAGGAGE, PARENT, PeerExtractor, PeerInjector, STATE, http_headers, kafka_headers},
+    carriers::{
+        BAGGAGE, PARENT, PeerExtractor, PeerInjector, RANDOM_PARENT, STATE, http_headers,
+        kafka_headers,
+    },
     measure::{Clock, Pair, Row},
 };
 
@@ -29,11 +32,13 @@ const ROUNDS: usize = 21;
 type Measure = fn() -> Row;
 
 pub(crate) fn run(wanted: impl Fn(&str) -> bool, rows: &mut Vec<Row>) {
-    let pairs: [(&str, Measure); 8] = [
+    let pairs: [(&str, Measure); 10] = [
         ("rust.extract.http", extract_http),
+        ("rust.extract.http.random", extract_http_random),
         ("rust.extract.http.stock", extract_http_stock),
         ("rust.extract.kafka", extract_kafka),
         ("rust.extract.full", extract_full),
+        ("rust.extract.full.given", extract_full_given),
         ("rust.extract.full.stock", extract_full_stock),
         ("rust.inject.http", inject_http),
         ("rust.inject.http.stock", inject_http_stock),
@@ -67,6 +72,19 @@ fn extract_http() -> Row {
     let cx = Context::new();
     pair(
         "rust.extract.http",
+        "opentelemetry TraceContextPropagator",
+        || drop(black_box(ours.extract_with_context(&cx, &ReadHeaders::new(black_box(&headers))))),
+        || drop(black_box(peer.extract_with_context(&cx, &HeaderExtractor(black_box(&headers))))),
+    )
+}
+
+/// With a parent whose id is random, as all of ours are.
+fn extract_http_random() -> Row {
+    let headers = http_headers(&[("traceparent", RANDOM_PARENT)]);
+    let (ours, peer) = (BatonPropagator::default(), TraceContextPropagator::new());
+    let cx = Context::new();
+    pair(
+        "rust.extract.http.random",
         "opentelemetry TraceContextPropagator",
         || drop(black_box(ours.extract_with_context(&cx, &ReadHeaders::new(black_box(&headers))))),
         || drop(black_box(peer.extract_with_context(&cx, &HeaderExtractor(black_box(&headers))))),
@@ -115,14 +133,37 @@ fn full_headers() -> HeaderMap {
     http_headers(&[("traceparent", PARENT), ("tracestate", STATE), ("baggage", BAGGAGE)])
 }
 
+/// Ours passes state and baggage through; the peer has no such mode, and builds its tables.
 fn extract_full() -> Row {
+    let headers = full_headers();
+    let (ours, peer) = (BatonPropagator::default().passing_through(), composite());
+    let cx = Context::new();
+    let check = baton_of(&ours.extract_with_context(&cx, &ReadHeaders::new(&headers)));
+    let check = check.expect("a baton");
+    assert_eq!((check.tracestate.as_str(), check.baggage.entries().len()), (STATE, 3));
+    pair(
+        "rust.extract.full",
+        "opentelemetry composite propagator; ours passes state and baggage through",
+        || drop(black_box(ours.extract_with_context(&cx, &ReadHeaders::new(black_box(&headers))))),
+        || drop(black_box(peer.extract_with_context(&cx, &HeaderExtractor(black_box(&headers))))),
+    )
+}
+
+/// Ours gives state and baggage to OpenTelemetry, as it does unless told otherwise.
+fn extract_full_given() -> Row {
     let headers = full_headers();
     let (ours, peer) = (BatonPropagator::default(), composite());
     let cx = Context::new();
-    let check = peer.extract_with_context(&cx, &HeaderExtractor(&headers));
-    assert_eq!(check.baggage().len(), 3);
+    let checks = [
+        ours.extract_with_context(&cx, &ReadHeaders::new(&headers)),
+        peer.extract_with_context(&cx, &HeaderExtractor(&headers)),
+    ];
+    for check in checks {
+        assert_eq!(check.baggage().len(), 3);
+        assert_eq!(check.span().span_context().trace_state().header(), STATE);
+    }
     pair(
-        "rust.extract.full",
+        "rust.extract.full.given",
         "opentelemetry composite propagator",
         || drop(black_box(ours.extract_with_context(&cx, &ReadHeaders::new(black_box(&headers))))),
         || drop(black_box(peer.extract_with_context(&cx, &HeaderExtractor(black_box(&headers))))),

@@ -15,6 +15,8 @@ pub(crate) struct Names {
     slots: usize,
     /// The bit of a length is set where a name has it; the last stands for all that are longer.
     lengths: u64,
+    /// The bit of a first letter is set where a name has it, or a start of names.
+    letters: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -35,10 +37,17 @@ fn length_bit(name: &[u8]) -> u64 {
     1 << name.len().min(63)
 }
 
+/// Returns the bit of a name's first letter, whatever its case: most names of others have a letter
+/// that none of ours has.
+fn letter_bit(name: &[u8]) -> u64 {
+    name.first().map_or(1, |byte| 1 << (byte & 0x1f))
+}
+
 impl Names {
     /// Looks for a name, given in lower case; its values go to `slot`.
     pub(crate) fn add(&mut self, slot: usize, name: Cow<'static, str>) {
         self.lengths |= length_bit(name.as_bytes());
+        self.letters |= letter_bit(name.as_bytes());
         self.slots = self.slots.max(slot + 1);
         match self.known.iter_mut().find(|known| known.name == name) {
             Some(known) => known.slots.push(slot),
@@ -50,6 +59,8 @@ impl Names {
 
     /// Looks for names that start so, given in lower case; returns the number of the prefix.
     pub(crate) fn add_prefix(&mut self, prefix: Cow<'static, str>) -> usize {
+        // Every name starts with nothing.
+        self.letters |= if prefix.is_empty() { u64::MAX } else { letter_bit(prefix.as_bytes()) };
         self.prefixes.push(prefix);
         self.prefixes.len() - 1
     }
@@ -145,6 +156,9 @@ impl<'n, 'a> Search<'n, 'a> {
     /// `None`. Names are compared without case in HTTP and exactly elsewhere.
     #[inline]
     pub fn offer(&mut self, name: &'a [u8], value: Option<&'a [u8]>) {
+        if self.names.letters & letter_bit(name) == 0 {
+            return;
+        }
         if let Some((number, _)) = self.find(name) {
             self.answer(number, value);
         }

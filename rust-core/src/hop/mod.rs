@@ -15,6 +15,7 @@
 mod batch;
 mod consumer;
 mod counts;
+mod facts;
 mod fate;
 #[cfg(feature = "otlp")]
 mod finished;
@@ -65,7 +66,11 @@ pub use value::Value;
 pub(crate) use clock::now;
 #[cfg(any(feature = "log", feature = "tower"))]
 pub(crate) use local::LocalSpan;
+pub(crate) use proto::{Key, key};
 #[cfg(feature = "tower")]
-pub(crate) use record::{OTHER as OTHER_METHOD, http_method, http_name};
+pub(crate) use {
+    facts::{Facts, attribute},
+    record::{OTHER as OTHER_METHOD, http_method, http_name},
+};
 #[cfg(feature = "otlp")]
 pub(crate) use {proto::Writer, taken::Part, value::encode_pair};

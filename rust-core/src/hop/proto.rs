@@ -181,6 +181,24 @@ impl<'a> Writer<'a> {
         self.varint(number);
     }
 
+    /// Writes a text under a key that is encoded already.
+    #[inline]
+    pub(crate) fn text_at<const N: usize>(&mut self, key: &Key<N>, text: &str) {
+        let length = text.len();
+        if N + length > 0x80 {
+            let (field, name) = key.parts();
+            return self.long_pair(field, name, |any| any.bytes(1, text.as_bytes()));
+        }
+        let length = length as u8;
+        let mut bytes = key.0;
+        if let [_, pair, .., any_length, tag] = bytes.as_mut_slice() {
+            (*pair, *any_length, *tag) = (N as u8 - 1 + length, length + 2, 0x0a);
+        }
+        self.0.extend_from_slice(&bytes);
+        self.0.push(length);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
     /// Writes the attribute that names a partition: a text by the messaging conventions.
     #[inline]
     pub(crate) fn partition<const N: usize>(&mut self, key: &Key<N>, partition: i32) {
@@ -229,10 +247,18 @@ impl<const N: usize> Key<N> {
     }
 }
 
+impl<const N: usize> Key<N> {
+    /// Returns the number of the field and the key itself.
+    fn parts(&self) -> (u32, &[u8]) {
+        let field = self.0.first().map_or(0, |tag| tag >> 3);
+        (field.into(), self.0.get(4..N - 3).unwrap_or_default())
+    }
+}
+
 /// Encodes the key of an attribute when this is compiled.
 macro_rules! key {
     ($field:literal, $key:expr) => {
-        const { &$crate::hop::proto::Key::<{ $key.len() + 7 }>::new($field, $key) }
+        const { &$crate::hop::Key::<{ $key.len() + 7 }>::new($field, $key) }
     };
 }
 pub(crate) use key;
@@ -312,6 +338,11 @@ mod tests {
         for number in [0, 1, 127, 128, 16_383, 16_384, i64::from(u32::MAX), i64::MAX, -1] {
             let by_parts = written(|w| w.int_pair(6, "some.key", number));
             assert_eq!(written(|w| w.int(key!(6, "some.key"), number)), by_parts, "{number}");
+        }
+        for length in [0, 1, 100, 110, 112, 113, 114, 130, 300] {
+            let text = "x".repeat(length);
+            let by_parts = written(|w| w.text_pair(6, "some.key", &text));
+            assert_eq!(written(|w| w.text_at(key!(6, "some.key"), &text)), by_parts, "{length}");
         }
         for partition in [0, 7, 10, -1, i32::MAX, i32::MIN] {
             let by_parts = written(|w| w.text_pair(9, "some.key", &partition.to_string()));

@@ -2,13 +2,14 @@
 
 use std::{
     borrow::Cow,
-    sync::{Arc, LazyLock, MutexGuard},
+    sync::{Arc, LazyLock, Mutex, MutexGuard},
 };
 
 use super::{
     batch,
     clock::now,
     consumer::{Consumer, Destination},
+    facts::{Facts, attribute},
     fate::{Coordinates, Fate, Fates, HopKind},
     output::{Origin, Output},
     recorder::Recorder,
@@ -62,22 +63,29 @@ impl Hop {
     /// are too many for names (HTTP semantic conventions, "Name").
     #[must_use]
     pub fn receive(recorder: &Recorder, method: &str, path: &str, baton: &Baton) -> Self {
+        Self::receive_with(recorder, method, path, baton, |_| ())
+    }
+
+    /// Starts the hop of a request of which `describe` tells more.
+    #[inline]
+    pub(crate) fn receive_with(
+        recorder: &Recorder,
+        method: &str,
+        path: &str,
+        baton: &Baton,
+        describe: impl FnOnce(&mut Facts),
+    ) -> Self {
         static REQUESTS: LazyLock<Arc<Template>> =
             LazyLock::new(|| Arc::new(Template::of_requests()));
         let known = http_method(method);
-        let mut attributes = Vec::with_capacity(6);
-        attributes.push(("http.request.method".into(), known.into()));
+        let mut facts = Facts::new(cut(path), named(known));
+        facts.text(attribute!("http.request.method"), known);
         if known == OTHER {
-            let original = cut(method).to_owned();
-            attributes.push(("http.request.method_original".into(), original.into()));
+            facts.text(attribute!("http.request.method_original"), cut(method));
         }
-        let rare = Rare {
-            name: path.to_owned(),
-            span_name: http_name(known).into(),
-            attributes,
-            ..Rare::default()
-        };
-        Self::start(recorder, REQUESTS.clone(), None, baton, Some(Box::new(rare)))
+        describe(&mut facts);
+        let state = State::new(facts, None);
+        Self::start_in(recorder, REQUESTS.clone(), None, baton, state)
     }
 
     /// Starts the hop of one message that a transform processes.
@@ -137,6 +145,17 @@ impl Hop {
         baton: &Baton,
         rare: Option<Box<Rare>>,
     ) -> Self {
+        Self::start_in(recorder, template, place, baton, State::new(Facts::default(), rare))
+    }
+
+    #[inline]
+    fn start_in(
+        recorder: &Recorder,
+        template: Arc<Template>,
+        place: Option<(i32, i64)>,
+        baton: &Baton,
+        state: Mutex<State>,
+    ) -> Self {
         let start = now();
         let Begun { baton, context, span_id, parent } = begin(recorder, baton);
         Self(Arc::new(Inner {
@@ -148,7 +167,7 @@ impl Hop {
             span_id,
             parent,
             start,
-            state: State::new(rare),
+            state,
         }))
     }
 
@@ -181,10 +200,15 @@ impl Hop {
     pub fn set(&self, key: impl Into<Cow<'static, str>>, value: impl Into<Value<'static>>) {
         let (key, value) = (key.into(), value.into());
         let mut state = self.lock();
+        if key == STATUS_CODE {
+            state.status = None;
+        }
+        state.facts.remove(&key);
+        let has_room = state.attribute_count() < MAX_ATTRIBUTES;
         let rare = state.rare();
         if let Some((_, old)) = rare.attributes.iter_mut().find(|(known, _)| *known == key) {
             *old = value;
-        } else if rare.attributes.len() < MAX_ATTRIBUTES {
+        } else if has_room {
             rare.attributes.push((key, value));
         } else {
             rare.dropped_attributes += 1;
@@ -262,9 +286,13 @@ impl Hop {
     /// Says with which status a request was answered. From 400 on its record has failed, unless the
     /// handler has said what became of it.
     pub fn answered(&self, status: u16, reason: &str) {
-        self.set(STATUS_CODE, i64::from(status));
         let mut state = self.lock();
-        if status >= 400 && state.fate.is_none() && state.rare().fates.is_none() {
+        state.status = Some(status);
+        if let Some(rare) = &mut state.rare {
+            rare.attributes.retain(|(key, _)| key != STATUS_CODE);
+        }
+        let has_fates = state.rare.as_ref().is_some_and(|rare| rare.fates.is_some());
+        if status >= 400 && state.fate.is_none() && !has_fates {
             state.fate = Some(Fate::Failed);
             let rare = state.rare();
             rare.error_type = Some(status.to_string());
@@ -287,9 +315,9 @@ impl Hop {
             text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
         };
         let rare = state.rare.as_deref();
-        let hop = match rare {
-            Some(rare) if !rare.span_name.is_empty() => plain(&rare.span_name),
-            _ => plain(&format!("process {}", self.0.template.topic)),
+        let hop = match state.span_name() {
+            "" => plain(&format!("process {}", self.0.template.topic)),
+            name => plain(name),
         };
         let mut headers = vec![("tracebaton-error-hop", hop)];
         if let Some(error_type) = rare.and_then(|rare| rare.error_type.as_ref()) {
@@ -451,10 +479,11 @@ pub(super) fn begin(recorder: &Recorder, baton: &Baton) -> Begun {
 /// Returns what a method is called in a span's name: a client must not be able to make up names
 /// (HTTP semantic conventions, "Name").
 pub(crate) fn http_name(method: &str) -> &'static str {
-    match http_method(method) {
-        OTHER => "HTTP",
-        known => known,
-    }
+    named(http_method(method))
+}
+
+fn named(known: &'static str) -> &'static str {
+    if known == OTHER { "HTTP" } else { known }
 }
 
 /// Returns a method as `http.request.method` may have it, or `_OTHER`.

@@ -76,6 +76,11 @@ impl Inner {
             if let Some(legacy) = self.baton.legacy_text() {
                 span.text_pair(9, "tracebaton.legacy_id", legacy);
             }
+            span.text(5, state.span_name());
+            span.raw(state.facts.encoded());
+            if let Some(status) = state.status {
+                span.int(key!(9, STATUS_CODE), i64::from(status));
+            }
             if let Some(rare) = rare {
                 if form == Form::Bare {
                     rare.write_operation(span, self.template.kind);
@@ -122,8 +127,14 @@ impl Inner {
                     if let Some(legacy) = self.baton.legacy_text() {
                         event.text_pair(6, "tracebaton.legacy_id", legacy);
                     }
+                    if !state.name().is_empty() {
+                        event.text_pair(6, "tracebaton.hop.name", state.name());
+                    }
                     if let Some(rare) = rare {
                         rare.write_event(event);
+                    }
+                    if let Some(status) = state.status() {
+                        encode_pair(event, 6, STATUS_CODE, &status);
                     }
                 });
             });
@@ -191,7 +202,6 @@ impl Rare {
     }
 
     fn write_span(&self, span: &mut Writer<'_>, end: u64, is_error: bool) {
-        span.text(5, &self.span_name);
         if let Some(batch_id) = &self.batch_id {
             span.text_pair(9, "tracebaton.batch.id", batch_id);
         }
@@ -224,9 +234,6 @@ impl Rare {
     }
 
     fn write_event(&self, event: &mut Writer<'_>) {
-        if !self.name.is_empty() {
-            event.text_pair(6, "tracebaton.hop.name", &self.name);
-        }
         if let Some(reason) = &self.reason {
             event.text_pair(6, "tracebaton.reason", reason);
         }
@@ -235,9 +242,6 @@ impl Rare {
         }
         if let Some(batch_id) = &self.batch_id {
             event.text_pair(6, "tracebaton.batch.id", batch_id);
-        }
-        if let Some(status) = self.status() {
-            encode_pair(event, 6, STATUS_CODE, status);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    facts::Facts,
     fate::{Fate, Fates},
     output::Origin,
     recorder::Recorder,
@@ -55,6 +56,11 @@ pub(super) struct State {
     /// Whether work on the record was left off in the middle.
     pub(super) is_pending: bool,
     pub(super) is_settled: bool,
+    /// What was known of a request when it started; a name that was told later counts before those
+    /// in here.
+    pub(super) facts: Facts,
+    /// With which status a request was answered.
+    pub(super) status: Option<u16>,
     pub(super) rare: Option<Box<Rare>>,
 }
 
@@ -89,7 +95,7 @@ pub(super) struct Lost {
 }
 
 impl State {
-    pub(super) fn new(rare: Option<Box<Rare>>) -> Mutex<Self> {
+    pub(super) fn new(facts: Facts, rare: Option<Box<Rare>>) -> Mutex<Self> {
         Mutex::new(Self {
             sends: Sends::default(),
             end: None,
@@ -100,6 +106,8 @@ impl State {
             is_waiting: false,
             is_pending: false,
             is_settled: false,
+            facts,
+            status: None,
             rare,
         })
     }
@@ -117,31 +125,47 @@ impl State {
     /// Tells whether the hop went wrong on this side: a 4xx is the client's fault and leaves a
     /// server span's status unset (HTTP semantic conventions, "Status").
     pub(super) fn is_error(&self) -> bool {
-        let (fates, status) = match &self.rare {
-            Some(rare) => (rare.fates, rare.http_status()),
-            None => (None, 0),
+        let fates = self.rare.as_ref().and_then(|rare| rare.fates);
+        let status = match self.status() {
+            Some(Value::Int(code)) => code,
+            _ => 0,
         };
         matches!(self.fate, Some(Fate::Failed | Fate::DeadLettered))
             && fates.is_none_or(|fates| fates.passed == 0)
             && !(400..500).contains(&status)
     }
-}
 
-pub(super) const UNCONFIRMED: &str = "tracebaton.outputs.unconfirmed";
-pub(super) const STATUS_CODE: &str = "http.response.status_code";
+    /// Returns the name of the span, where the template has none.
+    pub(super) fn span_name(&self) -> &str {
+        match &self.rare {
+            Some(rare) if !rare.span_name.is_empty() => &rare.span_name,
+            _ => self.facts.span_name(),
+        }
+    }
 
-impl Rare {
-    /// Returns the status a request was answered with; 0 where there is none.
-    fn http_status(&self) -> i64 {
-        match self.status() {
-            Some(Value::Int(code)) => *code,
-            _ => 0,
+    /// Returns the name in the ledger, where the template has none.
+    pub(super) fn name(&self) -> &str {
+        match &self.rare {
+            Some(rare) if !rare.name.is_empty() => &rare.name,
+            _ => self.facts.name(),
         }
     }
 
     /// Returns the attribute that says with which status a request was answered.
-    pub(super) fn status(&self) -> Option<&Value<'static>> {
-        let status = self.attributes.iter().find(|(key, _)| key == STATUS_CODE);
-        status.map(|(_, value)| value)
+    pub(super) fn status(&self) -> Option<Value<'static>> {
+        if let Some(status) = self.status {
+            return Some(i64::from(status).into());
+        }
+        let mut told = self.rare.iter().flat_map(|rare| &rare.attributes);
+        told.find(|(key, _)| key == STATUS_CODE).map(|(_, value)| value.clone())
+    }
+
+    /// Returns how many attributes were told.
+    pub(super) fn attribute_count(&self) -> usize {
+        let more = self.rare.as_ref().map_or(0, |rare| rare.attributes.len());
+        self.facts.count() + usize::from(self.status.is_some()) + more
     }
 }
+
+pub(super) const UNCONFIRMED: &str = "tracebaton.outputs.unconfirmed";
+pub(super) const STATUS_CODE: &str = "http.response.status_code";

@@ -5,13 +5,16 @@ use opentelemetry::propagation::{Extractor, Injector};
 
 use super::header_name;
 use crate::{
-    otel::usual::{self, Usual},
+    carrier::Medium,
+    otel::usual::{self, Answer, Usual},
     wire,
 };
 
 /// The headers of a request that came in.
 ///
-/// They are looked at once, when this is made. A header that may stand once and stands several times
+/// They are looked at once, when this is made. An extractor around this one that gives other values
+/// under some names must do so in `get_all` too, or leave `get_all` to the trait: what it hands on
+/// unchanged tells our propagator which headers there are. A header that may stand once and stands several times
 /// is counted as it was sent, whatever its values are: for a propagator that asks for all values of a
 /// name, one that is no text stands as U+FFFD, which is valid nowhere.
 ///
@@ -42,8 +45,7 @@ impl<'h> ReadHeaders<'h> {
         let mut values = [None; usual::NAMES.len()];
         let mut usual = Usual::default();
         for (name, value) in headers {
-            let name = name.as_str().as_bytes();
-            let number = usual.note(name);
+            let number = usual.note(name.as_str().as_bytes());
             if let Some(place) = number.and_then(|number| values.get_mut(number))
                 && place.replace(value).is_some()
             {
@@ -60,9 +62,6 @@ fn text(value: &HeaderValue) -> Option<&str> {
 
 impl Extractor for ReadHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        if usual::is_asked(key) {
-            return self.usual.answer::<Self>();
-        }
         let Some(number) = usual::number(key.as_bytes()) else {
             return text(self.headers.get(key)?);
         };
@@ -76,6 +75,10 @@ impl Extractor for ReadHeaders<'_> {
     }
 
     fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+        let all = || Answer { medium: Medium::Http, usual: self.usual, place: 0 };
+        if usual::answer(self, key, all) {
+            return None;
+        }
         let values = self.headers.get_all(key).iter();
         let values: Vec<&str> = values.map(|value| text(value).unwrap_or("\u{fffd}")).collect();
         (!values.is_empty()).then_some(values)
@@ -155,6 +158,69 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// As large as the carrier in it, with names of its own.
+    struct Renaming<'h>(ReadHeaders<'h>);
+
+    impl Extractor for Renaming<'_> {
+        fn get(&self, key: &str) -> Option<&str> {
+            match key {
+                "x-trace-id" => self.0.get("x-order-id"),
+                key => self.0.get(key),
+            }
+        }
+
+        fn keys(&self) -> Vec<&str> {
+            let rename = |name| if name == "x-order-id" { "x-trace-id" } else { name };
+            self.0.keys().into_iter().map(rename).collect()
+        }
+    }
+
+    /// Both are as large as the carrier in them, which they let speak but for one name.
+    struct HidingParent<'h>(ReadHeaders<'h>);
+    struct HidingState<'h>(ReadHeaders<'h>);
+
+    macro_rules! hides {
+        ($type:ident, $name:expr) => {
+            impl Extractor for $type<'_> {
+                fn get(&self, key: &str) -> Option<&str> {
+                    self.0.get(key).filter(|_| key != $name)
+                }
+
+                fn keys(&self) -> Vec<&str> {
+                    self.0.keys().into_iter().filter(|key| *key != $name).collect()
+                }
+
+                fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+                    if key == $name { None } else { self.0.get_all(key) }
+                }
+            }
+        };
+    }
+    hides!(HidingParent, "traceparent");
+    hides!(HidingState, "tracestate");
+
+    #[test]
+    fn a_carrier_around_ours_is_read_as_it_gives() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in
+            [("traceparent", TEXT), ("tracestate", "a=1"), ("x-order-id", "order-1")]
+        {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let read = |extractor: &dyn Extractor| {
+            baton_of(&BatonPropagator::default().extract(extractor)).unwrap_or_default()
+        };
+        let ours = ReadHeaders::new(&headers);
+        let plain = read(&ours);
+        assert_eq!((plain.tracestate.as_str(), plain.legacy_text()), ("a=1", None));
+        let renaming = Renaming(ours);
+        assert_eq!(size_of_val(&renaming), size_of_val(&ours));
+        assert_eq!(read(&renaming).legacy_text(), Some("order-1"));
+        assert_eq!(read(&HidingParent(ours)).context, None);
+        let hiding = read(&HidingState(ours));
+        assert_eq!((hiding.context, hiding.tracestate.is_empty()), (plain.context, true));
     }
 
     #[test]

@@ -7,8 +7,10 @@
 #![allow(unsafe_code, reason = "librdkafka's header calls are the way around rdkafka's panic")]
 
 use std::{
-    ffi::{CStr, CString, c_void},
-    ptr, slice,
+    ffi::{CStr, CString, c_char, c_void},
+    marker::PhantomData,
+    ptr::{self, NonNull},
+    slice,
 };
 
 use opentelemetry::propagation::{Extractor, Injector};
@@ -22,13 +24,19 @@ use rdkafka::{
 
 use crate::{
     carrier::{Carrier, CarrierMut, Medium, Search},
-    otel::usual::{self, Usual},
+    otel::{
+        texts,
+        usual::{self, Answer, Usual},
+    },
     wire::text,
 };
 
 /// The usual names, by their number, as librdkafka takes them.
 const NAMES: [&CStr; usual::NAMES.len()] =
     [c"traceparent", c"tracestate", c"baggage", c"x-trace-id", c"trace_id", c"x-span-id"];
+
+/// The number of `traceparent`.
+const PARENT: usize = 0;
 
 /// Names up to this length are given to librdkafka without being copied to the heap.
 const MAX_SHORT: usize = 63;
@@ -40,27 +48,79 @@ pub struct ReadHeaders<'h>(pub Option<&'h BorrowedHeaders>);
 impl<'h> ReadHeaders<'h> {
     /// Returns the names and values in order, as bytes.
     pub fn iter(self) -> impl Iterator<Item = (&'h [u8], Option<&'h [u8]>)> {
-        (0..).map_while(move |index| self.0.and_then(|headers| at(headers, index)))
+        self.found().map(|header| (header.name(), header.value()))
+    }
+
+    fn found(self) -> impl Iterator<Item = Found<'h>> {
+        (0..).map_while(move |index| self.0.and_then(|headers| Found::at(headers, index)))
+    }
+
+    /// Returns which of the usual names there are, and the place of the last `traceparent`.
+    fn usual(self) -> Answer {
+        let mut all = Answer { medium: Medium::Kafka, usual: Usual::default(), place: 0 };
+        // Most names are told by their first bytes, and need not be measured.
+        let found = self.found().enumerate().filter(|(_, header)| header.may_be_usual());
+        for (place, header) in found {
+            if all.usual.note(header.name()) == Some(PARENT) {
+                all.place = place;
+            }
+        }
+        all
+    }
+
+    /// Returns the `traceparent` that was found a moment ago, if that is what is wanted.
+    fn parent(&self, key: &str) -> Option<Found<'h>> {
+        Found::at(self.0?, usual::place(self, key)?)
     }
 }
 
-/// Returns the header at `index`, unless there are fewer.
-fn at(headers: &BorrowedHeaders, index: usize) -> Option<(&[u8], Option<&[u8]>)> {
-    let list = native(headers);
-    let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
-    // SAFETY: `list` is the live list that `headers` borrows; librdkafka only reads it, checks the
-    // index, and sets the three places, which are ours.
-    let error = unsafe { rd_kafka_header_get_all(list, index, &mut name, &mut value, &mut size) };
-    if error != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || name.is_null() {
-        return None;
+/// A header whose name was not measured yet.
+struct Found<'h> {
+    name: NonNull<c_char>,
+    value: *const c_void,
+    size: usize,
+    list: PhantomData<&'h BorrowedHeaders>,
+}
+
+impl<'h> Found<'h> {
+    /// Returns the header at `index`, unless there are fewer.
+    #[inline]
+    fn at(headers: &'h BorrowedHeaders, index: usize) -> Option<Self> {
+        let list = native(headers);
+        let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: `list` is the live list that `headers` borrows; librdkafka only reads it, checks
+        // the index, and sets the three places, which are ours.
+        let error =
+            unsafe { rd_kafka_header_get_all(list, index, &mut name, &mut value, &mut size) };
+        if error != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return None;
+        }
+        let name = NonNull::new(name.cast_mut())?;
+        Some(Self { name, value, size, list: PhantomData })
     }
-    // SAFETY: librdkafka keeps every name with a NUL after it, inside the list that is borrowed for
-    // as long as the returned slice lives.
-    let name = unsafe { CStr::from_ptr(name) }.to_bytes();
-    // SAFETY: a value that is not null has `size` bytes inside the same list.
-    let value =
-        (!value.is_null()).then(|| unsafe { slice::from_raw_parts(value.cast::<u8>(), size) });
-    Some((name, value))
+
+    /// Tells by the start of the name, which most need not be measured for, if it may be a usual one.
+    #[inline]
+    fn may_be_usual(&self) -> bool {
+        let name = self.name.cast::<u8>();
+        // SAFETY: librdkafka keeps every name with a NUL after it, inside the list that is borrowed; so
+        // there is a second byte where the first is another.
+        unsafe {
+            let first = name.read();
+            first != 0 && usual::may_start_with(first, || name.add(1).read())
+        }
+    }
+
+    fn name(&self) -> &'h [u8] {
+        // SAFETY: as in `may_be_usual`; the list is borrowed for as long as the returned slice lives.
+        unsafe { CStr::from_ptr(self.name.as_ptr()) }.to_bytes()
+    }
+
+    fn value(&self) -> Option<&'h [u8]> {
+        // SAFETY: a value that is not null has `size` bytes inside the same list.
+        (!self.value.is_null())
+            .then(|| unsafe { slice::from_raw_parts(self.value.cast::<u8>(), self.size) })
+    }
 }
 
 /// Returns the value of the last header of a name.
@@ -73,7 +133,7 @@ fn last<'h>(headers: &'h BorrowedHeaders, name: &CStr) -> Option<&'h [u8]> {
     if error != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || value.is_null() {
         return None;
     }
-    // SAFETY: as in `at`.
+    // SAFETY: a value that is not null has `size` bytes inside that list.
     Some(unsafe { slice::from_raw_parts(value.cast::<u8>(), size) })
 }
 
@@ -96,14 +156,14 @@ impl Carrier for ReadHeaders<'_> {
 
 /// Reads for OpenTelemetry propagators, ours or others: the last of a name counts, and what is not
 /// UTF-8 is absent.
+///
+/// An extractor around this one that gives other values under some names must do so in `get_all` too,
+/// or leave `get_all` to the trait: what it hands on unchanged tells our propagator which headers there
+/// are.
 impl Extractor for ReadHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        if usual::is_asked(key) {
-            let mut usual = Usual::default();
-            for (name, _) in self.iter() {
-                let _ = usual.note(name);
-            }
-            return usual.answer::<Self>();
+        if let Some(header) = self.parent(key) {
+            return text(header.value()?);
         }
         if let Some(name) = usual::number(key.as_bytes()).and_then(|number| NAMES.get(number)) {
             return text(last(self.0?, name)?);
@@ -114,6 +174,13 @@ impl Extractor for ReadHeaders<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.iter().filter_map(|(name, _)| std::str::from_utf8(name).ok()).collect()
+    }
+
+    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+        if usual::answer(self, key, || self.usual()) {
+            return None;
+        }
+        self.get(key).map(|value| vec![value])
     }
 }
 
@@ -151,6 +218,9 @@ impl CarrierMut for OwnedBaton {
         if unsafe { rd_kafka_header_cnt(list) } == 0 {
             return;
         }
+        if let Some(name) = usual::number(name.as_bytes()).and_then(|number| NAMES.get(number)) {
+            return self.remove_all(name);
+        }
         let mut short = [0; MAX_SHORT + 1];
         let long;
         let name = match short.get_mut(..name.len()).filter(|_| name.len() <= MAX_SHORT) {
@@ -164,10 +234,23 @@ impl CarrierMut for OwnedBaton {
             }
         };
         // No header's name has a NUL inside.
-        let Some(name) = name else { return };
-        // SAFETY: the list is ours alone, as `self` is borrowed mutably, and the name ends with NUL.
-        // That no header has the name is not an error here.
-        let _ = unsafe { rd_kafka_header_remove(list, name.as_ptr()) };
+        if let Some(name) = name {
+            self.remove_all(name);
+        }
+    }
+}
+
+impl OwnedBaton {
+    fn remove_all(&mut self, name: &CStr) {
+        let list = native(self.0.as_borrowed());
+        let (mut value, mut size) = (ptr::null(), 0);
+        // SAFETY: as in `last`. This look compares lengths first; to remove is to compare all names.
+        let found = unsafe { rd_kafka_header_get_last(list, name.as_ptr(), &mut value, &mut size) };
+        if found == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            // SAFETY: the list is ours alone, as `self` is borrowed mutably, and the name ends with
+            // NUL.
+            let _ = unsafe { rd_kafka_header_remove(list, name.as_ptr()) };
+        }
     }
 }
 
@@ -175,15 +258,20 @@ impl CarrierMut for OwnedBaton {
 impl Injector for OwnedBaton {
     fn set(&mut self, key: &str, value: String) {
         CarrierMut::set(self, key, &value);
+        texts::give_back(value);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::propagation::TextMapPropagator;
     use rdkafka::message::{Header, Headers};
 
     use super::*;
-    use crate::propagate::Propagation;
+    use crate::{
+        otel::{BatonPropagator, baton_of},
+        propagate::{Baton, Propagation},
+    };
 
     const TEXT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -217,14 +305,93 @@ mod tests {
         assert_eq!(read[1], (&b"trace_id"[..], Some(&b"three"[..])));
     }
 
+    /// Adds a header whose name may be no text.
+    fn add(headers: &OwnedHeaders, name: &[u8], value: Option<&[u8]>) {
+        let (value, size) = value.map_or((ptr::null(), 0), |value| (value.as_ptr(), value.len()));
+        let (name, length) = (name.as_ptr().cast(), name.len().cast_signed());
+        // SAFETY: the list is owned by `headers`; librdkafka copies the bytes it is shown.
+        unsafe {
+            rd_kafka_header_add(
+                native(headers.as_borrowed()),
+                name,
+                length,
+                value.cast::<c_void>(),
+                size.cast_signed(),
+            )
+        };
+    }
+
+    #[test]
+    fn what_is_read_through_opentelemetry_is_what_the_message_says() {
+        let names = usual::NAMES.into_iter().map(str::as_bytes);
+        let names = names.chain([
+            &b"Traceparent"[..],
+            b"X-Trace-Id",
+            b"x-baggage-a",
+            b"X-Baggage-B",
+            b"x-baggage-\xff",
+            b"\xff",
+            b"",
+            b"t",
+            b"x",
+            b"tenant",
+        ]);
+        let values: [Option<&[u8]>; 7] = [
+            Some(TEXT.as_bytes()),
+            Some(b"00-0af7651916cd43dd8448eb211c80319d-b7ad6b7169203331-03"),
+            Some(b"a=1"),
+            Some(b"order-1"),
+            Some(b"\xff"),
+            Some(b""),
+            None,
+        ];
+        // Every pair of headers, the same name and value twice included.
+        let headers: Vec<_> = names.flat_map(|name| values.map(|value| (name, value))).collect();
+        for one in &headers {
+            // Of several headers of one pair OpenTelemetry gives the last, be it right or not.
+            let is_pair = |other: &(&[u8], _)| one.0 == other.0 && one.0.starts_with(b"x-baggage-");
+            for other in headers.iter().filter(|other| !is_pair(other)) {
+                let list = OwnedHeaders::new();
+                for (name, value) in [one, other] {
+                    add(&list, name, *value);
+                }
+                let carrier = ReadHeaders(Some(list.as_borrowed()));
+                let direct = Propagation::default().extract(&carrier).baton;
+                let nothing = direct.context.is_none() && direct.baggage.is_empty();
+                let direct = if nothing { Baton::default() } else { direct };
+                let cx = BatonPropagator::default().extract(&carrier);
+                assert_eq!(baton_of(&cx).unwrap_or_default(), direct, "{one:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_propagator_writes_is_what_stands_there() {
+        let list = OwnedHeaders::new()
+            .insert(header("traceparent", Some(TEXT.as_bytes())))
+            .insert(header("tracestate", Some(b"a=1")));
+        let cx = BatonPropagator::default().extract(&ReadHeaders(Some(list.as_borrowed())));
+        // Twice, as the memory of the first texts serves the second.
+        for _ in 0..2 {
+            let mut written = OwnedBaton(OwnedHeaders::new());
+            BatonPropagator::default().inject_context(&cx, &mut written);
+            let read: Vec<_> = ReadHeaders(Some(written.0.as_borrowed())).iter().collect();
+            let id = &TEXT.as_bytes()[3..35];
+            assert_eq!(
+                read,
+                [
+                    (&b"traceparent"[..], Some(TEXT.as_bytes())),
+                    (b"tracestate", Some(b"a=1")),
+                    (b"x-trace-id", Some(id)),
+                ]
+            );
+        }
+    }
+
     #[test]
     fn names_that_are_not_utf_8_are_read_as_bytes() {
         let headers = OwnedHeaders::new().insert(header("ok", Some(b"1")));
-        let bad = CString::new(b"\xff\xfe".to_vec()).unwrap();
-        // SAFETY: the list is owned by `headers`, the name ends with NUL and has two bytes.
-        unsafe {
-            rd_kafka_header_add(native(headers.as_borrowed()), bad.as_ptr(), 2, ptr::null(), 0)
-        };
+        add(&headers, b"\xff\xfe", None);
         let read: Vec<_> = ReadHeaders(Some(headers.as_borrowed())).iter().collect();
         assert_eq!(read, [(&b"ok"[..], Some(&b"1"[..])), (&b"\xff\xfe"[..], None)]);
     }

@@ -16,16 +16,18 @@ pub(super) fn give(cx: Context, baggage: &Baggage) -> Context {
 /// Returns what OpenTelemetry takes of it: its limits are its own.
 fn given(baggage: &Baggage) -> Given {
     let mut given = Given::new();
-    for entry in baggage.entries() {
-        let properties = entry.properties.clone().unwrap_or_default();
-        given.insert_with_metadata(entry.key.clone(), entry.value.clone(), properties);
-    }
+    baggage.for_each(|key, value, properties| {
+        given.insert_with_metadata(key.to_owned(), value.to_owned(), properties.to_owned());
+    });
     given
 }
 
-/// Returns the baggage of `cx` where that is no longer `ours`.
-pub(super) fn changed(cx: &Context, ours: &Baggage) -> Option<Baggage> {
+/// Returns the baggage of `cx` where that is no longer `ours`, of which OpenTelemetry was given `known`.
+pub(super) fn changed(cx: &Context, ours: &Baggage, known: &Baggage) -> Option<Baggage> {
     let now = cx.baggage();
+    if now.is_empty() && known.is_empty() {
+        return None;
+    }
     let is_ours = |key: &str, value: &str, properties: &str| {
         ours.entries().iter().any(|entry| {
             (entry.key.as_str(), entry.value.as_str()) == (key, value)
@@ -37,10 +39,10 @@ pub(super) fn changed(cx: &Context, ours: &Baggage) -> Option<Baggage> {
         .map(|(key, (value, properties))| (key.as_str(), value.as_str(), properties.as_str()))
         .filter(|(key, value, properties)| !is_ours(key, value, properties))
         .collect();
-    if others.is_empty() && now.len() == ours.entries().len() {
+    if others.is_empty() && now.len() == known.entries().len() {
         return None;
     }
-    let given = given(ours);
+    let given = given(known);
     let mut baggage = ours.clone();
     // What it could not take, nobody there has removed.
     baggage.retain(|key| now.get(key).is_some() || given.get(key).is_none());

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use opentelemetry::{
     Context,
+    baggage::BaggageExt,
     trace::{self, SpanContext, TraceContextExt, TraceFlags, TraceState},
 };
 
 use super::baggage;
 use crate::{
     propagate::{ActiveSpan, Baton, Carried},
-    wire::{self, Flags, SpanId, TraceContext, TraceId},
+    wire::{self, Baggage, Flags, SpanId, TraceContext, TraceId},
 };
 
 /// Returns the current context with `baton` in it: spans that are started in it are its children.
@@ -35,31 +36,72 @@ pub fn cx(baton: &Baton) -> Context {
 /// Returns `parent` with `baton` in it.
 #[must_use]
 pub fn cx_in(parent: &Context, baton: &Baton) -> Context {
-    let (known, given) = given(&baton.tracestate);
-    let parent_of = |context: TraceContext| {
-        // A root is nobody's child, whatever span is active here.
-        let Some(span_id) = context.span_id else { return SpanContext::empty_context() };
-        SpanContext::new(
-            trace::TraceId::from_bytes(context.trace_id.to_bytes()),
-            trace::SpanId::from_bytes(span_id.to_bytes()),
-            TraceFlags::new(context.flags.bits()),
-            true,
-            given,
-        )
-    };
-    let is_kept_beside = parent.get::<Carried>().is_some() || !is_told_by_span(baton, &known);
-    let span = baton.context.map(parent_of);
-    let cx = match (is_kept_beside, span) {
-        (false, Some(span)) => parent.with_remote_span_context(span),
-        (_, span) => {
-            let cx = parent.with_value(Carried::new(baton.clone(), known));
-            match span {
-                Some(span) => cx.with_remote_span_context(span),
-                None => cx,
-            }
+    let (known, state) = given(&baton.tracestate);
+    let gives = Gives { state, known, has_baggage: true };
+    baggage::give(beside(parent, baton.clone(), gives), &baton.baggage)
+}
+
+/// Returns `parent` with `baton` in it, whose state and baggage OpenTelemetry does not get to see.
+#[inline]
+pub(super) fn cx_passing(parent: &Context, baton: Baton) -> Context {
+    baggage::give(beside(parent, baton, Gives::default()), &Baggage::default())
+}
+
+/// Returns `parent` with a span in it that came in, and nothing with it.
+#[inline(always)]
+pub(super) fn cx_of(parent: &Context, context: TraceContext) -> Context {
+    let is_told = parent.get::<Beside>().is_none() && parent.baggage().is_empty();
+    match context.span_id {
+        Some(span_id) if is_told && !context.flags.is_random() => {
+            parent.with_remote_span_context(span(context, span_id, TraceState::NONE))
         }
-    };
-    baggage::give(cx, &baton.baggage)
+        _ => cx_in(parent, &Baton { context: Some(context), ..Baton::default() }),
+    }
+}
+
+/// A baton beside OpenTelemetry's own span, and whether OpenTelemetry was given its baggage.
+struct Beside {
+    carried: Carried,
+    has_baggage: bool,
+}
+
+/// What OpenTelemetry is given of a baton.
+#[derive(Default)]
+struct Gives {
+    state: TraceState,
+    /// The same state as ours.
+    known: wire::TraceState,
+    has_baggage: bool,
+}
+
+/// Returns `parent` with the span of `baton`, and the baton beside it where that does not say all.
+#[inline]
+fn beside(parent: &Context, baton: Baton, gives: Gives) -> Context {
+    let Gives { state, known, has_baggage } = gives;
+    let is_kept = parent.get::<Beside>().is_some() || !is_told_by_span(&baton, &known);
+    let span = baton.context.map(|context| match context.span_id {
+        Some(span_id) => span(context, span_id, state),
+        // A root is nobody's child, whatever span is active here.
+        None => SpanContext::empty_context(),
+    });
+    let keep = || parent.with_value(Beside { carried: Carried::new(baton, known), has_baggage });
+    match (is_kept.then(keep), span) {
+        (Some(cx), None) => cx,
+        (Some(cx), Some(span)) => cx.with_remote_span_context(span),
+        (None, Some(span)) => parent.with_remote_span_context(span),
+        (None, None) => parent.clone(),
+    }
+}
+
+#[inline(always)]
+fn span(context: TraceContext, span_id: SpanId, state: TraceState) -> SpanContext {
+    SpanContext::new(
+        trace::TraceId::from_bytes(context.trace_id.to_bytes()),
+        trace::SpanId::from_bytes(span_id.to_bytes()),
+        TraceFlags::new(context.flags.bits()),
+        true,
+        state,
+    )
 }
 
 /// Returns what OpenTelemetry can take of a state, as ours and as its own.
@@ -101,23 +143,43 @@ pub fn current() -> Option<Baton> {
 pub fn baton_of(cx: &Context) -> Option<Baton> {
     let span = cx.span();
     let span = span.span_context();
-    let carried = cx.get::<Carried>();
+    let beside = cx.get::<Beside>();
+    let carried = beside.map(|beside| &beside.carried);
     let given = carried.map_or("", |carried| carried.given().as_str());
     let tracestate = written(span.trace_state(), given);
-    let ids = TraceId::from_bytes(span.trace_id().to_bytes())
-        .zip(SpanId::from_bytes(span.span_id().to_bytes()));
-    let active = ids.map(|(trace_id, span_id)| ActiveSpan {
+    let active = ids(span).map(|(trace_id, span_id)| ActiveSpan {
         trace_id,
         span_id,
         flags: Flags::from_bits(span.trace_flags().to_u8()),
         tracestate: &tracestate,
     });
     let baton = Carried::hand_on(carried, active);
-    let known = baton.as_ref().map(|baton| baton.baggage.clone()).unwrap_or_default();
-    match baggage::changed(cx, &known) {
+    let none = Baggage::default();
+    let ours = baton.as_ref().map_or(&none, |baton| &baton.baggage);
+    let known = if beside.is_none_or(|beside| beside.has_baggage) { ours } else { &none };
+    match baggage::changed(cx, ours, known) {
         Some(baggage) => Some(Baton { baggage, ..baton.unwrap_or_default() }),
         None => baton,
     }
+}
+
+/// Returns where the active span of a context stands, if that is all there is to hand on.
+#[inline]
+pub(super) fn plain_of(cx: &Context) -> Option<TraceContext> {
+    let span = cx.span();
+    let span = span.span_context();
+    let is_plain = cx.get::<Beside>().is_none()
+        && span.trace_state().into_iter().next().is_none()
+        && cx.baggage().is_empty();
+    let (trace_id, span_id) = ids(span).filter(|_| is_plain)?;
+    let flags = Flags::from_bits(span.trace_flags().to_u8());
+    Some(TraceContext { trace_id, span_id: Some(span_id), flags })
+}
+
+#[inline]
+fn ids(span: &SpanContext) -> Option<(TraceId, SpanId)> {
+    TraceId::from_bytes(span.trace_id().to_bytes())
+        .zip(SpanId::from_bytes(span.span_id().to_bytes()))
 }
 
 /// Returns how OpenTelemetry writes a state, mostly the one it was given.
@@ -136,7 +198,7 @@ fn written<'a>(state: &TraceState, given: &'a str) -> Cow<'a, str> {
 
 /// Returns the trace that a root in this context belongs to: a legacy id names one, and no span.
 pub(super) fn given_trace(cx: &Context) -> Option<TraceId> {
-    let context = cx.get::<Carried>()?.baton().context?;
+    let context = cx.get::<Beside>()?.carried.baton().context?;
     let is_root = context.span_id.is_none() && !cx.span().span_context().is_valid();
     is_root.then_some(context.trace_id)
 }

@@ -11,7 +11,12 @@ mod propagator;
 mod sampler;
 #[cfg(feature = "otlp")]
 mod spans;
-#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "carriers for HTTP are who answers"))]
+#[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "carriers for Kafka give texts back"))]
+pub(crate) mod texts;
+#[cfg_attr(
+    not(all(feature = "http", feature = "kafka")),
+    allow(dead_code, reason = "our own carriers are who answers")
+)]
 pub(crate) mod usual;
 
 pub use context::{baton_of, current, cx, cx_in};

@@ -8,13 +8,18 @@ use opentelemetry::{
 };
 
 use super::{
-    context::{baton_of, cx_in},
-    usual::{self, Usual},
+    context::{baton_of, cx_in, cx_of, cx_passing, plain_of},
+    texts,
+    usual::{self, NotText, Reply, Usual},
 };
 use crate::{
     carrier::{Carrier, CarrierMut, Medium, Search},
-    propagate::{Baton, Propagation},
+    propagate::{Baton, Propagation, Single},
+    wire::TraceContext,
 };
+
+const PARENT_BYTES: usize = 55;
+const ID_BYTES: usize = 32;
 
 /// Reads and writes the baton for OpenTelemetry.
 ///
@@ -41,6 +46,9 @@ pub struct BatonPropagator {
     fields: Vec<String>,
     /// Whether nothing but the usual names is read.
     is_usual: bool,
+    /// The name under which the id is written beside a `traceparent`, where no other format is.
+    id_name: Option<String>,
+    is_passing: bool,
 }
 
 impl Default for BatonPropagator {
@@ -54,38 +62,121 @@ impl BatonPropagator {
     #[must_use]
     pub fn new(propagation: Propagation) -> Self {
         let is_usual = propagation.reads_only(&usual::NAMES, usual::PREFIX);
-        Self { fields: propagation.fields(), propagation, is_usual }
+        let id_name = propagation.only_id_name().map(|name| in_lower_case(name).into_owned());
+        let fields = propagation.fields();
+        Self { fields, propagation, is_usual, id_name, is_passing: false }
     }
-}
 
-impl BatonPropagator {
-    #[inline]
-    fn read(&self, usual: Usual, extractor: &dyn Extractor) -> Baton {
-        if usual.is_parent()
-            && let Some(value) = extractor.get(usual::NAMES[0])
-            && let Some(context) = self.propagation.read_parent(value.as_bytes())
-        {
-            return Baton { context: Some(context), ..Baton::default() };
+    /// Passes `tracestate` and baggage through, for services that hand them on and ask little of them.
+    ///
+    /// What came in is checked and kept as one text each, goes out again where the context is injected,
+    /// and is there for whoever asks [`otel::baton_of`](baton_of). OpenTelemetry does not get a copy:
+    /// its own `cx.baggage()` and `trace_state()` have only what the application puts there itself,
+    /// which goes out too, before what came in under the same keys.
+    ///
+    /// Without this, every message that has them pays for OpenTelemetry's tables whether anybody looks
+    /// into them or not, which is most of what reading such a message costs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use opentelemetry::{baggage::BaggageExt, propagation::TextMapPropagator};
+    /// use tracebaton::otel::{BatonPropagator, baton_of};
+    ///
+    /// let propagator = BatonPropagator::default().passing_through();
+    /// let incoming = HashMap::from([("baggage".to_owned(), "user=alice".to_owned())]);
+    /// let cx = propagator.extract(&incoming);
+    /// assert!(cx.baggage().is_empty());
+    /// assert_eq!(baton_of(&cx).unwrap().baggage.get("user"), Some("alice"));
+    ///
+    /// let mut outgoing = HashMap::new();
+    /// propagator.inject_context(&cx, &mut outgoing);
+    /// assert_eq!(outgoing["baggage"], "user=alice");
+    /// ```
+    #[must_use]
+    pub fn passing_through(self) -> Self {
+        Self { is_passing: true, ..self }
+    }
+
+    /// Reads headers of which each stands once, if all are of the plainest kind.
+    fn read_single(
+        &self,
+        extractor: &dyn Extractor,
+        usual: Usual,
+    ) -> Result<Option<Baton>, NotText> {
+        let value = |number| usual.value(number, extractor);
+        let Some(parent) = value(0)? else { return Ok(None) };
+        let id = if usual.has(3) { value(3)? } else { value(4)? };
+        let single = Single { parent, state: value(1)?, baggage: value(2)?, id };
+        Ok(self.propagation.read_single(&single))
+    }
+
+    fn cx(&self, cx: &Context, baton: Baton) -> Context {
+        if baton.context.is_none() && baton.baggage.is_empty() {
+            cx.clone()
+        } else if let Some(context) = baton.context.filter(|_| baton.is_plain()) {
+            cx_of(cx, context)
+        } else if self.is_passing {
+            cx_passing(cx, baton)
+        } else {
+            cx_in(cx, &baton)
         }
-        self.propagation.extract_baton(&Told { extractor, usual })
+    }
+
+    /// Reads what nearly every message has, a `traceparent` that is right and nothing else.
+    #[inline(always)]
+    fn read_parent(&self, value: Option<&str>) -> Option<TraceContext> {
+        self.propagation.read_parent(value?.as_bytes())
     }
 }
 
 impl TextMapPropagator for BatonPropagator {
     fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
-        if let Some(baton) = baton_of(cx) {
+        if let Some(name) = &self.id_name
+            && let Some(context) = plain_of(cx)
+        {
+            if let Some(parent) = context.traceparent_in(texts::memory(PARENT_BYTES)) {
+                injector.set("traceparent", parent);
+            }
+            injector.set(name, context.trace_id.hex_in(texts::memory(ID_BYTES)));
+        } else if let Some(baton) = baton_of(cx) {
             self.propagation.inject(&baton, &mut Injected(injector));
         }
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        let usual = if self.is_usual { Usual::ask(extractor) } else { None };
-        let baton = match usual.filter(|usual| usual.is_all()) {
-            Some(usual) => self.read(usual, extractor),
-            None => self.propagation.extract_baton(&Offered(extractor)),
+        if !self.is_usual {
+            let offered = Offered::new(extractor);
+            return self.cx(cx, self.propagation.extract_baton(&offered));
+        }
+        let offered = match usual::ask(extractor) {
+            Reply::Ours(_, usual) if usual.is_empty() => return cx.clone(),
+            Reply::Ours(medium, usual) if usual.is_all() => {
+                if usual.is_parent()
+                    && let Some(context) = self.read_parent(usual::parent(extractor))
+                {
+                    return cx_of(cx, context);
+                }
+                if let Ok(Some(baton)) = self.read_single(extractor, usual) {
+                    return self.cx(cx, baton);
+                }
+                let told = Told { extractor, medium, usual };
+                return self.cx(cx, self.propagation.extract_baton(&told));
+            }
+            Reply::Ours(medium, _) => Offered { medium, ..Offered::new(extractor) },
+            Reply::Other(parents) => Offered { parents, ..Offered::new(extractor) },
         };
-        let is_empty = baton.context.is_none() && baton.baggage.is_empty();
-        if is_empty { cx.clone() } else { cx_in(cx, &baton) }
+        let single = offered.single();
+        if let Some(Single { parent, state: None, baggage: None, id: None }) = single
+            && let Some(context) = self.propagation.read_parent(parent)
+        {
+            return cx_of(cx, context);
+        }
+        match single.and_then(|single| self.propagation.read_single(&single)) {
+            Some(baton) => self.cx(cx, baton),
+            None => self.cx(cx, self.propagation.extract_baton(&offered)),
+        }
     }
 
     fn fields(&self) -> FieldIter<'_> {
@@ -96,12 +187,13 @@ impl TextMapPropagator for BatonPropagator {
 /// One of our own carriers, which has said what it has.
 struct Told<'a> {
     extractor: &'a dyn Extractor,
+    medium: Medium,
     usual: Usual,
 }
 
 impl Carrier for Told<'_> {
     fn medium(&self) -> Medium {
-        Medium::Http
+        self.medium
     }
 
     fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
@@ -115,43 +207,77 @@ impl Carrier for Told<'_> {
     }
 }
 
-struct Offered<'a>(&'a dyn Extractor);
+/// Any extractor, which is asked for its names.
+struct Offered<'a> {
+    extractor: &'a dyn Extractor,
+    medium: Medium,
+    keys: Vec<&'a str>,
+    /// The values of the first name that is looked for, if it was asked for them already.
+    parents: Option<Vec<&'a str>>,
+}
+
+impl<'a> Offered<'a> {
+    /// An extractor does not say what it reads from; HTTP's rules are the stricter ones.
+    fn new(extractor: &'a dyn Extractor) -> Self {
+        Self { extractor, medium: Medium::Http, keys: extractor.keys(), parents: None }
+    }
+
+    /// Returns the values of headers of which each stands once.
+    fn single(&self) -> Option<Single<'a>> {
+        let [parent] = self.parents.as_deref()? else { return None };
+        let mut usual = Usual::default();
+        self.keys.iter().for_each(|key| usual.note_any_case(key.as_bytes()));
+        let value = |number: usize| match usual::NAMES.get(number) {
+            Some(name) if usual.has(number) => match self.extractor.get_all(name)?[..] {
+                [value] => Some(Some(value.as_bytes())),
+                _ => None,
+            },
+            _ => Some(None),
+        };
+        if !usual.is_all() || !usual.has(0) {
+            return None;
+        }
+        let (state, baggage) = (value(1)?, value(2)?);
+        let id = if usual.has(3) { value(3)? } else { value(4)? };
+        Some(Single { parent: parent.as_bytes(), state, baggage, id })
+    }
+
+    fn ask<'b>(&'b self, number: usize, name: &str, search: &mut Search<'_, 'b>) {
+        for value in self.extractor.get_all(name).into_iter().flatten() {
+            search.answer(number, Some(value.as_bytes()));
+        }
+    }
+}
 
 impl Carrier for Offered<'_> {
-    /// An extractor does not say what it reads from; HTTP's rules are the stricter ones.
     fn medium(&self) -> Medium {
-        Medium::Http
+        self.medium
     }
 
     /// Asks for those names only that are there: of all the names we know, few are. Some extractors
     /// do not tell their keys.
     fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
-        let Self(extractor) = *self;
-        let keys = extractor.keys();
-        if keys.is_empty() {
+        for value in self.parents.iter().flatten() {
+            search.answer(0, Some(value.as_bytes()));
+        }
+        if self.keys.is_empty() {
             for (number, name) in search.names() {
-                ask(extractor, number, name, search);
+                if !search.is_answered(number) {
+                    self.ask(number, name, search);
+                }
             }
         }
-        for key in keys {
+        for key in &self.keys {
             if let Some((number, name)) = search.find(key.as_bytes())
                 && !search.is_answered(number)
             {
-                ask(extractor, number, name, search);
+                self.ask(number, name, search);
             }
-            let value = || vec![extractor.get(key).map(str::as_bytes)];
+            let value = || vec![self.extractor.get(key).map(str::as_bytes)];
             search.offer_prefixed(key.as_bytes(), value);
         }
     }
 }
-
-fn ask<'a>(extractor: &'a dyn Extractor, number: usize, name: &str, search: &mut Search<'_, 'a>) {
-    for value in extractor.get_all(name).into_iter().flatten() {
-        search.answer(number, Some(value.as_bytes()));
-    }
-}
-
-const LEGACY: &str = Medium::Http.legacy_name();
 
 struct Injected<'a>(&'a mut dyn Injector);
 
@@ -161,14 +287,18 @@ impl CarrierMut for Injected<'_> {
     }
 
     fn set(&mut self, name: &str, value: &str) {
-        let name = match name {
-            LEGACY => Cow::Borrowed("x-trace-id"),
-            "traceparent" | "tracestate" | "baggage" => Cow::Borrowed(name),
-            name => Cow::Owned(name.to_ascii_lowercase()),
-        };
-        self.0.set(&name, value.to_owned());
+        self.0.set(&in_lower_case(name), texts::owned(value));
     }
 
     /// An injector cannot remove; it starts from an empty carrier.
     fn remove(&mut self, _: &str) {}
+}
+
+fn in_lower_case(name: &str) -> Cow<'_, str> {
+    const LEGACY: &str = Medium::Http.legacy_name();
+    match name {
+        LEGACY => Cow::Borrowed("x-trace-id"),
+        "traceparent" | "tracestate" | "baggage" => Cow::Borrowed(name),
+        name => Cow::Owned(name.to_ascii_lowercase()),
+    }
 }

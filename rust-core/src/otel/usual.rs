@@ -2,14 +2,20 @@
 //!
 //! An extractor can be asked for a value, for all names, and for all values of a name, and the answers
 //! to the last two are lists that have to be made for each message. Our own carriers answer one more
-//! question: which of the usual names are there. It is asked as if it were a name, though no header
-//! can have it, and answered by a text that is known by where it stands, not by what it says: no header
-//! can be taken for it. The answer speaks for the carrier itself and not for another that holds it: it
-//! tells how large that is.
+//! question: which of the usual names are there. It is asked as if all values of `traceparent` were
+//! wanted, which is what any other extractor takes it for, and what it answers is not lost. Ours know
+//! the question by where its text stands, and answer beside the trait, in a place of the thread.
+//!
+//! The question names whom it is put to by address and size, so that a carrier inside of another does
+//! not speak for it. A type of the same size around one of ours that hands on `get_all` as it is cannot
+//! be told apart: its word counts for which names there are. The values are asked of it by name, so
+//! that nothing is read that its `get` hides.
 
-use std::{mem, ptr};
+use std::{cell::Cell, mem, ptr};
 
 use opentelemetry::propagation::Extractor;
+
+use crate::carrier::Medium;
 
 /// The names that are read unless others are configured.
 pub(crate) const NAMES: [&str; 6] =
@@ -22,13 +28,109 @@ const LENGTHS: u64 = 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11;
 /// More has to be looked at than one value of each name.
 const MORE: u8 = 1 << NAMES.len();
 
-static QUESTION: &str = "\0which?";
-/// How many answers there are for a carrier.
-const OF_ONE: usize = 2 * MORE as usize;
-/// A letter for each answer there may be, for carriers of up to 15 words.
-static ANSWERS: [u8; 16 * OF_ONE] = [b'!'; 16 * OF_ONE];
+/// The question's text stands in front of another, so that no name stands where it does.
+static ASKED: &str = "traceparent, and which else?";
+const ASKED_BYTES: usize = "traceparent".len();
 
-/// Which of the usual names a carrier has.
+/// Whom the question is put to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Whom {
+    address: usize,
+    size: usize,
+}
+
+impl Whom {
+    #[inline]
+    fn of<T: ?Sized>(carrier: &T) -> Self {
+        Self { address: ptr::from_ref(carrier).addr(), size: mem::size_of_val(carrier) }
+    }
+}
+
+/// A header is there whose value is no text.
+pub(super) struct NotText;
+
+/// What a carrier of ours answers.
+#[derive(Clone, Copy)]
+pub(crate) struct Answer {
+    pub(crate) medium: Medium,
+    pub(crate) usual: Usual,
+    /// Where the carrier found its `traceparent`, if that is worth something to it.
+    pub(crate) place: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Word {
+    Silence,
+    Question(Whom),
+    Answer(Whom, Answer),
+}
+
+thread_local! {
+    static WORD: Cell<Word> = const { Cell::new(Word::Silence) };
+}
+
+/// What an extractor says when it is asked.
+pub(super) enum Reply<'a> {
+    /// It is one of our carriers, and has these.
+    Ours(Medium, Usual),
+    /// It is another, and these are its values of `traceparent`.
+    Other(Option<Vec<&'a str>>),
+}
+
+/// Asks an extractor which of the usual names it has.
+#[inline]
+pub(super) fn ask(extractor: &dyn Extractor) -> Reply<'_> {
+    WORD.set(Word::Question(Whom::of(extractor)));
+    let values = extractor.get_all(asked());
+    match WORD.get() {
+        Word::Answer(_, Answer { medium, usual, .. }) => Reply::Ours(medium, usual),
+        Word::Silence | Word::Question(_) => {
+            WORD.set(Word::Silence);
+            Reply::Other(values)
+        }
+    }
+}
+
+/// Answers with what `look` finds, if that is asked of this carrier, and no name; tells whether it is.
+#[inline]
+pub(crate) fn answer<T>(carrier: &T, key: &str, look: impl FnOnce() -> Answer) -> bool {
+    if !ptr::eq(key.as_ptr(), ASKED.as_ptr()) {
+        return false;
+    }
+    let whom = Whom::of(carrier);
+    let is_asked = matches!(WORD.get(), Word::Question(asked) if asked == whom);
+    if is_asked {
+        WORD.set(Word::Answer(whom, look()));
+    }
+    is_asked
+}
+
+/// Returns the place in the answer that this carrier has just given, if the value that stands there is
+/// wanted now.
+#[inline]
+pub(crate) fn place<T>(carrier: &T, key: &str) -> Option<usize> {
+    match WORD.get() {
+        Word::Answer(whom, answer)
+            if ptr::eq(key.as_ptr(), ASKED.as_ptr()) && whom == Whom::of(carrier) =>
+        {
+            Some(answer.place)
+        }
+        _ => None,
+    }
+}
+
+/// Returns the `traceparent` of an extractor that has just answered.
+#[inline]
+pub(super) fn parent(extractor: &dyn Extractor) -> Option<&str> {
+    extractor.get(asked())
+}
+
+#[inline]
+fn asked() -> &'static str {
+    ASKED.get(..ASKED_BYTES).unwrap_or_default()
+}
+
+/// Which of the usual names there are.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usual(u8);
 
@@ -36,19 +138,33 @@ impl Usual {
     /// Takes note of a header, and returns the number of its name.
     #[inline]
     pub(crate) fn note(&mut self, name: &[u8]) -> Option<usize> {
-        if LENGTHS >> name.len().min(63) & 1 == 1
+        if !matches!(name, [b't' | b'b' | b'x', ..]) {
+            return None;
+        }
+        if has_usual_length(name)
             && let Some(number) = number(name)
         {
             self.0 |= 1 << number;
             return Some(number);
         }
-        if let [b'x' | b'X', ..] = name
-            && let Some(start) = name.get(..PREFIX.len())
-            && start.eq_ignore_ascii_case(PREFIX.as_bytes())
-        {
+        if name.starts_with(PREFIX.as_bytes()) {
             self.0 |= MORE;
         }
         None
+    }
+
+    /// Takes note of a header whose name may be spelled in any case.
+    #[inline]
+    pub(super) fn note_any_case(&mut self, name: &[u8]) {
+        let may_be = matches!(name, [b't' | b'T' | b'b' | b'B' | b'x' | b'X', ..]);
+        if !may_be || self.note(name).is_some() {
+            return;
+        }
+        let is = |known: &str, name: &[u8]| known.as_bytes().eq_ignore_ascii_case(name);
+        let is_known = has_usual_length(name) && NAMES.into_iter().any(|known| is(known, name));
+        if is_known || name.get(..PREFIX.len()).is_some_and(|start| is(PREFIX, start)) {
+            self.0 |= MORE;
+        }
     }
 
     /// Takes note that more has to be looked at than one value of each name.
@@ -62,6 +178,28 @@ impl Usual {
         self.0 >> number & 1 == 1
     }
 
+    /// Returns the value of this number, if it was noted.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where what is there cannot be given, as it is no text.
+    #[inline]
+    pub(super) fn value(
+        self,
+        number: usize,
+        extractor: &dyn Extractor,
+    ) -> Result<Option<&[u8]>, NotText> {
+        let Some(name) = NAMES.get(number).filter(|_| self.has(number)) else { return Ok(None) };
+        let value = if number == 0 { parent(extractor) } else { extractor.get(name) };
+        value.map(|value| Some(value.as_bytes())).ok_or(NotText)
+    }
+
+    /// Tells whether nothing was noted.
+    #[inline]
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Tells whether there is a `traceparent`, and nothing else that is looked at beside one.
     #[inline]
     pub(super) fn is_parent(self) -> bool {
@@ -69,34 +207,25 @@ impl Usual {
     }
 
     /// Tells whether one value of each name is all there is.
+    #[inline]
     pub(crate) fn is_all(self) -> bool {
         self.0 & MORE == 0
     }
-
-    /// Returns the answer that stands for this, of a carrier of type `T`.
-    pub(crate) fn answer<T>(self) -> Option<&'static str> {
-        let place = words(mem::size_of::<T>()) * OF_ONE + usize::from(self.0);
-        std::str::from_utf8(ANSWERS.get(place..=place)?).ok()
-    }
-
-    /// Asks an extractor; nothing where it is none of our carriers.
-    #[inline]
-    pub(super) fn ask(extractor: &dyn Extractor) -> Option<Self> {
-        let answer = extractor.get(QUESTION)?;
-        let place = answer.as_ptr().addr().checked_sub(ANSWERS.as_ptr().addr())?;
-        let bits = place.checked_sub(words(mem::size_of_val(extractor)) * OF_ONE)?;
-        (place < ANSWERS.len() && bits < OF_ONE).then_some(Self(bits as u8))
-    }
 }
 
-fn words(bytes: usize) -> usize {
-    bytes / mem::size_of::<usize>()
-}
-
-/// Tells whether the question is asked, and no name.
+/// Tells by its first bytes whether a name may be a usual one; the second is asked for where it counts.
 #[inline]
-pub(crate) fn is_asked(name: &str) -> bool {
-    ptr::eq(name, QUESTION)
+pub(crate) fn may_start_with(first: u8, second: impl FnOnce() -> u8) -> bool {
+    match first {
+        b't' => second() == b'r',
+        b'x' => second() == b'-',
+        first => first == b'b',
+    }
+}
+
+#[inline]
+fn has_usual_length(name: &[u8]) -> bool {
+    LENGTHS >> name.len().min(63) & 1 == 1
 }
 
 /// Returns the number of a usual name.
@@ -117,61 +246,119 @@ pub(crate) fn number(name: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    /// One of ours, which has these bits and a `traceparent`.
     struct Ours(u8);
 
     impl Extractor for Ours {
         fn get(&self, key: &str) -> Option<&str> {
-            if is_asked(key) { Usual(self.0).answer::<Self>() } else { None }
+            (key == NAMES[0]).then_some(PARENT)
         }
 
         fn keys(&self) -> Vec<&str> {
             Vec::new()
         }
+
+        fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+            let all = || Answer { medium: Medium::Kafka, usual: Usual(self.0), place: 0 };
+            if answer(self, key, all) {
+                return None;
+            }
+            self.get(key).map(|value| vec![value])
+        }
     }
 
-    /// Holds one of ours, and more.
-    struct Holder(Ours, [usize; 4]);
+    /// Holds one of ours, and `more` beside it.
+    struct Holder<T> {
+        ours: Ours,
+        more: T,
+    }
 
-    impl Extractor for Holder {
+    impl<T> Extractor for Holder<T> {
         fn get(&self, key: &str) -> Option<&str> {
-            self.0.get(key).filter(|_| self.1[0] == 0)
+            self.ours.get(key)
         }
 
         fn keys(&self) -> Vec<&str> {
-            Vec::new()
+            let _ = &self.more;
+            self.ours.keys()
+        }
+
+        fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+            self.ours.get_all(key)
         }
     }
 
-    struct Parrot(&'static str);
+    /// Is of the same size as the one of ours in it, and hides all values.
+    struct Hiding(Ours);
 
-    impl Extractor for Parrot {
+    impl Extractor for Hiding {
         fn get(&self, _: &str) -> Option<&str> {
-            Some(self.0)
+            None
         }
 
         fn keys(&self) -> Vec<&str> {
-            Vec::new()
+            self.0.keys()
+        }
+    }
+
+    fn others(extractor: &dyn Extractor) -> Option<Vec<&str>> {
+        match ask(extractor) {
+            Reply::Ours(..) => panic!("it is none of ours"),
+            Reply::Other(values) => values,
         }
     }
 
     #[test]
-    fn an_answer_is_understood_of_our_own_carriers_only() {
+    fn our_own_carriers_answer() {
         for bits in 0..2 * MORE {
-            assert_eq!(Usual::ask(&Ours(bits)).unwrap().0, bits);
-            assert!(Usual::ask(&Holder(Ours(bits), [0; 4])).is_none());
+            let Reply::Ours(medium, usual) = ask(&Ours(bits)) else { panic!("no answer") };
+            assert_eq!((medium, usual.0), (Medium::Kafka, bits));
         }
-        for text in ["!", "", QUESTION, "!!!!!!!!"] {
-            assert!(Usual::ask(&Parrot(text)).is_none());
-        }
-        assert!(!is_asked(String::from(QUESTION).as_str()));
+    }
+
+    #[test]
+    fn one_that_holds_ours_is_asked_for_its_values_as_any_other() {
+        assert_eq!(others(&Holder { ours: Ours(1), more: 0_u8 }).unwrap(), [PARENT]);
+        assert_eq!(others(&Holder { ours: Ours(1), more: [0; 4] }).unwrap(), [PARENT]);
+        assert_eq!(others(&Hiding(Ours(1))), None);
+        assert_eq!(others(&std::collections::HashMap::<String, String>::new()), None);
+    }
+
+    #[test]
+    fn a_name_is_no_question() {
+        let ours = Ours(0);
+        assert_eq!(ours.get_all(NAMES[0]).unwrap(), [PARENT]);
+        // Nor are its own letters, where nobody asks.
+        assert_eq!(ours.get_all(asked()).unwrap(), [PARENT]);
+        assert_eq!(asked(), NAMES[0]);
     }
 
     #[test]
     fn the_usual_names_have_their_numbers() {
         for (index, name) in NAMES.into_iter().enumerate() {
             assert_eq!(number(name.as_bytes()), Some(index));
-            assert_eq!(Usual::default().note(name.as_bytes()), Some(index));
+            let mut usual = Usual::default();
+            assert_eq!(usual.note(name.as_bytes()), Some(index));
+            assert!(usual.has(index) && usual.is_all());
+            assert!(may_start_with(name.as_bytes()[0], || name.as_bytes()[1]));
         }
         assert_eq!(number(b"Traceparent"), None);
+        assert!(may_start_with(PREFIX.as_bytes()[0], || PREFIX.as_bytes()[1]));
+    }
+
+    #[test]
+    fn what_is_not_spelled_as_usual_needs_a_closer_look() {
+        for name in ["Traceparent", "traceParent", "X-Trace-Id", "x-baggage-a", "X-Baggage-A"] {
+            let mut usual = Usual::default();
+            usual.note_any_case(name.as_bytes());
+            assert!(!usual.is_all(), "{name}");
+        }
+        for name in ["", "t", "host", "x-request-id", "x-baggage", "\u{e9}"] {
+            let mut usual = Usual::default();
+            usual.note_any_case(name.as_bytes());
+            assert!(usual.is_empty(), "{name}");
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use http::{HeaderName, HeaderValue};
 
+use crate::wire::percent_decode;
+
 /// Headers that requests have of their own; another value would break them.
 const TAKEN: [&str; 8] = [
     "connection",
@@ -15,19 +17,32 @@ const TAKEN: [&str; 8] = [
 ];
 
 /// Reads `key=value,key=value`, percent-encoded (OpenTelemetry, "Resource SDK", "Specifying
-/// resource information via an environment variable").
+/// resource information via an environment variable"); what is no escape stays as it is.
+pub(super) fn pairs(list: &str) -> Result<Vec<(String, String)>, String> {
+    read(list, |text| Some(percent_decoded(text)))
+}
+
+/// Reads pairs whose parts `decode` reads.
 ///
 /// An error does not show the member: headers hold secrets.
-pub(super) fn pairs(list: &str) -> Result<Vec<(String, String)>, String> {
+fn read(
+    list: &str,
+    decode: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<(String, String)>, String> {
+    let decode = |text: &str, number: usize| {
+        let message =
+            "is not percent-encoded: `%` and two hexadecimal digits stand for a byte of UTF-8";
+        decode(text.trim()).ok_or_else(|| format!("member {number} {message}"))
+    };
     let members = list.split(',').map(str::trim).filter(|member| !member.is_empty());
-    let read = members.enumerate().map(|(index, member)| {
+    let read = (1..).zip(members).map(|(number, member)| {
         let (name, value) =
-            member.split_once('=').ok_or_else(|| format!("member {} has no `=`", index + 1))?;
-        let name = percent_decoded(name.trim());
+            member.split_once('=').ok_or_else(|| format!("member {number} has no `=`"))?;
+        let name = decode(name, number)?;
         if name.is_empty() {
-            return Err(format!("member {} has no name", index + 1));
+            return Err(format!("member {number} has no name"));
         }
-        Ok((name, percent_decoded(value.trim())))
+        Ok((name, decode(value, number)?))
     });
     read.collect()
 }
@@ -35,7 +50,9 @@ pub(super) fn pairs(list: &str) -> Result<Vec<(String, String)>, String> {
 /// Reads headers from a list of pairs (OpenTelemetry Protocol Exporter, "Specifying headers via
 /// environment variables").
 pub(super) fn headers(list: &str) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
-    let read = pairs(list)?.into_iter().map(|(name, value)| {
+    // A secret that is only nearly the right one would be refused by the endpoint, and nobody knew why.
+    let strictly = |text: &str| String::from_utf8(percent_decode(text.as_bytes())?).ok();
+    let read = read(list, strictly)?.into_iter().map(|(name, value)| {
         let header = name.parse::<HeaderName>().ok().zip(HeaderValue::from_str(&value).ok());
         let (header, mut value) = header.ok_or_else(|| format!("cannot be a header: {name}"))?;
         if TAKEN.contains(&header.as_str()) {
@@ -84,6 +101,11 @@ mod tests {
         assert_eq!(read[0].0, "authorization");
         assert_eq!(read[0].1, "Bearer a;b=c");
         assert!(!format!("{read:?}").contains("Bearer"));
+        for wrong in ["a=1,secret=%zz", "a=1,secret%=b", "a=1,b=secret%4", "a=1,b=secret%ff"] {
+            let message = headers(wrong).unwrap_err();
+            assert!(message.starts_with("member 2 is not percent-encoded"), "{message}");
+            assert!(!message.contains("secret"), "{message}");
+        }
         for wrong in ["a b=secret", "a=secret%0d%0ax: y", "content-length=1", "Connection=secret"] {
             let message = headers(wrong).unwrap_err();
             assert!(!message.contains("secret"), "{message}");

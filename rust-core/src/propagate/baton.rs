@@ -27,6 +27,13 @@ pub struct Baton {
 }
 
 impl Baton {
+    /// Tells whether there is nothing beside the context.
+    #[cfg(feature = "otel")]
+    pub(crate) fn is_plain(&self) -> bool {
+        let Self { context: _, tracestate, baggage, legacy, is_debug, is_deferred } = self;
+        tracestate.is_empty() && baggage.is_empty() && legacy.is_none() && !is_debug && !is_deferred
+    }
+
     /// Returns the id as the client wrote it, where that is not just the trace id.
     #[must_use]
     pub fn legacy_text(&self) -> Option<&str> {

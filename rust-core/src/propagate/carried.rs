@@ -30,6 +30,7 @@ pub struct ActiveSpan<'a> {
 impl Carried {
     /// Keeps a baton beside a library that was `given` this `tracestate` for it.
     #[must_use]
+    #[inline]
     pub fn new(baton: Baton, given: TraceState) -> Self {
         Self { baton, given }
     }

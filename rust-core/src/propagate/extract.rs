@@ -17,6 +17,15 @@ use crate::{
     wire::{Baggage, TraceContext, TraceState, trim},
 };
 
+/// W3C's headers and the id, each of which stands once or not at all.
+#[cfg(feature = "otel")]
+pub(crate) struct Single<'a> {
+    pub(crate) parent: &'a [u8],
+    pub(crate) state: Option<&'a [u8]>,
+    pub(crate) baggage: Option<&'a [u8]>,
+    pub(crate) id: Option<&'a [u8]>,
+}
+
 /// The places a baton may be in, for [`Propagation::extract_from`].
 #[derive(Clone, Copy, Default)]
 pub struct Places<'a> {
@@ -91,12 +100,28 @@ impl Propagation {
         })
     }
 
-    /// Reads a `traceparent` beside which there is nothing else, if it is right and that is all that is
-    /// asked.
+    /// Reads a `traceparent` of version 00 beside which there is nothing else, if it is right and that
+    /// is all that is asked.
+    #[cfg(feature = "otel")]
+    #[inline(always)]
+    pub(crate) fn read_parent(&self, value: &[u8]) -> Option<TraceContext> {
+        if self.is_usual { TraceContext::parse_00(value) } else { None }
+    }
+
+    /// Reads headers of the plainest kind, beside which there is nothing else: all are right, so that
+    /// there is nothing to refuse, and the id is the trace's. Any other case is for
+    /// [`Propagation::extract_baton`], which would say the same of this one.
     #[cfg(feature = "otel")]
     #[inline]
-    pub(crate) fn read_parent(&self, value: &[u8]) -> Option<TraceContext> {
-        TraceContext::parse_bytes(trim(value)).ok().filter(|_| self.is_usual)
+    pub(crate) fn read_single(&self, headers: &Single<'_>) -> Option<Baton> {
+        let context = self.read_parent(headers.parent).filter(|_| self.baggage_keys.is_none())?;
+        let is_other = |id: &[u8]| id != context.trace_id.to_hex();
+        if headers.id.is_some_and(is_other) {
+            return None;
+        }
+        let tracestate = headers.state.map_or(Some(TraceState::default()), TraceState::plain)?;
+        let baggage = headers.baggage.map_or(Some(Baggage::default()), Baggage::plain)?;
+        Some(Baton { context: Some(context), tracestate, baggage, ..Baton::default() })
     }
 
     /// Reads what nearly every message has: a `traceparent` that is right, and no id of its own or the

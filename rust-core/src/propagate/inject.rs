@@ -55,6 +55,13 @@ impl Propagation {
 }
 
 impl Propagation {
+    /// Returns the HTTP header of the id, where all that is written beside it is W3C's.
+    #[cfg(feature = "otel")]
+    pub(crate) fn only_id_name(&self) -> Option<&str> {
+        let is_usual = self.write == [Format::TraceContext, Format::Baggage, Format::Legacy];
+        is_usual.then(|| self.legacy_names.written(Medium::Http))
+    }
+
     /// Writes the id, and, where no other format is written that holds them, the span and the
     /// baggage.
     fn write_legacy(&self, baton: &Baton, carrier: &mut dyn CarrierMut) {

@@ -20,6 +20,8 @@ pub use carried::{ActiveSpan, Carried};
 pub use compact::Compact;
 pub use count::refusals;
 pub use extract::Places;
+#[cfg(feature = "otel")]
+pub(crate) use extract::Single;
 pub use names::LegacyNames;
 pub use payload::{DEFAULT_PATHS, DEFAULT_PAYLOAD_BYTES, DEFAULT_TARGET, PayloadError};
 pub use trust::{Trust, UnknownTrust};

@@ -1,35 +1,39 @@
 //! What the HTTP semantic conventions ask of spans.
 
-use http::{HeaderName, Request, Uri, Version, header};
+use http::{Uri, Version};
 
-use crate::hop::Hop;
+use super::headers::Headers;
+use crate::hop::{Facts, attribute};
 
 /// Texts that a peer sends are cut here: a span is to say what was asked, not to hold it all.
 const MAX_TEXT: usize = 1024;
 
-/// Sets what is known of a request that came in.
-pub(super) fn describe_received<B>(hop: &Hop, request: &Request<B>) {
-    let uri = request.uri();
-    hop.set("url.path", cut(uri.path()).to_owned());
+/// Tells what is known of a request that came in.
+pub(super) fn describe_received(
+    facts: &mut Facts,
+    uri: &Uri,
+    http: Version,
+    headers: &Headers<'_>,
+) {
+    facts.text(attribute!("url.path"), cut(uri.path()));
     if let Some(query) = uri.query() {
-        hop.set("url.query", redacted(query));
+        facts.text(attribute!("url.query"), &redacted(query));
     }
-    hop.set("url.scheme", uri.scheme_str().unwrap_or("http").to_owned());
-    let header = |name: HeaderName| request.headers().get(name)?.to_str().ok();
+    facts.text(attribute!("url.scheme"), uri.scheme_str().unwrap_or("http"));
     // HTTP/2 has the host in the URI, HTTP/1 in a header.
     let authority = uri.authority().map(|authority| authority.as_str());
-    if let Some(authority) = authority.or_else(|| header(header::HOST)) {
+    if let Some(authority) = authority.or_else(|| headers.host()) {
         let (address, port) = address(authority);
-        hop.set("server.address", cut(address).to_owned());
+        facts.text(attribute!("server.address"), cut(address));
         if let Some(port) = port {
-            hop.set("server.port", i64::from(port));
+            facts.int(attribute!("server.port"), i64::from(port));
         }
     }
-    if let Some(agent) = header(header::USER_AGENT) {
-        hop.set("user_agent.original", cut(agent).to_owned());
+    if let Some(agent) = headers.user_agent() {
+        facts.text(attribute!("user_agent.original"), cut(agent));
     }
-    if let Some(version) = version(request.version()) {
-        hop.set("network.protocol.version", version);
+    if let Some(version) = version(http) {
+        facts.text(attribute!("network.protocol.version"), version);
     }
 }
 
@@ -48,13 +52,21 @@ pub(super) fn version(version: Version) -> Option<&'static str> {
 /// Splits what stands in `Host`: a name, or an address that is in brackets where it has colons
 /// (RFC 3986, section 3.2.2), and a port.
 pub(super) fn address(authority: &str) -> (&str, Option<u16>) {
-    // A user and a password are nobody's business.
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, rest)| rest);
-    let (host, rest) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, rest)) => (address, rest),
-        None => match authority.find(':').and_then(|colon| authority.split_at_checked(colon)) {
-            Some((host, rest)) => (host, rest),
-            None => (authority, ""),
+    let (mut start, mut colon) = (0, None);
+    for (at, byte) in authority.bytes().enumerate() {
+        match byte {
+            // A user and a password are nobody's business.
+            b'@' => (start, colon) = (at + 1, None),
+            b':' if colon.is_none() => colon = Some(at),
+            _ => {}
+        }
+    }
+    let own = authority.get(start..).unwrap_or_default();
+    let (host, rest) = match own.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some(parts) => parts,
+        None => match colon.and_then(|colon| own.split_at_checked(colon - start)) {
+            Some(parts) => parts,
+            None => (own, ""),
         },
     };
     (host, rest.strip_prefix(':').and_then(|port| port.parse().ok()))

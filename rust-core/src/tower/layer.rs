@@ -9,7 +9,7 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{describe::describe_received, response::ResponseFuture};
+use super::{describe::describe_received, headers::Headers, response::ResponseFuture};
 use crate::{
     hop::{Hop, Recorder},
     otel,
@@ -21,6 +21,18 @@ use crate::{
 /// The baton of the request is continued, or a new trace started; the inner service runs in its
 /// OpenTelemetry context and finds the [`Hop`] among the request's extensions. Every response
 /// carries `X-Trace-Id`, whatever its status, also when the inner service panics.
+///
+/// What hyper answers by itself never gets to a service and has no id: 400 to bytes that are no
+/// request, 431 to too many headers.
+///
+/// # Order of layers
+///
+/// This one goes outermost. Whatever a layer below answers by itself, for instance a timeout or a
+/// limit, is traced then; and so is the answer to a browser's preflight, which is that of a CORS layer
+/// (`tower_http::cors::CorsLayer`): this one answers none. It adds `X-Trace-Id` to the exposed headers;
+/// a CORS layer around it would put its own list in their place, and one below it need not know of it.
+/// Pages that send the id or a trace need `x-trace-id`, `traceparent`, `tracestate` and `baggage` among
+/// the allowed headers.
 ///
 /// # Examples
 ///
@@ -107,13 +119,15 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let (baton, linked) = self.propagation.receive(request.headers());
-        let method = request.method().as_str();
-        let hop = Hop::receive(&self.recorder, method, request.uri().path(), &baton);
+        let headers = Headers::new(request.headers());
+        let (baton, linked) = self.propagation.receive(&headers);
+        let (method, uri) = (request.method().as_str(), request.uri());
+        let hop = Hop::receive_with(&self.recorder, method, uri.path(), &baton, |facts| {
+            describe_received(facts, uri, request.version(), &headers);
+        });
         if let Some(theirs) = linked {
             hop.link(theirs);
         }
-        describe_received(&hop, &request);
         request.extensions_mut().insert(hop.clone());
         let cx = otel::cx(hop.baton());
         let guard = cx.clone().attach();

@@ -3,6 +3,7 @@
 mod call;
 mod client;
 mod describe;
+mod headers;
 mod layer;
 mod response;
 

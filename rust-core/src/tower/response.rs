@@ -7,7 +7,7 @@ use std::{
     task::{Context as TaskContext, Poll, ready},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, header::Entry};
 use opentelemetry::Context;
 use pin_project_lite::pin_project;
 
@@ -93,17 +93,28 @@ where
 
 /// Adds the id to a response, and lets scripts of other origins read it.
 fn sign(hop: &Hop, headers: &mut HeaderMap) {
-    let id = hop.baton().id_text();
-    if let Some(id) = id.and_then(|id| HeaderValue::from_str(&id).ok()) {
+    let id = match hop.legacy_text() {
+        Some(own) => HeaderValue::from_str(own),
+        None => HeaderValue::from_bytes(&hop.trace_id().to_hex()),
+    };
+    if let Ok(id) = id {
         headers.insert(TRACE_ID, id);
     }
-    let is_exposed = headers
-        .get_all(header::ACCESS_CONTROL_EXPOSE_HEADERS)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|name| name.trim().eq_ignore_ascii_case(EXPOSED));
-    if !is_exposed {
-        headers.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    let name = HeaderValue::from_static(EXPOSED);
+    match headers.entry(header::ACCESS_CONTROL_EXPOSE_HEADERS) {
+        Entry::Vacant(place) => {
+            place.insert(name);
+        }
+        Entry::Occupied(mut exposed) => {
+            if !exposed.iter().any(has_id) {
+                exposed.append(name);
+            }
+        }
     }
+}
+
+/// Tells whether a list of names has the id's.
+fn has_id(exposed: &HeaderValue) -> bool {
+    let names = exposed.to_str().unwrap_or_default().split(',');
+    names.map(str::trim).any(|name| name.eq_ignore_ascii_case(EXPOSED))
 }

@@ -47,9 +47,10 @@ pub struct BaggageEntry {
 #[derive(Clone, Default)]
 pub struct Baggage(Option<Arc<Held>>);
 
-/// One of the two is there, and the other is made of it when somebody asks.
+/// A field that is kept as it came, or pairs; the other is made of it when somebody asks.
 #[derive(Default)]
 struct Held {
+    field: Option<Box<str>>,
     pairs: OnceLock<Pairs>,
     header: OnceLock<Box<str>>,
 }
@@ -79,12 +80,9 @@ impl Baggage {
         let mut fields = fields.into_iter();
         let (first, second) = (fields.next(), fields.next());
         if let (Some(first), None) = (first, second)
-            && first.len() <= MAX_BYTES
-            && Plain::BAGGAGE.is_plain(first)
-            && let Some(header) = text(first)
+            && let Some(baggage) = Self::plain(first)
         {
-            let header = OnceLock::from(Box::from(header));
-            return (Self(Some(Arc::new(Held { header, ..Held::default() }))), None);
+            return (baggage, None);
         }
         let mut pairs = Pairs::default();
         let mut left_out = None;
@@ -108,10 +106,32 @@ impl Baggage {
         (Self::of(pairs), left_out)
     }
 
+    /// Reads one field that is written as it came, if it is such a one.
+    pub(crate) fn plain(field: &[u8]) -> Option<Self> {
+        let is_plain = field.len() <= MAX_BYTES && Plain::BAGGAGE.is_plain(field);
+        let field = Some(Box::from(text(field).filter(|_| is_plain)?));
+        Some(Self(Some(Arc::new(Held { field, ..Held::default() }))))
+    }
+
     /// Returns the pairs in order.
     #[must_use]
     pub fn entries(&self) -> &[BaggageEntry] {
         self.0.as_ref().map_or(&[], |held| &held.pairs().entries)
+    }
+
+    /// Calls `with` with key, value and properties of each pair, in order.
+    #[cfg(feature = "otel")]
+    pub(crate) fn for_each(&self, mut with: impl FnMut(&str, &str, &str)) {
+        let Some(held) = &self.0 else { return };
+        if let (None, Some(field)) = (held.pairs.get(), &held.field) {
+            // A field that is kept as it came is plain: there is nothing in it to decode.
+            let members = field.split(',').filter_map(|member| member.split_once('='));
+            members.for_each(|(key, value)| with(key, value, ""));
+            return;
+        }
+        for BaggageEntry { key, value, properties } in &held.pairs().entries {
+            with(key, value, properties.as_deref().unwrap_or_default());
+        }
     }
 
     /// Tells whether there is no pair.
@@ -226,9 +246,9 @@ impl fmt::Debug for Baggage {
 impl Held {
     fn pairs(&self) -> &Pairs {
         self.pairs.get_or_init(|| {
-            let header = self.header.get().map_or(&[][..], |header| header.as_bytes());
+            let field = self.field.as_deref().unwrap_or_default().as_bytes();
             let mut pairs = Pairs::default();
-            for member in header.split(|byte| *byte == b',') {
+            for member in field.split(|byte| *byte == b',') {
                 // The field was looked at when it came: every member is right and fits.
                 let _ = read_member(member).and_then(|entry| pairs.put(entry));
             }
@@ -237,7 +257,8 @@ impl Held {
     }
 
     fn header(&self) -> &str {
-        self.header.get_or_init(|| self.pairs.get().map(Pairs::to_header).unwrap_or_default())
+        let written = || self.pairs.get().map(Pairs::to_header).unwrap_or_default();
+        self.field.as_deref().unwrap_or_else(|| self.header.get_or_init(written))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::error::{ErrorKind, ParseError};
 
 /// How long a `traceparent` of version 00 is.
 const TEXT: usize = 55;
+const FRAME: &[u8; TEXT] = b"00-00000000000000000000000000000000-0000000000000000-00";
 
 /// The two flags that Level 2 defines; all other bits are dropped in and out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -105,16 +106,19 @@ impl TraceContext {
     /// Returns a [`ParseError`] that names the first byte breaking the format.
     pub fn parse_bytes(value: &[u8]) -> Result<Self, ParseError> {
         // Nearly every text is of version 00, and right; whatever is not is looked at more closely.
-        match value {
-            [b'0', b'0', b'-', rest @ ..] if rest.len() == TEXT - 3 => Self::parse_00(rest),
-            _ => None,
-        }
-        .map_or_else(|| Self::parse_any(value), Ok)
+        Self::parse_00(value).map_or_else(|| Self::parse_any(value), Ok)
     }
 
-    /// Reads what comes after the version of a text of version 00, if all is right.
-    #[inline]
-    fn parse_00(text: &[u8]) -> Option<Self> {
+    /// Reads a text of version 00, if all is right.
+    ///
+    /// Where the ids go on in registers, a memory that is written in parts and read as a whole would
+    /// cost as much as the rest.
+    #[inline(always)]
+    pub(crate) fn parse_00(text: &[u8]) -> Option<Self> {
+        let [b'0', b'0', b'-', text @ ..] = text else { return None };
+        if text.len() != TEXT - 3 {
+            return None;
+        }
         let (high, text) = text.split_first_chunk()?;
         let (low, text) = text.split_first_chunk()?;
         let [b'-', text @ ..] = text else { return None };
@@ -169,19 +173,39 @@ impl TraceContext {
     #[must_use]
     #[inline]
     pub fn traceparent(self) -> Option<[u8; TEXT]> {
-        const FRAME: &[u8; TEXT] = b"00-00000000000000000000000000000000-0000000000000000-00";
-        let span_id = self.span_id?;
         let mut text = *FRAME;
-        let [_, _, _, ids @ .., _, _, _] = &mut text;
+        self.write(self.span_id?, &mut text);
+        Some(text)
+    }
+
+    /// Writes the ids and the flags into the frame.
+    #[inline]
+    fn write(self, span_id: SpanId, text: &mut [u8; TEXT]) {
+        let [_, _, _, ids @ .., _, _, _] = text;
         if let Some((trace_id, [_, rest @ ..])) = ids.split_first_chunk_mut()
             && let Some(span) = rest.first_chunk_mut()
         {
             *trace_id = self.trace_id.to_hex();
             *span = span_id.to_hex();
         }
-        let [.., flags] = &mut text;
+        let [.., flags] = text;
         *flags += self.flags.bits();
-        Some(text)
+    }
+
+    /// Returns the `traceparent` value in this memory; nothing while there is no span id.
+    #[cfg(feature = "otel")]
+    #[inline]
+    pub(crate) fn traceparent_in(self, memory: String) -> Option<String> {
+        let span_id = self.span_id?;
+        let mut text = memory.into_bytes();
+        text.resize(TEXT, 0);
+        let place = text.first_chunk_mut()?;
+        *place = *FRAME;
+        self.write(span_id, place);
+        // SAFETY: all of the text was written just now: the frame and hexadecimal digits, which are
+        // ASCII.
+        #[expect(unsafe_code, reason = "to look at what was just written waits for the memory")]
+        Some(unsafe { String::from_utf8_unchecked(text) })
     }
 }
 
@@ -221,5 +245,18 @@ mod tests {
             assert!(TraceContext::parse_bytes(&text[..end]).is_err(), "{end}");
         }
         assert_eq!(TraceContext::parse_bytes(&text).unwrap().traceparent(), Some(text));
+    }
+
+    #[cfg(feature = "otel")]
+    #[test]
+    fn any_memory_will_do() {
+        for flags in 0..=3 {
+            let text = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0{flags}");
+            let context = TraceContext::parse(&text).unwrap();
+            for memory in ["", "short", &text, &"long ".repeat(20)] {
+                assert_eq!(context.traceparent_in(memory.to_owned()).unwrap(), text);
+                assert_eq!(context.trace_id.hex_in(memory.to_owned()), text[3..35]);
+            }
+        }
     }
 }

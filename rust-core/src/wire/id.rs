@@ -22,6 +22,7 @@ pub struct SpanId([u8; 8]);
 impl TraceId {
     /// Takes 16 bytes, unless all are zero.
     #[must_use]
+    #[inline]
     pub const fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
         if u128::from_be_bytes(bytes) == 0 { None } else { Some(Self(bytes)) }
     }
@@ -36,6 +37,7 @@ impl TraceId {
 
     /// Returns the 16 bytes in text order.
     #[must_use]
+    #[inline]
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0
     }
@@ -60,6 +62,20 @@ impl TraceId {
             *digits = hex::encode(half);
         }
         out
+    }
+
+    /// Returns the 32 lower-case hexadecimal digits in this memory.
+    #[cfg(feature = "otel")]
+    #[inline]
+    pub(crate) fn hex_in(self, memory: String) -> String {
+        let mut text = memory.into_bytes();
+        text.clear();
+        text.extend_from_slice(&self.to_hex());
+        // SAFETY: hexadecimal digits are ASCII, and there is nothing else.
+        #[expect(unsafe_code, reason = "to look at what was just written waits for the memory")]
+        unsafe {
+            String::from_utf8_unchecked(text)
+        }
     }
 
     /// Makes a new UUIDv7 (RFC 9562, section 5.7) for this moment.
@@ -102,12 +118,14 @@ impl TraceId {
 impl SpanId {
     /// Takes 8 bytes, unless all are zero.
     #[must_use]
+    #[inline]
     pub const fn from_bytes(bytes: [u8; 8]) -> Option<Self> {
         if u64::from_be_bytes(bytes) == 0 { None } else { Some(Self(bytes)) }
     }
 
     /// Returns the 8 bytes in text order.
     #[must_use]
+    #[inline]
     pub const fn to_bytes(self) -> [u8; 8] {
         self.0
     }

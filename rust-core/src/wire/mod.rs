@@ -26,4 +26,6 @@ pub use tracestate::TraceState;
 
 #[cfg(feature = "config")]
 pub(crate) use baggage::is_token;
+#[cfg(feature = "otlp")]
+pub(crate) use text::percent_decode;
 pub(crate) use text::{text, trim};

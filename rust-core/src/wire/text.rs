@@ -55,7 +55,7 @@ pub(super) fn decimal(text: &[u8], at: usize) -> Result<u64, ParseError> {
 }
 
 /// Decodes percent-encoding; a `%` without two hexadecimal digits is an error.
-pub(super) fn percent_decode(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn percent_decode(text: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;

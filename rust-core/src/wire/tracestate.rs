@@ -51,9 +51,9 @@ impl TraceState {
         let mut fields = fields.into_iter();
         let (first, second) = (fields.next(), fields.next());
         if let (Some(first), None) = (first, second)
-            && Plain::TRACESTATE.is_plain(first)
+            && let Some(state) = Self::plain(first)
         {
-            return Ok(Self(text(first).map(Arc::from)));
+            return Ok(state);
         }
         let mut keys: Vec<&[u8]> = Vec::new();
         let mut members = 0;
@@ -83,6 +83,12 @@ impl TraceState {
             }
         }
         Ok(Self::of(&list))
+    }
+
+    /// Reads one field that is written as it came, if it is such a one.
+    pub(crate) fn plain(field: &[u8]) -> Option<Self> {
+        let list = text(field).filter(|_| Plain::TRACESTATE.is_plain(field))?;
+        Some(Self(Some(Arc::from(list))))
     }
 
     /// Shares a list whose members are right.

@@ -17,6 +17,8 @@ mod kafka;
 mod log;
 #[cfg(feature = "otlp")]
 mod otlp;
+#[cfg(feature = "otel")]
+mod passing;
 mod properties;
 #[cfg(all(feature = "otel", feature = "log"))]
 mod sdk;

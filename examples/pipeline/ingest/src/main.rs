@@ -6,9 +6,11 @@
 //! | `KAFKA_BROKERS` | the brokers | `127.0.0.1:9092` |
 //! | `TOPICS` | the topics that may be written, separated by commas | `shop_events` |
 //! | `MAX_BODY_BYTES` | the largest body that is taken | `1048576` |
+//! | `ALLOWED_ORIGINS` | the origins whose pages may send records, separated by commas, or `*` | none |
 //! | `OTEL_*` | where telemetry goes, as OpenTelemetry says | `http://localhost:4318` |
 
 mod body;
+mod cors;
 mod handler;
 mod media;
 mod records;
@@ -41,6 +43,7 @@ Usage: ingest    (it has no arguments, only variables)
   KAFKA_BROKERS   the brokers (127.0.0.1:9092)
   TOPICS          the topics that may be written, separated by commas (shop_events)
   MAX_BODY_BYTES  the largest body that is taken (1048576)
+  ALLOWED_ORIGINS the origins whose pages may send records, separated by commas, or * (none)
   OTEL_*          where telemetry goes, as OpenTelemetry says (http://localhost:4318)
 ";
 
@@ -83,6 +86,7 @@ async fn serve() -> anyhow::Result<()> {
     let max_body_bytes =
         var("MAX_BODY_BYTES", "1048576").parse().context("MAX_BODY_BYTES is not a number")?;
     let topics: Vec<String> = var("TOPICS", "shop_events").split(',').map(str::to_owned).collect();
+    let cors = cors::layer(&var("ALLOWED_ORIGINS", ""))?;
     let mut kafka = ClientConfig::new();
     kafka.set("bootstrap.servers", var("KAFKA_BROKERS", "127.0.0.1:9092"));
     create_topics(&kafka, &topics).await;
@@ -96,10 +100,12 @@ async fn serve() -> anyhow::Result<()> {
         .set("queue.buffering.max.messages", "10000");
     let producer = kafka.create().context("the Kafka producer cannot be set up")?;
     let ingest = Arc::new(Ingest::new(producer, topics, max_body_bytes));
-    let service = TraceLayer::default().layer(service_fn(move |request| {
+    let service = service_fn(move |request| {
         let ingest = ingest.clone();
         async move { Ok::<_, std::convert::Infallible>(ingest.answer(request).await) }
-    }));
+    });
+    // The trace is the outermost: what CORS answers by itself has an id too.
+    let service = TraceLayer::default().layer(cors.layer(service));
 
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;

@@ -46,6 +46,7 @@ impl Ingest {
             .env("INGEST_ADDR", "127.0.0.1:0")
             .env("KAFKA_BROKERS", kafka.bootstrap_servers())
             .env("MAX_BODY_BYTES", "1100000")
+            .env("ALLOWED_ORIGINS", "https://shop.example")
             .env("OTEL_SDK_DISABLED", "true")
             .stdout(Stdio::piped())
             .spawn()
@@ -75,7 +76,10 @@ impl Ingest {
         let response = client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        let body = serde_json::from_slice(&body).unwrap();
+        let body = match &body[..] {
+            [] => Value::Null,
+            body => serde_json::from_slice(body).unwrap(),
+        };
         Answer { status: head.status, headers: head.headers, body }
     }
 
@@ -182,6 +186,40 @@ async fn what_cannot_be_taken_is_refused_clearly_and_with_the_id() {
     refused(&post("/ingest/shop_events", packed).await, 415, "unsupported_media_type");
     let large = json!([event(&"u".repeat(257))]);
     refused(&ingest.post(large.to_string()).await, 400, "invalid_records");
+}
+
+#[tokio::test]
+async fn a_page_of_a_known_origin_may_send_records_and_read_the_id() {
+    let ingest = Ingest::start();
+    for (origin, allowed) in [("https://shop.example", true), ("https://evil.example", false)] {
+        let asks = [
+            ("origin", origin),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", "content-type,x-trace-id"),
+        ];
+        let got = ingest.ask(Method::OPTIONS, "/ingest/shop_events", &asks, "").await;
+        assert_eq!(got.status, 200);
+        let allows = |name: &str, value: &str| {
+            let found = got.headers.get(name).and_then(|found| found.to_str().ok());
+            found.is_some_and(|found| found.split(',').any(|one| one == value))
+        };
+        assert_eq!(allows("access-control-allow-origin", origin), allowed);
+        assert!(allows("access-control-allow-methods", "POST"));
+        for header in ["content-type", "x-trace-id", "traceparent", "tracestate", "baggage"] {
+            assert!(allows("access-control-allow-headers", header), "{header}");
+        }
+        assert!(got.headers.contains_key("x-trace-id"));
+
+        let sends = [JSON[0], ("origin", origin), ("x-trace-id", "order-1234")];
+        let record = event("u").to_string();
+        let got = ingest.ask(Method::POST, "/ingest/shop_events", &sends, record).await;
+        assert_eq!(
+            (got.status, &got.headers["x-trace-id"]),
+            (StatusCode::OK, &"order-1234".parse().unwrap())
+        );
+        assert_eq!(got.headers["access-control-expose-headers"], "X-Trace-Id");
+        assert_eq!(got.headers.contains_key("access-control-allow-origin"), allowed);
+    }
 }
 
 #[tokio::test]

@@ -125,6 +125,8 @@ fn wrong_values_name_their_variable() {
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "brotli"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "secret-no-equals-sign"),
         ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a b=secret"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=secret%zz"),
+        ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "a=secret%"),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", file),
         ("OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE", file),
         ("OTEL_RESOURCE_ATTRIBUTES", "team"),

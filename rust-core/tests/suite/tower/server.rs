@@ -258,3 +258,72 @@ async fn hosts_are_read_in_every_form() {
         assert_eq!(attributes.get("server.port").map(String::as_str), port);
     }
 }
+
+#[tokio::test]
+async fn what_the_handler_says_counts_instead_of_what_was_seen() {
+    let recorder = recorder();
+    let layer = TraceLayer::default().with_recorder(&recorder);
+    let response = answer(&layer, get(&[("user-agent", b"curl/8.5.0")]), |request| {
+        let hop = request.extensions().get::<Hop>().unwrap();
+        for path in ["/orders/8", "/orders/?"] {
+            hop.set("url.path", path);
+        }
+        hop.set("server.port", 81);
+        hop.set("http.response.status_code", 500);
+        ok(request)
+    });
+    response.await;
+    let telemetry = Telemetry::of(&recorder);
+    let span = telemetry.span("GET");
+    let all = attributes(&span.attributes);
+    assert_eq!(all.len(), span.attributes.len(), "each key once: {:?}", span.attributes);
+    assert_eq!((&*all["url.path"], &*all["server.port"]), ("/orders/?", "81"));
+    assert_eq!(all["http.response.status_code"], "200", "the answer itself is told last");
+    assert_eq!(all["user_agent.original"], "curl/8.5.0");
+    assert_eq!(all["http.request.method"], "GET");
+}
+
+#[tokio::test]
+async fn a_span_has_no_more_attributes_than_the_limit() {
+    let recorder = recorder();
+    let layer = TraceLayer::default().with_recorder(&recorder);
+    let response = answer(&layer, get(&[]), |request| {
+        let hop = request.extensions().get::<Hop>().unwrap();
+        for number in 0..200 {
+            hop.set(format!("key {number}"), number);
+        }
+        ok(request)
+    });
+    response.await;
+    let telemetry = Telemetry::of(&recorder);
+    let span = telemetry.span("GET");
+    // What is told last, the status, is always there.
+    assert_eq!(span.attributes.len(), 128 + 1);
+    assert_eq!(span.dropped_attributes_count as usize, 200 + 7 - 128);
+}
+
+#[tokio::test]
+async fn no_client_makes_an_event_large() {
+    let recorder = recorder();
+    let layer = TraceLayer::default().with_recorder(&recorder);
+    let path = format!("/{}", "x".repeat(5_000));
+    let request = Request::get(&path)
+        .header("user-agent", b"caf\xc3\xa9".as_slice())
+        .header("host", path.replace('/', ""))
+        .body(String::new())
+        .unwrap();
+    let response = answer(&layer, request, |_| async {
+        Ok(Response::builder().status(404).body(String::new()).unwrap())
+    });
+    response.await;
+    let telemetry = Telemetry::of(&recorder);
+    let attributes = attributes(&telemetry.span("GET").attributes);
+    let [event] = &telemetry.ledger("receive")[..] else { panic!("{telemetry:?}") };
+    for text in
+        [&attributes["url.path"], &attributes["server.address"], &event["tracebaton.hop.name"]]
+    {
+        assert_eq!(text.len(), 1024);
+    }
+    assert!(!attributes.contains_key("user_agent.original"), "it is not ASCII");
+    assert_eq!(event["http.response.status_code"], "404");
+}
