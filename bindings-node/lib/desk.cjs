@@ -2,6 +2,8 @@
 // what comes back: each value that crosses by itself costs more than what is done with it. `src/fast/desk.rs` knows the same places.
 "use strict";
 
+const { isUint8Array } = require("node:util/types");
+
 const { native } = require("./native.cjs");
 
 /** A text that is longer goes another way. */
@@ -26,7 +28,7 @@ const AT = {
 /** Puts a text or bytes on the desk; tells whether it could. */
 function layText(at, value) {
   let length;
-  if (value instanceof Uint8Array) {
+  if (isUint8Array(value)) {
     length = value.length;
     if (length > MAX_TEXT) return false;
     texts.set(value, at * MAX_TEXT);

@@ -5,9 +5,20 @@
 //! compares both every millisecond, so that what it says is within a microsecond of the system's
 //! clock, and follows when that is set.
 
-/// Returns the nanoseconds since 1970, as OTLP counts time.
+/// Returns the nanoseconds since 1970, as OTLP counts time: what times hops, for whoever cannot afford to ask
+/// the system.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(tracebaton::hop::now());
+/// assert!(now.elapsed().unwrap_or_default() < Duration::from_secs(1));
+/// ```
 #[inline]
-pub(crate) fn now() -> u64 {
+#[must_use]
+pub fn now() -> u64 {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     return counter::now();
     #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]

@@ -1,13 +1,13 @@
 //! The calls themselves. Most find their arguments on the desk, and leave there what they return.
 
-use std::{
-    cell::RefCell,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::cell::RefCell;
 
 use napi::{Env, bindgen_prelude::Object, sys};
 use napi_derive::napi;
-use tracebaton::{hop::Hop, propagate::Baton};
+use tracebaton::{
+    hop::{self, Hop},
+    propagate::Baton,
+};
 
 use super::{
     call::{Call, Function, ascii, define, run, run_at_desk, share, with_desk},
@@ -20,12 +20,13 @@ use crate::log;
 /// What a call returns: mostly nothing, since the answer stands on the desk.
 type Answer = Option<sys::napi_value>;
 
+const NANOS_PER_MS: u64 = 1_000_000;
+
 /// `extract()`: texts → ids and time, where they are all there is to say.
 fn extract(_: sys::napi_env, desk: &mut Desk) -> Answer {
     let context = usual(desk).plain()?;
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     desk.tell_context(context);
-    desk.tell_time(since.as_secs() as f64 * 1000.0 + f64::from(since.subsec_millis()));
+    desk.tell_time((hop::now() / NANOS_PER_MS) as f64);
     desk.is_done();
     None
 }

@@ -38,8 +38,10 @@ pub(crate) fn forget_rules() {
 fn with_rules<T>(each: impl FnOnce(&Rules) -> T) -> T {
     let epoch = EPOCH.load(Ordering::Relaxed);
     RULES.with_borrow_mut(|rules| {
-        let known = rules.take().filter(|rules| rules.epoch == epoch);
-        each(rules.insert(known.unwrap_or_else(|| Rules::new(epoch))))
+        if rules.as_ref().is_none_or(|known| known.epoch != epoch) {
+            *rules = None;
+        }
+        each(rules.get_or_insert_with(|| Rules::new(epoch)))
     })
 }
 

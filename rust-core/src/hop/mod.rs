@@ -62,8 +62,8 @@ pub use span::{Link, SpanKind, SpanRecord, Status};
 pub use taken::Taken;
 pub use value::Value;
 
-#[cfg(feature = "log")]
-pub(crate) use clock::now;
+pub use clock::now;
+
 #[cfg(any(feature = "log", feature = "tower"))]
 pub(crate) use local::LocalSpan;
 pub(crate) use proto::{Key, key};

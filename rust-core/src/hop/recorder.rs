@@ -88,7 +88,7 @@ impl Recorder {
     #[must_use]
     pub fn new() -> Self {
         // The clock gets ready now: a fork beside another thread that does it would leave the child waiting.
-        now();
+        let _ = now();
         Self(Arc::new(Shared {
             state: Mutex::default(),
             waiting: Mutex::default(),

@@ -24,6 +24,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// An endpoint may ask for more time than we would give it, but not for ever.
 const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(60);
+/// After so many tries in vain a request lets others go first: it may be what the endpoint dies of.
+const PATIENCE: u32 = 3;
 
 /// Where a signal goes.
 pub(super) enum Way {
@@ -52,15 +54,23 @@ pub(super) struct Lane {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Shipment>,
-    /// How many shipments were put in, and how many are done with.
+    queue: VecDeque<Waiting>,
+    /// How many shipments were put in.
     queued: u64,
-    done: u64,
     /// How many items were given up.
     refused: u64,
     standing: Standing,
     /// The export is about to end.
     is_last: bool,
+}
+
+/// A shipment that is not done with.
+struct Waiting {
+    shipment: Shipment,
+    /// How many were put in up to this one.
+    number: u64,
+    /// How often it was sent in vain.
+    tries: u32,
 }
 
 /// What the last request came to.
@@ -77,7 +87,7 @@ enum Standing {
 
 /// How far a lane has to get until all that was queued at a moment is done with.
 pub(super) struct Mark {
-    done: u64,
+    queued: u64,
     refused: u64,
 }
 
@@ -105,9 +115,10 @@ impl Lane {
         }
     }
 
-    /// Tells whether something is on its way, or waits to be.
+    /// Tells whether something is on its way, or waits to be; what has let others go first does not
+    /// keep them waiting.
     pub(super) fn is_waiting(&self) -> bool {
-        !self.lock().queue.is_empty()
+        self.lock().queue.iter().any(|waiting| waiting.tries < PATIENCE)
     }
 
     /// Tells whether the export is about to end: there is no time for packing then.
@@ -148,8 +159,9 @@ impl Lane {
             self.recorder.charge(shipment.len());
             self.recorder.settle(taken_bytes);
             let mut state = self.lock();
-            state.queue.push_back(shipment);
             state.queued += 1;
+            let number = state.queued;
+            state.queue.push_back(Waiting { shipment, number, tries: 0 });
             drop(state);
             self.work.notify_one();
         }
@@ -188,12 +200,12 @@ impl Lane {
     pub(super) fn hurry(&self) -> Mark {
         self.wake.notify_one();
         let state = self.lock();
-        Mark { done: state.queued, refused: state.refused }
+        Mark { queued: state.queued, refused: state.refused }
     }
 
     /// Tells whether all up to a mark is done with.
     pub(super) fn has_reached(&self, mark: &Mark) -> bool {
-        self.lock().done >= mark.done
+        self.lock().queue.iter().all(|waiting| waiting.number > mark.queued)
     }
 
     /// Tells whether anything was refused since a mark was made.
@@ -204,7 +216,7 @@ impl Lane {
     /// Gives up what is queued, and returns how much that was.
     pub(super) fn abandon(&self) -> Counts {
         let mut counts = Counts::default();
-        for shipment in self.lock().queue.drain(..) {
+        for Waiting { shipment, .. } in self.lock().queue.drain(..) {
             self.recorder.settle(shipment.len());
             counts += shipment.counts;
         }
@@ -223,7 +235,7 @@ impl Lane {
         loop {
             // The shipment stays in the queue until it is done with, so that it is accounted for
             // whenever this stops.
-            let Some(body) = self.lock().queue.front().map(Shipment::body) else {
+            let Some(body) = self.lock().queue.front().map(|first| first.shipment.body()) else {
                 self.work.notified().await;
                 continue;
             };
@@ -253,6 +265,7 @@ impl Lane {
                     if self.stand(Standing::Away) != Standing::Away {
                         self.say(&format!("cannot export to {url}: {cause}; trying again"));
                     }
+                    self.put_back();
                     pause = self.pause(pause, after).await;
                 }
             }
@@ -274,12 +287,21 @@ impl Lane {
         }
     }
 
-    /// Counts what the oldest shipment came to and lets it go.
+    /// Notes that the first shipment was sent in vain, and lets others go first if it was so too often.
+    fn put_back(&self) {
+        let mut state = self.lock();
+        let Some(first) = state.queue.front_mut() else { return };
+        first.tries += 1;
+        if first.tries >= PATIENCE {
+            state.queue.rotate_left(1);
+        }
+    }
+
+    /// Counts what the first shipment came to and lets it go.
     fn finish(&self, rejected: u64) {
         let mut state = self.lock();
-        let Some(shipment) = state.queue.pop_front() else { return };
+        let Some(Waiting { shipment, .. }) = state.queue.pop_front() else { return };
         let (exported, refused) = shipment.split(rejected);
-        state.done += 1;
         state.refused += refused.total();
         drop(state);
         self.recorder.settle(shipment.len());

@@ -2,12 +2,13 @@
 
 use std::{
     net::TcpListener,
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
 use tracebaton::{
-    hop::{Counts, Level, Log},
-    otlp::{Options, Protocol},
+    hop::{Counts, Level, Log, Recorder},
+    otlp::{Exporter, Options, Protocol},
 };
 
 use super::{SOON, counts, options, options_at, record, start, tls::Authority, with};
@@ -39,6 +40,33 @@ fn what_is_refused_for_now_is_sent_again() {
         let telemetry = sink.telemetry();
         assert_eq!((telemetry.spans.len(), telemetry.logs.len()), (40, 80), "once each");
     }
+}
+
+#[test]
+fn a_request_that_its_endpoint_always_fails_on_holds_up_no_other() {
+    let sink = Sink::start();
+    let deadly = AtomicUsize::new(0);
+    sink.answer(move |request| {
+        // The first request is known by its size whenever it comes again.
+        let _ = deadly.compare_exchange(0, request.size, Ordering::Relaxed, Ordering::Relaxed);
+        let is_deadly = request.size == deadly.load(Ordering::Relaxed);
+        if is_deadly { Answer::Status(503) } else { Answer::Take }
+    });
+    let only_spans = Options { logs: None, ..options(&sink, Protocol::HttpProtobuf) };
+    // What was recorded before the start is one request.
+    let recorder = Recorder::new();
+    recorder.switch(true);
+    record(&recorder, 0..20);
+    let exporter = Exporter::start(&recorder, &only_spans).unwrap();
+    wait_for("the first try", || (!sink.received().is_empty()).then_some(()));
+    for round in 1..3 {
+        record(&recorder, 0..2);
+        let arrived = || (sink.telemetry().spans.len() == 2 * round).then_some(());
+        wait_for("what was recorded later", arrived);
+    }
+    assert!(!exporter.flush(Duration::from_millis(100)), "the first is still to come");
+    let report = exporter.shutdown(Duration::from_secs(1));
+    assert_eq!((report.exported.spans, report.lost.spans), (4, 20));
 }
 
 #[test]
