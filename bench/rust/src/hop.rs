@@ -1,7 +1,7 @@
 //! A whole hop: a message is read, processed, and one is sent; two spans, encoded and handed to a
 //! live endpoint. Ours writes its ledger events and the legacy header besides.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, cell::Cell, time::Duration};
 
 use fastrace::prelude::{Span as FastSpan, SpanContext as FastContext};
 use fastrace_opentelemetry::OpenTelemetryReporter;
@@ -29,6 +29,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use crate::{
     carriers::{PARENT, PeerExtractor, PeerInjector, kafka_headers},
     measure::{Clock, Pair, Row},
+    sink::Sink,
 };
 
 const COUNT: usize = 10_000;
@@ -36,11 +37,12 @@ const ROUNDS: usize = 11;
 const SOON: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(
-    url: &str,
+    sink: &Sink,
     wanted: impl Fn(&str) -> bool,
     rows: &mut Vec<Row>,
 ) -> anyhow::Result<()> {
-    let ours = Ours::start(url)?;
+    let race = Race { ours: Ours::start(&sink.of("ours").url)?, sink };
+    let url = &sink.of("peer").url;
     if wanted("rust.hop") {
         let provider = provider(url)?;
         let tracer = provider.tracer("bench");
@@ -49,7 +51,7 @@ pub(crate) fn run(
             (0..count).for_each(|offset| by_sdk(&tracer, &headers, offset as i64));
             provider.force_flush().expect("the endpoint is there");
         };
-        rows.push(pair("rust.hop", "opentelemetry_sdk by hand", &ours, Box::new(peer)));
+        rows.push(race.run("rust.hop", "opentelemetry_sdk by hand", peer)?);
     }
     if wanted("rust.hop.tracing") {
         let provider = provider(url)?;
@@ -62,7 +64,7 @@ pub(crate) fn run(
             });
             provider.force_flush().expect("the endpoint is there");
         };
-        rows.push(pair("rust.hop.tracing", "tracing-opentelemetry", &ours, Box::new(peer)));
+        rows.push(race.run("rust.hop.tracing", "tracing-opentelemetry", peer)?);
     }
     if wanted("rust.hop.fastrace") {
         let reporter = OpenTelemetryReporter::new(
@@ -76,24 +78,47 @@ pub(crate) fn run(
             (0..count).for_each(|offset| by_fastrace(&headers, offset as i64));
             fastrace::flush();
         };
-        rows.push(pair("rust.hop.fastrace", "fastrace", &ours, Box::new(peer)));
+        rows.push(race.run("rust.hop.fastrace", "fastrace", peer)?);
     }
     Ok(())
 }
 
-fn pair<'a>(
-    metric: &'static str,
-    peer_name: &'static str,
-    ours: &'a Ours,
-    peer: Box<dyn FnMut(usize) + 'a>,
-) -> Row {
-    let ours = Box::new(|count| {
-        let headers = kafka_headers(&[("traceparent", PARENT)]);
-        (0..count).for_each(|offset| ours.hop(&headers, offset as i64));
-        assert!(ours.exporter.flush(SOON));
-    });
-    let (clock, count, rounds) = (Clock::Process, COUNT, ROUNDS);
-    Pair { metric, peer_name, clock, count, rounds, ours, peer }.measure()
+/// Ours and the place where both arrive.
+struct Race<'a> {
+    ours: Ours,
+    sink: &'a Sink,
+}
+
+impl Race<'_> {
+    /// Measures both, and makes sure that whatever they made has arrived: two spans a hop, and ours
+    /// two ledger events besides.
+    fn run(
+        &self,
+        metric: &'static str,
+        peer_name: &'static str,
+        mut peer: impl FnMut(usize),
+    ) -> anyhow::Result<Row> {
+        let inlets = [self.sink.of("ours"), self.sink.of("peer")];
+        let before = [inlets[0].arrived()?, inlets[1].arrived()?];
+        let made = [Cell::new(0), Cell::new(0)];
+        let note = |hops: &Cell<u64>, count: usize| hops.set(hops.get() + count as u64);
+        let ours = Box::new(|count| {
+            note(&made[0], count);
+            let headers = kafka_headers(&[("traceparent", PARENT)]);
+            (0..count).for_each(|offset| self.ours.hop(&headers, offset as i64));
+            assert!(self.ours.exporter.flush(SOON));
+        });
+        let peer = Box::new(|count| {
+            note(&made[1], count);
+            peer(count);
+        });
+        let (clock, count, rounds) = (Clock::Process, COUNT, ROUNDS);
+        let row = Pair { metric, peer_name, clock, count, rounds, ours, peer }.measure();
+        let [ours, peer] = made.each_ref().map(Cell::get);
+        inlets[0].await_arrival(before[0], [2 * ours, 2 * ours])?;
+        inlets[1].await_arrival(before[1], [2 * peer, 0])?;
+        Ok(row)
+    }
 }
 
 pub(crate) struct Ours {

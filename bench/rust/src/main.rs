@@ -24,12 +24,13 @@ fn main() -> anyhow::Result<()> {
     let sink = Sink::start()?;
     let mut rows = Vec::new();
     propagation::run(wanted, &mut rows);
-    hop::run(&sink.url, wanted, &mut rows)?;
+    hop::run(&sink, wanted, &mut rows)?;
+    let (ours, peer) = (sink.of("ours"), sink.of("peer"));
     if wanted("rust.http.layer") {
-        rows.push(layer::run(hop::provider(&sink.url)?, &hop::Ours::start(&sink.url)?.recorder));
+        rows.push(layer::run(hop::provider(&peer.url)?, &hop::Ours::start(&ours.url)?.recorder));
     }
     if wanted("rust.log.json") {
-        rows.push(log::run(&hop::Ours::start(&sink.url)?.recorder));
+        rows.push(log::run(&hop::Ours::start(&ours.url)?.recorder));
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench.jsonl");
     measure::save(&rows, &path)

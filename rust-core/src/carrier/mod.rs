@@ -51,4 +51,17 @@ pub trait CarrierMut {
 
     /// Removes every header of this name.
     fn remove(&mut self, name: &str);
+
+    /// Sets headers of different names, in order; one whose value is empty is only removed.
+    ///
+    /// A carrier that has to search for a name may search for all of them at once.
+    fn write(&mut self, fields: &[(&str, &str)]) {
+        for (name, value) in fields {
+            if value.is_empty() {
+                self.remove(name);
+            } else {
+                self.set(name, value);
+            }
+        }
+    }
 }

@@ -46,7 +46,7 @@ fn integer(number: i64, out: &mut String) {
 /// Appends bytes that are ASCII.
 #[inline]
 pub(super) fn push_ascii(bytes: &[u8], out: &mut String) {
-    out.push_str(str::from_utf8(bytes).unwrap_or_default());
+    out.push_str(crate::wire::text(bytes).unwrap_or_default());
 }
 
 /// Appends a text in quotes.

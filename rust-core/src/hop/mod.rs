@@ -66,7 +66,7 @@ pub use clock::now;
 
 #[cfg(any(feature = "log", feature = "tower"))]
 pub(crate) use local::LocalSpan;
-pub(crate) use proto::{Key, key};
+pub(crate) use proto::{Key, ROOM, key};
 #[cfg(feature = "tower")]
 pub(crate) use {
     facts::{Facts, attribute},

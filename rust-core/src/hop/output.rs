@@ -8,7 +8,9 @@ use super::{
     proto::key,
     record::{Hop, Unacknowledged, cut},
     sends::UNPLACED,
+    shard::Room,
     span::{Link, write_error, write_exception, write_link},
+    state::Inner,
     template::{Form, SpanHead},
 };
 use crate::{
@@ -22,14 +24,14 @@ use crate::{
 /// dropped without a word counts as unconfirmed.
 pub struct Output {
     hop: Hop,
-    destination: Destination,
+    /// Where it goes, until it is told what became of it.
+    destination: Option<Destination>,
     baton: Baton,
-    context: TraceContext,
+    span_id: SpanId,
     start: u64,
     /// The message of a batch that it was made of, if it was made of one alone.
     origin: Option<Box<Origin>>,
     is_dead_letter: bool,
-    is_closed: bool,
 }
 
 /// One message of a batch.
@@ -50,11 +52,11 @@ impl Origin {
 impl Output {
     pub(super) fn start(hop: Hop, destination: Destination, is_dead_letter: bool) -> Self {
         let mut baton = hop.baton().clone();
-        let context = TraceContext { span_id: Some(SpanId::generate()), ..hop.context() };
-        baton.context = Some(context);
+        let span_id = SpanId::generate();
+        baton.context = Some(TraceContext { span_id: Some(span_id), ..hop.context() });
         let start = now();
-        let (origin, is_closed) = (None, false);
-        Self { hop, destination, baton, context, start, origin, is_dead_letter, is_closed }
+        let (destination, origin) = (Some(destination), None);
+        Self { hop, destination, baton, span_id, start, origin, is_dead_letter }
     }
 
     /// Says of which message of the batch it was made.
@@ -72,7 +74,7 @@ impl Output {
     /// Returns the topic it goes to.
     #[must_use]
     pub fn topic(&self) -> &str {
-        self.destination.topic()
+        self.destination.as_ref().map_or("", Destination::topic)
     }
 
     /// Returns the hop it came out of.
@@ -89,79 +91,110 @@ impl Output {
 
     /// Says where the broker put it.
     pub fn delivered(mut self, partition: i32, offset: i64) {
-        self.is_closed = true;
-        let time = now();
-        self.write_span(time, Some((partition, offset)), None);
-        self.hop.close_output(time, |sends| {
-            sends.deliver(self.destination.clone(), (partition, offset), self.is_dead_letter);
-            Ok(())
-        });
+        self.acknowledge((partition, offset));
     }
 
     /// Says that the broker has it, where the client does not tell at which place.
     pub fn acknowledged(mut self) {
-        self.is_closed = true;
-        let time = now();
-        self.write_span(time, None, None);
-        self.hop.close_output(time, |sends| {
-            sends.deliver(self.destination.clone(), (UNPLACED, 0), self.is_dead_letter);
-            Ok(())
-        });
+        self.acknowledge((UNPLACED, 0));
+    }
+
+    fn acknowledge(&mut self, place: (i32, i64)) {
+        if let Some(destination) = self.destination.take() {
+            let time = now();
+            let span = self.span(time, place);
+            self.hop.acknowledge(time, destination, span, self.is_dead_letter);
+        }
     }
 
     /// Says that the broker or the client refused it. The hop's record has then failed.
     pub fn undelivered(mut self, error_type: &str, message: &str) {
-        self.is_closed = true;
+        let Some(destination) = self.destination.take() else { return };
         let error = (cut(error_type), cut(message));
         let time = now();
-        self.write_span(time, None, Some(error));
-        let origin = self.origin.take();
+        let span = self.write_span(&destination, time, Some(error));
         self.hop.close_output(time, |sends| {
-            sends.refuse(self.destination.clone(), error, self.is_dead_letter);
+            sends.refuse(destination, error, self.is_dead_letter);
             let (error_type, reason) = (error.0.to_owned(), error.1.to_owned());
-            Err(Unacknowledged::Failed { error_type, reason, origin })
+            let origin = span.origin;
+            Unacknowledged::Failed { error_type, reason, origin }
         });
     }
 
-    fn write_span(&self, end: u64, place: Option<(i32, i64)>, error: Option<(&str, &str)>) {
-        if !self.context.flags.is_sampled() {
-            return;
-        }
-        let head = SpanHead {
-            context: &self.context,
-            tracestate: self.baton.tracestate.as_str(),
-            parent: Some(self.hop.span_id()),
-            is_parent_remote: false,
-            start: self.start,
-            end,
-        };
-        self.hop.recorder().write(|room| {
-            room.push(Signal::Spans, |out| {
-                self.destination.template().write_span(Form::Usual, &head, out, |span| {
-                    if let Some((partition, offset)) = place {
-                        span.partition(key!(9, "messaging.destination.partition.id"), partition);
-                        span.int(key!(9, "messaging.kafka.offset"), offset);
-                    }
-                    if let Some(link) = self.origin.as_ref().and_then(|origin| origin.link()) {
-                        write_link(span, &link);
-                    }
-                    if let Some((error_type, message)) = error {
-                        span.text_pair(9, "error.type", error_type);
-                        write_exception(span, end, error_type, message);
-                        write_error(span, message);
-                    }
-                });
-            });
-        });
+    fn span(&mut self, end: u64, place: (i32, i64)) -> SendSpan {
+        let origin = self.origin.take();
+        SendSpan { span_id: self.span_id, start: self.start, end, place, origin }
+    }
+
+    /// Writes the span of what the broker does not have, and returns it.
+    fn write_span(
+        &mut self,
+        destination: &Destination,
+        end: u64,
+        error: Option<(&str, &str)>,
+    ) -> SendSpan {
+        let span = self.span(end, (UNPLACED, 0));
+        self.hop.recorder().write(|room| self.hop.write_send(&span, destination, error, room));
+        span
     }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if !self.is_closed {
+        if let Some(destination) = self.destination.take() {
             let time = now();
-            self.write_span(time, None, None);
-            self.hop.close_output(time, |_| Err(Unacknowledged::Unknown));
+            self.write_span(&destination, time, None);
+            self.hop.close_output(time, |_| Unacknowledged::Unknown);
         }
+    }
+}
+
+/// The span of a `send`, as far as its hop does not know it.
+pub(super) struct SendSpan {
+    span_id: SpanId,
+    start: u64,
+    end: u64,
+    /// Where the broker put the message, or [`UNPLACED`].
+    pub(super) place: (i32, i64),
+    /// What the message was made of.
+    origin: Option<Box<Origin>>,
+}
+
+impl SendSpan {
+    pub(super) fn write(
+        &self,
+        hop: &Inner,
+        destination: &Destination,
+        error: Option<(&str, &str)>,
+        room: &mut Room<'_>,
+    ) {
+        if !hop.context.flags.is_sampled() {
+            return;
+        }
+        let head = SpanHead {
+            context: &TraceContext { span_id: Some(self.span_id), ..hop.context },
+            tracestate: hop.baton.tracestate.as_str(),
+            parent: Some(hop.span_id),
+            is_parent_remote: false,
+            start: self.start,
+            end: self.end,
+        };
+        room.push(Signal::Spans, |out| {
+            destination.template().write_span(Form::Usual, &head, out, |span| {
+                if self.place.0 != UNPLACED {
+                    let (partition, offset) = self.place;
+                    span.partition(key!(9, "messaging.destination.partition.id"), partition);
+                    span.int(key!(9, "messaging.kafka.offset"), offset);
+                }
+                if let Some(link) = self.origin.as_ref().and_then(|origin| origin.link()) {
+                    write_link(span, &link);
+                }
+                if let Some((error_type, message)) = error {
+                    span.text_pair(9, "error.type", error_type);
+                    write_exception(span, self.end, error_type, message);
+                    write_error(span, message);
+                }
+            });
+        });
     }
 }

@@ -62,16 +62,8 @@ impl<'a> Writer<'a> {
         self.0.extend_from_slice(value);
     }
 
-    /// Writes a bytes field of a length that is known when this is compiled, below 128.
-    #[inline]
-    pub(crate) fn fixed_bytes<const N: usize>(&mut self, field: u32, value: [u8; N]) {
-        const { assert!(N < 0x80) };
-        self.tag(field, 2);
-        self.0.push(N as u8);
-        self.0.extend_from_slice(&value);
-    }
-
     /// Writes a text field unless it is empty, as proto3 leaves out defaults.
+    #[inline]
     pub(crate) fn text(&mut self, field: u32, value: &str) {
         if !value.is_empty() {
             self.bytes(field, value.as_bytes());
@@ -109,9 +101,14 @@ impl<'a> Writer<'a> {
     /// number of bytes, the body moves.
     #[inline]
     fn embedded(&mut self, field: u32, kept: usize, body: impl FnOnce(&mut Writer<'_>)) {
-        self.tag(field, 2);
-        let at = self.0.len();
-        self.0.extend_from_slice([0; 2].get(..kept).unwrap_or_default());
+        if field < 16 {
+            let start = [(field << 3 | 2) as u8, 0, 0];
+            self.0.extend_from_slice(start.get(..=kept).unwrap_or_default());
+        } else {
+            self.tag(field, 2);
+            self.0.extend_from_slice([0; 2].get(..kept).unwrap_or_default());
+        }
+        let at = self.0.len() - kept;
         body(&mut Writer(self.0));
         let length = self.0.len() - at - kept;
         let bytes = [length as u8 & 0x7f | 0x80, (length >> 7) as u8];
@@ -172,46 +169,60 @@ impl<'a> Writer<'a> {
     #[inline]
     pub(crate) fn int<const N: usize>(&mut self, key: &Key<N>, number: i64) {
         let number = number.cast_unsigned();
-        let any = varint_len(number) as u8 + 1;
-        let mut bytes = key.0;
-        if let [_, pair, .., any_length, tag] = bytes.as_mut_slice() {
-            (*pair, *any_length, *tag) = (N as u8 - 3 + any, any, 0x18);
-        }
-        self.0.extend_from_slice(&bytes);
-        self.varint(number);
+        let Some((value, length)) = varint(number) else {
+            let (field, name) = key.parts();
+            return self.int_pair(field, name, number.cast_signed());
+        };
+        self.fill(key, 0x18, value, length, 0);
     }
 
     /// Writes a text under a key that is encoded already.
     #[inline]
     pub(crate) fn text_at<const N: usize>(&mut self, key: &Key<N>, text: &str) {
-        let length = text.len();
-        if N + length > 0x80 {
+        if N - ROOM + text.len() > 0x80 {
             let (field, name) = key.parts();
-            return self.long_pair(field, name, |any| any.bytes(1, text.as_bytes()));
+            let value = |any: &mut Writer<'_>| any.bytes(1, text.as_bytes());
+            return self.long_pair(field, name.as_bytes(), value);
         }
-        let length = length as u8;
-        let mut bytes = key.0;
-        if let [_, pair, .., any_length, tag] = bytes.as_mut_slice() {
-            (*pair, *any_length, *tag) = (N as u8 - 1 + length, length + 2, 0x0a);
-        }
-        self.0.extend_from_slice(&bytes);
-        self.0.push(length);
+        let length = text.len() as u8;
+        self.fill(key, 0x0a, [length, 0, 0, 0, 0, 0, 0, 0], 1, length);
         self.0.extend_from_slice(text.as_bytes());
     }
 
     /// Writes the attribute that names a partition: a text by the messaging conventions.
     #[inline]
     pub(crate) fn partition<const N: usize>(&mut self, key: &Key<N>, partition: i32) {
-        let digits = Digits::of(partition);
-        let digits = digits.as_bytes();
-        let text = digits.len() as u8;
+        // Most topics have few partitions.
+        if let 0..=9 = partition {
+            let [digit, ..] = partition.to_le_bytes();
+            self.fill(key, 0x0a, [1, b'0' + digit, 0, 0, 0, 0, 0, 0], 2, 0);
+        } else {
+            self.text_at(key, Digits::of(partition).as_str());
+        }
+    }
+
+    /// Writes a pair whose value has a tag and so many bytes after it, and `more` that the caller
+    /// appends. All the room of the key is written, as its size is known when this is compiled, and
+    /// what is too much is taken back.
+    #[inline]
+    fn fill<const N: usize>(
+        &mut self,
+        key: &Key<N>,
+        tag: u8,
+        value: [u8; ROOM],
+        length: usize,
+        more: u8,
+    ) {
         let mut bytes = key.0;
-        if let [_, pair, .., any_length, tag] = bytes.as_mut_slice() {
-            (*pair, *any_length, *tag) = (N as u8 - 1 + text, text + 2, 0x0a);
+        if let Some((start, place)) = bytes.split_last_chunk_mut::<ROOM>()
+            && let [_, pair, .., any_length, any_tag] = start
+        {
+            let any = length as u8 + 1 + more;
+            (*pair, *any_length, *any_tag) = ((N - ROOM) as u8 - 3 + any, any, tag);
+            *place = value;
         }
         self.0.extend_from_slice(&bytes);
-        self.0.push(text);
-        self.0.extend_from_slice(digits);
+        self.0.truncate(self.0.len() - (ROOM - length));
     }
 
     #[cold]
@@ -223,16 +234,19 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The key of an attribute as a `KeyValue` starts with it, up to the tag of its value; lengths are
-/// filled in.
+/// A value under a [`Key`] that takes more bytes than these is written in the slow way.
+pub(crate) const ROOM: usize = 8;
+
+/// The key of an attribute as a `KeyValue` starts with it, up to the tag of its value, and room for
+/// that; lengths are filled in.
 pub(crate) struct Key<const N: usize>([u8; N]);
 
 impl<const N: usize> Key<N> {
-    /// Encodes a key of `N - 7` bytes for attributes in a field; done when this is compiled.
+    /// Encodes a key of `N - 7 - ROOM` bytes for attributes in a field; done when this is compiled.
     #[expect(clippy::indexing_slicing, reason = "out of bounds it would not compile")]
     pub(crate) const fn new(field: u32, key: &str) -> Self {
         let key = key.as_bytes();
-        assert!(field < 16 && key.len() == N - 7 && N < 0x60);
+        assert!(field < 16 && key.len() == N - 7 - ROOM && N < 0x60);
         let mut bytes = [0; N];
         bytes[0] = (field << 3 | 2) as u8;
         bytes[2] = 0x0a;
@@ -242,26 +256,41 @@ impl<const N: usize> Key<N> {
             bytes[4 + at] = key[at];
             at += 1;
         }
-        bytes[N - 3] = 0x12;
+        bytes[N - 3 - ROOM] = 0x12;
         Self(bytes)
     }
-}
 
-impl<const N: usize> Key<N> {
     /// Returns the number of the field and the key itself.
-    fn parts(&self) -> (u32, &[u8]) {
+    fn parts(&self) -> (u32, &str) {
         let field = self.0.first().map_or(0, |tag| tag >> 3);
-        (field.into(), self.0.get(4..N - 3).unwrap_or_default())
+        let key = self.0.get(4..N - 3 - ROOM).unwrap_or_default();
+        (field.into(), str::from_utf8(key).unwrap_or_default())
     }
 }
 
 /// Encodes the key of an attribute when this is compiled.
 macro_rules! key {
     ($field:literal, $key:expr) => {
-        const { &$crate::hop::Key::<{ $key.len() + 7 }>::new($field, $key) }
+        const {
+            use $crate::hop::{Key, ROOM};
+            &Key::<{ $key.len() + 7 + ROOM }>::new($field, $key)
+        }
     };
 }
 pub(crate) use key;
+
+/// Encodes a number and returns how many bytes it takes, unless they are more than eight.
+#[inline]
+fn varint(value: u64) -> Option<([u8; ROOM], usize)> {
+    let length = varint_len(value);
+    let group = |n: u32| (value & 0x7f << (7 * n)) << n;
+    let mut groups = group(0) | group(1) | group(2) | group(3);
+    if length > 4 {
+        groups |= group(4) | group(5) | group(6) | group(7);
+    }
+    let more = 0x0080_8080_8080_8080_u64.checked_shr(8 * 8_u32.checked_sub(length as u32)?)?;
+    Some(((groups | more).to_le_bytes(), length))
+}
 
 /// Returns how many bytes a number takes.
 #[inline]

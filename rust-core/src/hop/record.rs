@@ -11,9 +11,10 @@ use super::{
     consumer::{Consumer, Destination},
     facts::{Facts, attribute},
     fate::{Coordinates, Fate, Fates, HopKind},
-    output::{Origin, Output},
+    output::{Origin, Output, SendSpan},
     recorder::Recorder,
     sends::Sends,
+    shard::Room,
     span::{Link, MAX_ATTRIBUTES, MAX_LINKS},
     state::{Inner, Lost, Rare, STATUS_CODE, State},
     tally::Tally,
@@ -384,29 +385,43 @@ impl Hop {
         &self.0.recorder
     }
 
-    /// Takes note that an output is done with by now: acknowledged at a place, failed, or not known.
-    pub(super) fn close_output(
+    /// Takes note that the broker has an output by now.
+    pub(super) fn acknowledge(
         &self,
         time: u64,
-        done: impl FnOnce(&mut Sends) -> Result<(), Unacknowledged>,
+        destination: Destination,
+        span: SendSpan,
+        is_dead_letter: bool,
     ) {
         let mut state = self.lock();
         if state.is_settled {
-            // The hop has counted it as unconfirmed; this is how that is known to be over.
+            let mut late = Sends::default();
+            let _ = late.deliver(destination, span, is_dead_letter);
+            return self.write_late(&late, time);
+        }
+        state.open = state.open.saturating_sub(1);
+        if let Some((destination, span)) = state.sends.deliver(destination, span, is_dead_letter) {
+            self.recorder().write(|room| self.write_send(&span, &destination, None, room));
+        }
+        self.settle(state, time);
+    }
+
+    /// Takes note that an output is done with by now, and the broker does not have it or is not known
+    /// to.
+    pub(super) fn close_output(&self, time: u64, done: impl FnOnce(&mut Sends) -> Unacknowledged) {
+        let mut state = self.lock();
+        if state.is_settled {
             let mut late = Sends::default();
             let _ = done(&mut late);
-            let legacy = self.0.baton.legacy_text();
-            self.0.recorder.write(|room| late.write(room, time, &self.0.context, legacy));
-            return;
+            return self.write_late(&late, time);
         }
         state.open = state.open.saturating_sub(1);
         match done(&mut state.sends) {
-            Ok(()) => {}
-            Err(Unacknowledged::Unknown) => state.unconfirmed += 1,
-            Err(Unacknowledged::Failed { error_type, reason, origin: Some(origin) }) => {
+            Unacknowledged::Unknown => state.unconfirmed += 1,
+            Unacknowledged::Failed { error_type, reason, origin: Some(origin) } => {
                 state.rare().lost.push(Lost { origin, error_type, reason });
             }
-            Err(Unacknowledged::Failed { error_type, reason, origin: None }) => {
+            Unacknowledged::Failed { error_type, reason, origin: None } => {
                 // Law 1: a record has passed only when all that was made of it is acknowledged.
                 // What was to be dead-lettered and was not taken is lost too.
                 if matches!(state.fate, None | Some(Fate::Passed | Fate::DeadLettered)) {
@@ -419,6 +434,26 @@ impl Hop {
             }
         }
         self.settle(state, time);
+    }
+
+    /// Writes what is told of an output after the hop has settled, which has counted it as
+    /// unconfirmed: this is how that is known to be over.
+    fn write_late(&self, late: &Sends, time: u64) {
+        self.recorder().write(|room| {
+            late.write_span(&self.0, room);
+            late.write(&self.0, time, room);
+        });
+    }
+
+    /// Writes the span of one of its outputs.
+    pub(super) fn write_send(
+        &self,
+        span: &SendSpan,
+        destination: &Destination,
+        error: Option<(&str, &str)>,
+        room: &mut Room<'_>,
+    ) {
+        span.write(&self.0, destination, error, room);
     }
 
     fn settle(&self, mut state: MutexGuard<'_, State>, time: u64) {

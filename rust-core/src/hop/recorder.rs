@@ -14,7 +14,7 @@ use super::{
     ledger::LedgerEvent,
     log::Log,
     proto::Writer,
-    shard::{Chunk, Shard},
+    shard::{Filling, Shard},
     span::SpanRecord,
     taken::Queue,
     waiting::Waiting,
@@ -31,7 +31,7 @@ pub(super) struct State {
     /// The shards of all threads that have recorded anything.
     pub(super) shards: Vec<Arc<Shard>>,
     /// What threads fill that are ending.
-    pub(super) filling: BySignal<Chunk>,
+    pub(super) filling: Filling,
     /// Chunks that are full.
     pub(super) queues: BySignal<Queue>,
     /// The memory of chunks that were sent.
@@ -318,5 +318,18 @@ mod tests {
         recorder.settle(taken.logs.len());
         log(&recorder, &"x".repeat(700));
         assert_eq!(recorder.held().logs, 1);
+    }
+
+    #[test]
+    fn nothing_is_counted_in_advance_of_what_was_taken() {
+        let recorder = Recorder::new();
+        recorder.switch(true);
+        for _ in 0..3 {
+            log(&recorder, "a line");
+            let taken = recorder.take();
+            assert_eq!(recorder.0.bytes.load(Ordering::Relaxed), taken.logs.len());
+            recorder.settle(taken.logs.len());
+        }
+        assert_eq!(recorder.0.bytes.load(Ordering::Relaxed), 0);
     }
 }

@@ -4,13 +4,13 @@ use super::{
     consumer::Destination,
     counts::Signal,
     fate::{Fate, Fates},
+    output::SendSpan,
     proto::{Writer, key},
     shard::Room,
+    state::Inner,
     template::Form,
     value::{Value, encode_pair},
 };
-use crate::wire::TraceContext;
-
 /// What the outputs of one hop came to.
 ///
 /// A hop sends to few places, most often to one: a list is searched faster than anything else, and
@@ -18,6 +18,8 @@ use crate::wire::TraceContext;
 #[derive(Default)]
 pub(super) struct Sends {
     first: Option<Delivered>,
+    /// The span of the first message, which is written together with its hop's.
+    span: Option<SendSpan>,
     more: Vec<Delivered>,
     refused: Vec<Refused>,
 }
@@ -42,13 +44,16 @@ struct Refused {
 }
 
 impl Sends {
-    /// Counts a message that the broker has put at this partition and offset.
+    /// Counts a message that the broker has put where its span says; where the span is not kept, it
+    /// is returned, to be written.
+    #[must_use]
     pub(super) fn deliver(
         &mut self,
         destination: Destination,
-        (partition, offset): (i32, i64),
+        span: SendSpan,
         is_dead_letter: bool,
-    ) {
+    ) -> Option<(Destination, SendSpan)> {
+        let (partition, offset) = span.place;
         let mut places = self.first.iter_mut().chain(&mut self.more);
         let known = places.find(|known| {
             (known.partition, known.is_dead_letter) == (partition, is_dead_letter)
@@ -58,15 +63,19 @@ impl Sends {
             range.count += 1;
             range.first = range.first.min(offset);
             range.last = range.last.max(offset);
-            return;
+            return Some((destination, span));
         }
-        let (first, last) = (offset, offset);
-        let range = Delivered { destination, partition, is_dead_letter, count: 1, first, last };
+        let place = |destination| {
+            let (first, last) = (offset, offset);
+            Delivered { destination, partition, is_dead_letter, count: 1, first, last }
+        };
         if self.first.is_none() {
-            self.first = Some(range);
-        } else {
-            self.more.push(range);
+            self.first = Some(place(destination));
+            self.span = Some(span);
+            return None;
         }
+        self.more.push(place(destination.clone()));
+        Some((destination, span))
     }
 
     /// Keeps a message that was refused.
@@ -89,14 +98,16 @@ impl Sends {
         self.delivered().map(|range| range.count).sum()
     }
 
+    /// Writes the span that was kept.
+    pub(super) fn write_span(&self, hop: &Inner, room: &mut Room<'_>) {
+        if let (Some(first), Some(span)) = (&self.first, &self.span) {
+            span.write(hop, &first.destination, None, room);
+        }
+    }
+
     /// Writes the `send` events: one per topic and partition, and one per refused message.
-    pub(super) fn write(
-        &self,
-        room: &mut Room<'_>,
-        time: u64,
-        context: &TraceContext,
-        legacy: Option<&str>,
-    ) {
+    pub(super) fn write(&self, hop: &Inner, time: u64, room: &mut Room<'_>) {
+        let (context, legacy) = (&hop.context, hop.baton.legacy_text());
         for sent in self.delivered() {
             room.push(Signal::Ledger, |out| {
                 let form = if sent.count == 1 { Form::Usual } else { Form::Bare };

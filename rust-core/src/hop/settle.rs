@@ -38,6 +38,7 @@ impl Inner {
             }
             let lost = take_out_lost(state);
             self.recorder.write(|room| {
+                state.sends.write_span(self, room);
                 if self.context.flags.is_sampled() {
                     let end = state.end.unwrap_or(time);
                     room.push(Signal::Spans, |out| self.write_span(state, end, out));
@@ -94,7 +95,7 @@ impl Inner {
         let rare = state.rare.as_deref();
         if let Some((rare, tally)) = rare.and_then(|rare| Some((rare, rare.tally.as_ref()?))) {
             self.write_batch(state, rare, time, |event, fate| tally.write(room, event, fate));
-            return state.sends.write(room, time, &self.context, self.baton.legacy_text());
+            return state.sends.write(self, time, room);
         }
         let fates = match (self.template.kind, rare.and_then(|rare| rare.fates), state.fate) {
             (_, Some(fates), _) => fates,
@@ -139,7 +140,7 @@ impl Inner {
                 });
             });
         }
-        state.sends.write(room, time, &self.context, self.baton.legacy_text());
+        state.sends.write(self, time, room);
     }
 
     /// Hands `write` what the events of a batch have in common, and the fate of its records.

@@ -20,6 +20,9 @@ pub(super) const CHUNK: usize = 64 << 10;
 /// A chunk that has this many bytes is closed: what comes next may not fit without moving it.
 const FULL: usize = CHUNK - (2 << 10);
 
+/// So many bytes are counted in advance, so that not every hop has to tell all other threads.
+const ADVANCE: usize = 16 << 10;
+
 /// Encoded items and how many they are.
 #[derive(Default)]
 pub(super) struct Chunk {
@@ -27,12 +30,20 @@ pub(super) struct Chunk {
     pub(super) count: u64,
 }
 
+/// Chunks that are being filled.
+#[derive(Default)]
+pub(super) struct Filling {
+    pub(super) chunks: BySignal<Chunk>,
+    /// How many bytes the recorder counts as held that are not.
+    pub(super) advance: usize,
+}
+
 /// The chunks that one thread fills.
 #[derive(Default)]
-pub(super) struct Shard(Mutex<BySignal<Chunk>>);
+pub(super) struct Shard(Mutex<Filling>);
 
 impl Shard {
-    pub(super) fn lock(&self) -> MutexGuard<'_, BySignal<Chunk>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Filling> {
         // Encoding does not panic; if it did, a chunk would end with a partial record.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,21 +107,25 @@ impl Recorder {
     #[inline]
     fn write_in(
         &self,
-        chunks: &mut BySignal<Chunk>,
+        filling: &mut Filling,
         each: impl FnOnce(&mut Room<'_>),
     ) -> Vec<(Signal, Chunk)> {
         let shared = &*self.0;
-        let mut room = Room {
-            chunks,
-            limit: shared.limit.load(Ordering::Relaxed),
-            held: shared.bytes.load(Ordering::Relaxed),
-            added: 0,
-            is_full: false,
-            dropped: &shared.dropped,
-        };
+        let Filling { chunks, advance } = filling;
+        let limit = shared.limit.load(Ordering::Relaxed);
+        let held = shared.bytes.load(Ordering::Relaxed).saturating_sub(*advance);
+        let mut room =
+            Room { chunks, limit, held, added: 0, is_full: false, dropped: &shared.dropped };
         each(&mut room);
         let Room { added, is_full, chunks, .. } = room;
-        shared.bytes.fetch_add(added, Ordering::Relaxed);
+        *advance = if let Some(left) = advance.checked_sub(added) {
+            left
+        } else {
+            // Where memory gets tight every byte is counted as it comes.
+            let more = if held < limit / 4 { ADVANCE.min(limit / 64) } else { 0 };
+            shared.bytes.fetch_add(added - *advance + more, Ordering::Relaxed);
+            more
+        };
         if !is_full {
             return Vec::new();
         }
@@ -125,9 +140,9 @@ impl Recorder {
     pub(super) fn give_spare(&self, spare: Vec<(Signal, Vec<u8>)>) {
         let _ = KNOWN.try_with(|known| {
             let mut known = known.try_borrow_mut().ok()?;
-            let mut chunks = self.shard(&mut known)?.lock();
+            let mut filling = self.shard(&mut known)?.lock();
             for (signal, memory) in spare {
-                let chunk = chunks.of_mut(signal);
+                let chunk = filling.chunks.of_mut(signal);
                 if chunk.bytes.capacity() == 0 {
                     chunk.bytes = memory;
                 }

@@ -9,11 +9,11 @@ use std::{
 use super::{
     counts::{BySignal, Counts, Signal},
     recorder::{Recorder, State},
-    shard::{CHUNK, Chunk},
+    shard::{CHUNK, Chunk, Filling},
 };
 
-/// So many bytes make a request.
-const REQUEST: usize = 512 << 10;
+/// So many bytes make a request: with its last chunk it stays below the 1 MiB that proxies take.
+const REQUEST: usize = 832 << 10;
 /// So many emptied chunks are kept for later, until nothing comes any more: fresh memory costs more
 /// than what is written into it.
 #[cfg(feature = "otlp")]
@@ -93,10 +93,14 @@ impl Queue {
 }
 
 impl State {
-    /// Collects what the threads are still filling. A thread that has ended leaves its shard here.
-    pub(super) fn gather(&mut self, signals: &[Signal]) {
+    /// Collects what the threads are still filling, and returns how many bytes were counted that are
+    /// none. A thread that has ended leaves its shard here.
+    pub(super) fn gather(&mut self, signals: &[Signal]) -> usize {
         let Self { shards, queues, filling, .. } = self;
-        let mut take = |chunks: &mut BySignal<Chunk>| {
+        let mut advance = 0;
+        let mut take = |filling: &mut Filling| {
+            advance += mem::take(&mut filling.advance);
+            let chunks = &mut filling.chunks;
             for signal in signals {
                 let chunk = chunks.of_mut(*signal);
                 if chunk.count > 0 {
@@ -110,6 +114,7 @@ impl State {
             let is_empty = take(&mut shard.lock());
             !is_empty || Arc::strong_count(shard) > 1
         });
+        advance
     }
 
     fn bytes(&self, part: Part) -> usize {
@@ -161,7 +166,7 @@ impl Recorder {
     #[must_use]
     pub fn take(&self) -> Taken {
         let mut state = self.lock();
-        state.gather(&Signal::ALL);
+        self.settle(state.gather(&Signal::ALL));
         let (spans, mut counts) = state.take(Part::Spans);
         let (logs, of_logs) = state.take(Part::Logs);
         drop(state);
@@ -175,7 +180,7 @@ impl Recorder {
     pub(crate) fn take_part(&self, part: Part, only_full: bool) -> Option<PartTaken> {
         let mut state = self.lock();
         if !only_full {
-            state.gather(part.signals());
+            self.settle(state.gather(part.signals()));
         } else if state.bytes(part) < REQUEST {
             return None;
         }
@@ -223,9 +228,9 @@ impl Recorder {
     pub fn held(&self) -> Counts {
         let state = self.lock();
         let mut held = state.queues.counts(Queue::count);
-        held += state.filling.counts(|chunk| chunk.count);
+        held += state.filling.chunks.counts(|chunk| chunk.count);
         for shard in &state.shards {
-            held += shard.lock().counts(|chunk| chunk.count);
+            held += shard.lock().chunks.counts(|chunk| chunk.count);
         }
         held
     }

@@ -111,7 +111,9 @@ impl Template {
             span.raw(&head.encoded());
             span.text(3, head.tracestate);
             if let Some(parent) = head.parent {
-                span.fixed_bytes(4, parent.to_bytes());
+                let mut field = [0x22, 8, 0, 0, 0, 0, 0, 0, 0, 0];
+                field[2..].copy_from_slice(&parent.to_bytes());
+                span.raw(&field);
             }
             rest(span);
         });

@@ -51,18 +51,7 @@ pub(crate) struct Digits {
 }
 
 impl Digits {
-    #[inline]
     pub(crate) fn of(number: i32) -> Self {
-        // Most topics have few partitions.
-        if let 0..=9 = number {
-            let mut bytes = [0; 11];
-            bytes[10] = b'0' + number as u8;
-            return Self { bytes, start: 10 };
-        }
-        Self::of_many(number)
-    }
-
-    fn of_many(number: i32) -> Self {
         let (mut bytes, mut start, mut rest) = ([0; 11], 11, number.unsigned_abs());
         let mut put = |digit: u8| {
             start -= 1;

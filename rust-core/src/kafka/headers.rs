@@ -194,22 +194,24 @@ impl CarrierMut for OwnedBaton {
 
     fn set(&mut self, name: &str, value: &str) {
         self.remove(name);
-        let (Ok(name_size), Ok(value_size)) =
-            (isize::try_from(name.len()), isize::try_from(value.len()))
-        else {
-            return;
-        };
-        // SAFETY: the list is ours alone, as `self` is borrowed mutably; librdkafka copies the name
-        // and the value, whose pointers and sizes belong together.
-        let _ = unsafe {
-            rd_kafka_header_add(
-                native(self.0.as_borrowed()),
-                name.as_ptr().cast(),
-                name_size,
-                value.as_ptr().cast::<c_void>(),
-                value_size,
-            )
-        };
+        self.add(name, value);
+    }
+
+    fn write(&mut self, fields: &[(&str, &str)]) {
+        // Most often none of them is there: one look at the list spares a search for each.
+        let mut there = 0_u64;
+        for (name, _) in ReadHeaders(Some(self.0.as_borrowed())).iter() {
+            let known = fields.iter().position(|(known, _)| known.as_bytes() == name);
+            there |= known.map_or(0, bit);
+        }
+        for (number, (name, value)) in fields.iter().enumerate() {
+            if there & bit(number) != 0 {
+                self.remove(name);
+            }
+            if !value.is_empty() {
+                self.add(name, value);
+            }
+        }
     }
 
     fn remove(&mut self, name: &str) {
@@ -252,6 +254,32 @@ impl OwnedBaton {
             let _ = unsafe { rd_kafka_header_remove(list, name.as_ptr()) };
         }
     }
+}
+
+impl OwnedBaton {
+    fn add(&mut self, name: &str, value: &str) {
+        let (Ok(name_size), Ok(value_size)) =
+            (isize::try_from(name.len()), isize::try_from(value.len()))
+        else {
+            return;
+        };
+        // SAFETY: the list is ours alone, as `self` is borrowed mutably; librdkafka copies the name
+        // and the value, whose pointers and sizes belong together.
+        let _ = unsafe {
+            rd_kafka_header_add(
+                native(self.0.as_borrowed()),
+                name.as_ptr().cast(),
+                name_size,
+                value.as_ptr().cast::<c_void>(),
+                value_size,
+            )
+        };
+    }
+}
+
+/// The last bit stands for all numbers from there on.
+fn bit(number: usize) -> u64 {
+    1 << number.min(63)
 }
 
 /// Writes for OpenTelemetry propagators, in place of what stood there.
@@ -394,5 +422,23 @@ mod tests {
         add(&headers, b"\xff\xfe", None);
         let read: Vec<_> = ReadHeaders(Some(headers.as_borrowed())).iter().collect();
         assert_eq!(read, [(&b"ok"[..], Some(&b"1"[..])), (&b"\xff\xfe"[..], None)]);
+    }
+
+    #[test]
+    fn what_is_written_at_once_replaces_every_header_of_its_names() {
+        let headers = OwnedHeaders::new()
+            .insert(header("trace_id", Some(b"one")))
+            .insert(header("tracestate", Some(b"a=1")))
+            .insert(header("keep", Some(b"\xff")))
+            .insert(header("trace_id", Some(b"two")));
+        let mut headers = OwnedBaton(headers);
+        headers.write(&[("traceparent", TEXT), ("tracestate", ""), ("trace_id", "three")]);
+        let read: Vec<_> = ReadHeaders(Some(headers.0.as_borrowed())).iter().collect();
+        let expected: [(&[u8], Option<&[u8]>); 3] = [
+            (b"keep", Some(b"\xff")),
+            (b"traceparent", Some(TEXT.as_bytes())),
+            (b"trace_id", Some(b"three")),
+        ];
+        assert_eq!(read, expected);
     }
 }

@@ -5,7 +5,7 @@ mod spans;
 
 pub use spans::SpanLayer;
 
-use std::{cell::Cell, io::Write};
+use std::{cell::RefCell, io::Write};
 
 use tracing::{Event, Subscriber, span};
 use tracing_subscriber::{
@@ -129,8 +129,32 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
     }
 
     fn on_event(&self, event: &Event<'_>, cx: Context<'_, S>) {
-        // A sink may log itself: it then finds no memory here, and takes fresh.
-        let (mut fields, mut line) = MEMORY.try_with(Cell::take).unwrap_or_default();
+        // A sink may log itself: it then finds this memory in use, and takes fresh.
+        let is_done = MEMORY.try_with(|memory| {
+            let mut memory = memory.try_borrow_mut().ok()?;
+            let Memory { fields, line } = &mut *memory;
+            self.say(event, &cx, fields, line);
+            if line.capacity() > MAX_KEPT {
+                *memory = Memory::default();
+            }
+            Some(())
+        });
+        // A thread that is about to end has none any more.
+        if !matches!(is_done, Ok(Some(()))) {
+            self.say(event, &cx, &mut Fields::default(), &mut String::new());
+        }
+    }
+}
+
+impl LogLayer {
+    /// Writes an event by means of this memory, and records it.
+    fn say<S: Subscriber + for<'a> LookupSpan<'a>>(
+        &self,
+        event: &Event<'_>,
+        cx: &Context<'_, S>,
+        fields: &mut Fields,
+        line: &mut String,
+    ) {
         fields.clear();
         line.clear();
         for span in cx.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
@@ -140,7 +164,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
                 }
             }
         }
-        event.record(&mut fields);
+        event.record(fields);
         let log = Log {
             level: level(*event.metadata().level()),
             message: &fields.message,
@@ -152,15 +176,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
         self.recorder.log_at(time, &log, baton.as_ref());
         match &self.format {
             LineFormat::Json => {
-                log.write_json_at(time, self.recorder.service(), baton.as_ref(), &mut line);
+                log.write_json_at(time, self.recorder.service(), baton.as_ref(), line);
             }
-            LineFormat::Text { action } => log.write_text(action, baton.as_ref(), &mut line),
+            LineFormat::Text { action } => log.write_text(action, baton.as_ref(), line),
         }
-        (self.sink)(&line);
-        if line.capacity() <= MAX_KEPT {
-            // A thread that is about to end keeps nothing.
-            let _ = MEMORY.try_with(|memory| memory.set((fields, line)));
-        }
+        (self.sink)(line);
     }
 }
 
@@ -169,7 +189,13 @@ const MAX_KEPT: usize = 16 << 10;
 
 thread_local! {
     /// The memory of the thread's last line.
-    static MEMORY: Cell<(Fields, String)> = Cell::default();
+    static MEMORY: RefCell<Memory> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Memory {
+    fields: Fields,
+    line: String,
 }
 
 fn level(level: tracing::Level) -> Level {

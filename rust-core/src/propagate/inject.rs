@@ -33,6 +33,9 @@ impl Propagation {
     /// `tracestate` and `baggage` are written when they are not empty; what an earlier hop left
     /// under those names is removed. Without a context the trace's headers are left alone.
     pub fn inject(&self, baton: &Baton, carrier: &mut dyn CarrierMut) {
+        if self.writes_usual && self.inject_usual(baton, carrier) {
+            return;
+        }
         for format in &self.write {
             match format {
                 Format::TraceContext => {
@@ -55,6 +58,23 @@ impl Propagation {
 }
 
 impl Propagation {
+    /// Writes the headers of the usual formats in one go, where there is a span to be written.
+    fn inject_usual(&self, baton: &Baton, carrier: &mut dyn CarrierMut) -> bool {
+        let Some(text) = baton.context.and_then(TraceContext::traceparent) else { return false };
+        let Some(parent) = wire::text(&text) else { return false };
+        let Some(trace_id) = parent.get(3..35) else { return false };
+        let names = &self.legacy_names;
+        carrier.write(&[
+            ("traceparent", parent),
+            ("tracestate", baton.tracestate.as_str()),
+            ("baggage", baton.baggage.header()),
+            (names.written(carrier.medium()), baton.legacy_text().unwrap_or(trace_id)),
+            // One that an earlier hop left would name the wrong parent.
+            (names.span_id(), ""),
+        ]);
+        true
+    }
+
     /// Returns the HTTP header of the id, where all that is written beside it is W3C's.
     #[cfg(feature = "otel")]
     pub(crate) fn only_id_name(&self) -> Option<&str> {
@@ -124,5 +144,33 @@ mod tests {
         }
         let fields = Propagation::default().fields();
         assert_eq!(fields, ["traceparent", "tracestate", "baggage", "x-trace-id"]);
+    }
+
+    #[test]
+    fn what_is_written_at_once_is_what_is_written_one_by_one() {
+        let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let context = Some(text.parse().unwrap());
+        let stale = ["traceparent", "tracestate", "baggage", "trace_id", "x-span-id", "X-Trace-Id"];
+        let full = Baton {
+            context,
+            tracestate: "a=1".parse().unwrap(),
+            baggage: Baggage::parse("a=1"),
+            legacy: crate::wire::LegacyId::parse("order-1234").unwrap(),
+            ..Baton::default()
+        };
+        for baton in [full, Baton { context, ..Baton::default() }, Baton::default()] {
+            for medium in [Medium::Http, Medium::Kafka, Medium::Metadata] {
+                let written = |propagation: Propagation| {
+                    let mut list = List::new(medium, stale.map(|name| (name, Some("old"))));
+                    propagation.inject(&baton, &mut list);
+                    list.entries().to_vec()
+                };
+                let usual = Propagation::default();
+                assert!(usual.writes_usual);
+                let one_by_one = Propagation::default().with_baggage_keys(["a".to_owned()]);
+                assert!(!one_by_one.writes_usual);
+                assert_eq!(written(usual), written(one_by_one), "{medium:?}");
+            }
+        }
     }
 }

@@ -58,6 +58,8 @@ pub struct Propagation {
     slots: Slots,
     /// Whether formats and trust are the default's.
     is_usual: bool,
+    /// Whether the default's formats are written, all baggage, and under five different names.
+    writes_usual: bool,
     payload_paths: Paths,
     payload_bytes: usize,
     payload_target: Cow<'static, str>,
@@ -72,6 +74,7 @@ impl Default for Propagation {
             slots: Slots::new(&read, &legacy_names),
             read,
             is_usual: true,
+            writes_usual: true,
             write: vec![Format::TraceContext, Format::Baggage, Format::Legacy],
             trust: Trust::Continue,
             legacy_names,
@@ -95,7 +98,7 @@ impl Propagation {
     #[must_use]
     pub fn with_write(mut self, formats: impl Into<Vec<Format>>) -> Self {
         self.write = formats.into();
-        self
+        self.with_slots()
     }
 
     /// Sets what to do with a context that comes from outside.
@@ -141,7 +144,7 @@ impl Propagation {
     #[must_use]
     pub fn with_baggage_keys(mut self, keys: impl IntoIterator<Item = String>) -> Self {
         self.baggage_keys = Some(keys.into_iter().collect());
-        self
+        self.with_slots()
     }
 
     /// Returns what to do with a context that comes from outside.
@@ -156,6 +159,9 @@ impl Propagation {
         self.is_usual = self.read == [Format::TraceContext, Format::Baggage, Format::Legacy]
             && self.trust == Trust::Continue
             && self.legacy_names.trace_ids().iter().all(|id| id.format.is_none());
+        self.writes_usual = self.write == [Format::TraceContext, Format::Baggage, Format::Legacy]
+            && self.baggage_keys.is_none()
+            && self.legacy_names.are_apart();
         self
     }
 

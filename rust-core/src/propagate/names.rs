@@ -102,6 +102,14 @@ impl LegacyNames {
         if medium == Medium::Http { &self.written } else { medium.legacy_name() }
     }
 
+    /// Tells whether what is written has names that nothing else has that is written by default.
+    pub(super) fn are_apart(&self) -> bool {
+        let ids = [&*self.written, Medium::Kafka.legacy_name()];
+        let taken = ["traceparent", "tracestate", "baggage", &self.span_id];
+        ids.iter().all(|id| taken.iter().all(|name| !id.eq_ignore_ascii_case(name)))
+            && taken.iter().take(3).all(|name| *name != self.span_id)
+    }
+
     pub(super) fn span_id(&self) -> &Cow<'static, str> {
         &self.span_id
     }

@@ -111,7 +111,8 @@ fn a_hop_with_outputs_of_every_fortune() {
     drop(unknown);
     hop.end();
     let (spans, logs) = read(&recorder);
-    let [first, _, refused, unknown, process] = &spans[..] else { panic!("{spans:?}") };
+    // The first waits for its hop.
+    let [_, refused, unknown, first, process] = &spans[..] else { panic!("{spans:?}") };
     let no_room = Status::Error("no room".to_owned());
     let process_record = SpanRecord {
         attributes: &[
