@@ -6,19 +6,20 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import tracebaton
 from confluent_kafka import Message
-from measure import Case, Work
+from measure import Case, Made, Work
 from messages import FULL, SHORT, records
-from opentelemetry import context, propagate, trace
+from opentelemetry import baggage, context, propagate, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.aiokafka.utils import _wrap_getone
 from opentelemetry.instrumentation.aiokafka.utils import _wrap_send as _wrap_aio_send
 from opentelemetry.instrumentation.confluent_kafka import ConfluentKafkaInstrumentor
+from opentelemetry.instrumentation.confluent_kafka.utils import _end_current_consume_span
 from opentelemetry.instrumentation.kafka.utils import KafkaContextGetter, KafkaContextSetter
 from opentelemetry.instrumentation.kafka.utils import _wrap_next, _wrap_send
 from opentelemetry.propagators.composite import CompositePropagator
@@ -83,6 +84,11 @@ class Place:
 
 PLACE = Place()
 DELIVERED = Message(topic="invoices", partition=1, offset=7)
+# What a message comes to: on both sides its span and that of what is sent. The instrumentation of
+# confluent-kafka has one for waiting besides.
+OURS = {"spans": 2, "events": 2, "logs": 1}
+MADE = {"bench": OURS, "b": {"spans": 2}}
+MADE_BY_CONFLUENT = {"bench": OURS, "b": {"spans": 3}}
 
 
 def send(topic: str, value: object = None, headers: Any = None, on_delivery: Any = None) -> None:
@@ -108,6 +114,34 @@ def extraction() -> Iterator[Case]:
         "python.extract.full.native": lambda: tracebaton.extract(FULL),
     }.items():
         yield Case(metric, full, 10_000, repeat(ours), peer)
+    yield from looked_at(stock, both, own)
+
+
+def looked_at(stock: Any, both: Any, own: Any) -> Iterator[Case]:
+    """The same, for an application that looks at the span and the baggage that came in."""
+
+    def short(propagator: Any) -> Callable[[], object]:
+        def one() -> object:
+            found = propagator.extract(SHORT, getter=GETTER)
+            return trace.get_current_span(found).get_span_context().trace_id
+
+        return one
+
+    def full(propagator: Any) -> Callable[[], object]:
+        def one() -> object:
+            found = propagator.extract(FULL, getter=GETTER)
+            span = trace.get_current_span(found).get_span_context()
+            return span.trace_id, span.trace_state, baggage.get_all(found)
+
+        return one
+
+    assert short(own)() == short(stock)() and full(own)() == full(both)()
+    for metric, name, ours, peer in (
+        ("traceparent", "TraceContextTextMapPropagator", short(own), short(stock)),
+        ("full", "CompositePropagator", full(own), full(both)),
+    ):
+        metric, name = f"python.extract.{metric}.drop_in.look", f"opentelemetry-api {name}"
+        yield Case(metric, name, 10_000, repeat(ours), repeat(peer))
 
 
 def lines(host: Host) -> Iterator[Case]:
@@ -192,8 +226,8 @@ def whole(host: Host) -> Iterator[Case]:
         tracebaton.flush()
         host.provider.force_flush()
 
-    def case(metric: str, name: str, messages: list[Any], peer: Work) -> Case:
-        return Case(metric, name, COUNT, ours(messages), peer, bare(messages), settle)
+    def case(metric: str, name: str, messages: list[Any], peer: Work, made: Made = MADE) -> Case:
+        return Case(metric, name, COUNT, ours(messages), peer, bare(messages), settle, made)
 
     yield case("python.message", "opentelemetry-sdk by hand", RECORDS, by_hand)
     yield case(
@@ -201,6 +235,7 @@ def whole(host: Host) -> Iterator[Case]:
         "opentelemetry-instrumentation-confluent-kafka",
         MESSAGES,
         confluent(host),
+        MADE_BY_CONFLUENT,
     )
     yield case(
         "python.message.kafka_python",
@@ -208,12 +243,9 @@ def whole(host: Host) -> Iterator[Case]:
         RECORDS,
         kafka_python(host),
     )
-    yield case(
-        "python.message.aiokafka",
-        "opentelemetry-instrumentation-aiokafka",
-        RECORDS,
-        aiokafka(host),
-    )
+    name = "opentelemetry-instrumentation-aiokafka"
+    works = aiokafka(host, log)
+    yield Case("python.message.aiokafka", name, COUNT, *works, settle, MADE)
 
 
 def confluent(host: Host) -> Work:
@@ -239,6 +271,8 @@ def confluent(host: Host) -> Work:
             consumer.poll(0.1)
             host.log.info("made an invoice", extra={"lines": 3})
             producer.produce("invoices", b"1")
+        # What else only the next message would end.
+        _end_current_consume_span(consumer)
 
     return work
 
@@ -260,7 +294,9 @@ def kafka_python(host: Host) -> Work:
     return work
 
 
-def aiokafka(host: Host) -> Work:
+def aiokafka(host: Host, log: tracebaton.Logger) -> tuple[Work, Work, Work]:
+    """Ours, the peer and neither; all of them wait for a consumer and a producer."""
+
     class Client:
         _bootstrap_servers = SERVERS["bootstrap_servers"]
         _client_id = "bench"
@@ -280,18 +316,38 @@ def aiokafka(host: Host) -> Work:
     getone: Any = _wrap_getone(host.tracer, None)
     sending: Any = _wrap_aio_send(host.tracer, None)
 
-    async def main(count: int) -> None:
-        consumer = iter(RECORDS[:count])
+    class Consumer:
+        def __init__(self, count: int) -> None:
+            self.records = iter(RECORDS[:count])
 
-        async def one() -> Any:
-            return next(consumer)
+        async def getone(self) -> Any:
+            return next(self.records)
 
-        async def sent(*args: Any, **kwargs: Any) -> None:
-            pass
+    async def send(*args: Any, **kwargs: Any) -> Place:
+        return PLACE
 
+    async def ours(count: int) -> None:
+        consumer = Consumer(count)
         for _ in range(count):
-            await getone(one, client, (), {})
-            host.log.info("made an invoice", extra={"lines": 3})
-            await sending(sent, client, ("invoices",), {"value": b"1"})
+            with tracebaton.process(await consumer.getone(), group="billing") as hop:
+                log.info("made an invoice", lines=3)
+                output = hop.output("invoices")
+                output.delivered(await send("invoices", value=b"1", headers=output.headers))
 
-    return lambda count: asyncio.run(main(count))
+    async def peer(count: int) -> None:
+        consumer = Consumer(count)
+        for _ in range(count):
+            await getone(consumer.getone, client, (), {})
+            host.log.info("made an invoice", extra={"lines": 3})
+            await sending(send, client, ("invoices",), {"value": b"1"})
+
+    async def bare(count: int) -> None:
+        consumer = Consumer(count)
+        for _ in range(count):
+            await consumer.getone()
+            await send("invoices", value=b"1")
+
+    def run(work: Callable[[int], Coroutine[Any, Any, None]]) -> Work:
+        return lambda count: asyncio.run(work(count))
+
+    return run(ours), run(peer), run(bare)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from live import arrived
+
 Work = Callable[[int], object]
+Made = dict[str, dict[str, int]]
 TARGET = Path(__file__).parents[2] / "target" / "bench.jsonl"
 
 
@@ -21,7 +25,8 @@ def nothing() -> object:
 class Case:
     """Two ways of doing the same, and `bare`, what is done without either.
 
-    `settle` waits for what was left to threads in the background; that is paid for too.
+    `settle` waits for what was left to threads in the background; that is paid for too. `made` is what
+    a turn makes, by `service.name`: as much has to have arrived.
     """
 
     metric: str
@@ -31,6 +36,7 @@ class Case:
     peer: Work
     bare: Work | None = None
     settle: Callable[[], object] = nothing
+    made: Made = field(default_factory=dict)
 
 
 def cost(work: Work, count: int, settle: Callable[[], object]) -> float:
@@ -45,6 +51,9 @@ def run(case: Case, rounds: int) -> dict[str, object]:
     """Runs a case and returns its line."""
     taken: dict[str, list[float]] = {"ours": [], "peer": [], "bare": []}
     works = {"ours": case.ours, "peer": case.peer, "bare": case.bare}
+    # What the last case left to threads is not this one's.
+    case.settle()
+    before = arrived()
     # The first round warms up: caches, lazily made objects, connections.
     for at in range(rounds + 1):
         for name, work in works.items():
@@ -52,6 +61,7 @@ def run(case: Case, rounds: int) -> dict[str, object]:
                 found = cost(work, case.count, case.settle)
                 if at > 0:
                     taken[name].append(found)
+    check(case, (rounds + 1) * case.count, before)
     bare = statistics.median(taken["bare"]) if taken["bare"] else 0.0
     ours = max(statistics.median(taken["ours"]) - bare, 1e-4)
     peer = statistics.median(taken["peer"]) - bare
@@ -63,6 +73,17 @@ def run(case: Case, rounds: int) -> dict[str, object]:
         "unit": "us",
         "ratio": round(peer / ours, 2),
     }
+
+
+def check(case: Case, turns: int, before: Made) -> None:
+    """Fails unless as much has arrived as these turns make: else one side left out what the other did."""
+    after = arrived()
+    for service, kinds in case.made.items():
+        for kind, each in kinds.items():
+            since = after.get(service, {}).get(kind, 0) - before.get(service, {}).get(kind, 0)
+            if since != each * turns:
+                wanted = each * turns
+                sys.exit(f"{case.metric}: {wanted} {kind} of {service!r} were made, {since} arrived")
 
 
 def keep(lines: list[dict[str, object]]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import tracebaton
-from cases import GETTER, SETTER, Host
+from cases import GETTER, MADE, SETTER, Host
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 from measure import Case, Work
 from messages import SHORT
@@ -95,5 +95,6 @@ def cases(host: Host) -> Iterator[Case]:
         host.provider.force_flush()
 
     works: tuple[Work, Work] = (ours, by_hand)
-    yield Case("python.pipeline", "opentelemetry-sdk by hand", COUNT, *works, settle=settle)
+    name = "opentelemetry-sdk by hand"
+    yield Case("python.pipeline", name, COUNT, *works, settle=settle, made=MADE)
     kafka.consumer.close()

@@ -27,14 +27,16 @@ create_exception!(tracebaton, PayloadError, TracebatonError, "A payload that can
 ///
 /// Raises on what is nobody's answer: `KeyboardInterrupt`, `SystemExit` and whatever else is no
 /// `Exception`, and `MemoryError`.
+#[inline]
 pub(crate) fn caught<T>(py: Python<'_>, found: PyResult<T>) -> PyResult<Result<T, PyErr>> {
     match found {
-        Err(error)
-            if !error.is_instance_of::<PyException>(py)
-                || error.is_instance_of::<PyMemoryError>(py) =>
-        {
-            Err(error)
-        }
-        answer => Ok(answer),
+        Ok(found) => Ok(Ok(found)),
+        Err(error) => judged(py, error).map(Err),
     }
+}
+
+#[cold]
+fn judged(py: Python<'_>, error: PyErr) -> PyResult<PyErr> {
+    let is_answer = error.is_instance_of::<PyException>(py);
+    if is_answer && !error.is_instance_of::<PyMemoryError>(py) { Ok(error) } else { Err(error) }
 }

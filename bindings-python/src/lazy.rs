@@ -17,6 +17,15 @@ pub(crate) struct LazyContext {
     made: PyOnceLock<Py<PyAny>>,
 }
 
+/// Returns the function that makes what is looked into.
+fn make(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let found = get_or_make(&MAKE, py, || {
+        py.import("tracebaton.otel")?.getattr("_context").map(Bound::unbind)
+    });
+    found.map(|make| make.bind(py))
+}
+
 enum Source {
     Hop(Py<Hop>),
     Baton(Baton),
@@ -51,10 +60,9 @@ impl LazyContext {
 
     fn made<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
         let made = get_or_make(&self.made, py, || {
-            let otel = py.import(name!(py, "tracebaton.otel"))?;
             let carried = Carried(beside(self.baton().clone()));
             let arguments = (carried, self.outer.as_ref(), self.hop(py));
-            otel.call_method1(name!(py, "_context"), arguments).map(Bound::unbind)
+            make(py)?.call1(arguments).map(Bound::unbind)
         });
         made.map(|made| made.bind(py))
     }

@@ -58,6 +58,23 @@ def test_what_is_refused_is_listed_and_never_raised() -> None:
         assert [one.name for one in found.refused] == ["traceparent"]
 
 
+def test_arguments_are_taken_by_place_and_by_name() -> None:
+    extract: Any = tracebaton.extract
+    given = [("traceparent", TRACEPARENT)]
+    assert extract(headers=given).trace_id == extract(given, medium="http").trace_id == TRACE
+    calls: list[tuple[str, list[Any], dict[str, Any]]] = [
+        ("needs an argument headers", [], {}),
+        ("at most 1 positional arguments", [given, "http"], {}),
+        ("an unexpected argument other", [given], {"other": 1}),
+        ("multiple values for argument headers", [given], {"headers": given}),
+    ]
+    for told, by_place, by_name in calls:
+        with pytest.raises(TypeError, match=told):
+            extract(*by_place, **by_name)
+    with pytest.raises(ValueError, match="medium"):
+        extract(given, medium="fax")
+
+
 def test_refusals_are_counted_by_their_kind() -> None:
     before = tracebaton.refusals()
     assert {"bad_length", "not_text", "duplicate", "zero_id"} <= before.keys()

@@ -7,7 +7,7 @@ cannot hold all of it; what goes out is put right again.
 from __future__ import annotations
 
 from opentelemetry import baggage, trace
-from opentelemetry.context import get_value, set_value
+from opentelemetry.context import get_value
 from opentelemetry.context.context import Context
 from opentelemetry.propagators.textmap import (
     CarrierT,
@@ -84,21 +84,37 @@ def _plain(span: trace.SpanContext) -> _Span:
 
 def _context(carried: Carried, context: Context | None, hop: Hop | None = None) -> Context:
     """Returns a context with a baton in it: baggage, and the parent of the next span."""
-    context = set_value(KEY, carried, Context() if context is None else context)
+    values: dict[str, object] = {} if context is None else dict(context)
+    values[KEY] = carried
     if hop is not None:
-        context = set_value(HOP_KEY, hop, context)
-    for key, value in carried.baggage:
-        context = baggage.set_baggage(key, value, context)
-    if not carried.span_id:
+        values[HOP_KEY] = hop
+    if pairs := carried.baggage:
+        known = {} if context is None else baggage.get_all(context)
+        values[_BAGGAGE_KEY] = {**known, **dict(pairs)}
+    trace_id, span_id = carried.trace_id, carried.span_id
+    if span_id:
+        state = carried.tracestate
+        span = trace.SpanContext(
+            TraceId.of(trace_id, carried),
+            span_id,
+            hop is None,
+            _FLAGS[carried.flags],
+            trace.TraceState.from_header([state]) if state else None,
+        )
+        values[_SPAN_KEY] = trace.NonRecordingSpan(span)
+    else:
         teach_sdk()
-        has_trace = carried.trace_id != 0
-        return trace.set_span_in_context(trace.INVALID_SPAN, context) if has_trace else context
-    state = carried.tracestate
-    span = trace.SpanContext(
-        TraceId.of(carried.trace_id, carried),
-        carried.span_id,
-        is_remote=hop is None,
-        trace_flags=trace.TraceFlags(carried.flags),
-        trace_state=trace.TraceState.from_header([state]) if state else None,
-    )
-    return trace.set_span_in_context(trace.NonRecordingSpan(span), context)
+        if trace_id:
+            values[_SPAN_KEY] = trace.INVALID_SPAN
+    return Context(values)
+
+
+def _only_key(context: Context) -> str:
+    (key,) = context
+    return key
+
+
+# OpenTelemetry's own keys, as it makes them: to set its values one by one copies the context each time.
+_BAGGAGE_KEY = _only_key(baggage.set_baggage("key", "value", Context()))
+_SPAN_KEY = _only_key(trace.set_span_in_context(trace.INVALID_SPAN, Context()))
+_FLAGS = [trace.TraceFlags(bits) for bits in range(4)]

@@ -22,9 +22,6 @@ pub(crate) const NAMES: [&str; 6] =
     ["traceparent", "tracestate", "baggage", "x-trace-id", "trace_id", "x-span-id"];
 pub(super) const PREFIX: &str = "x-baggage-";
 
-/// The bit of each name's length.
-const LENGTHS: u64 = 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11;
-
 /// More has to be looked at than one value of each name.
 const MORE: u8 = 1 << NAMES.len();
 
@@ -141,9 +138,7 @@ impl Usual {
         if !matches!(name, [b't' | b'b' | b'x', ..]) {
             return None;
         }
-        if has_usual_length(name)
-            && let Some(number) = number(name)
-        {
+        if let Some(number) = number(name) {
             self.0 |= 1 << number;
             return Some(number);
         }
@@ -161,7 +156,7 @@ impl Usual {
             return;
         }
         let is = |known: &str, name: &[u8]| known.as_bytes().eq_ignore_ascii_case(name);
-        let is_known = has_usual_length(name) && NAMES.into_iter().any(|known| is(known, name));
+        let is_known = NAMES.into_iter().any(|known| is(known, name));
         if is_known || name.get(..PREFIX.len()).is_some_and(|start| is(PREFIX, start)) {
             self.0 |= MORE;
         }
@@ -223,21 +218,16 @@ pub(crate) fn may_start_with(first: u8, second: impl FnOnce() -> u8) -> bool {
     }
 }
 
-#[inline]
-fn has_usual_length(name: &[u8]) -> bool {
-    LENGTHS >> name.len().min(63) & 1 == 1
-}
-
-/// Returns the number of a usual name.
+/// Returns the number of a usual name: its length leaves one of them, or two.
 #[inline]
 pub(crate) fn number(name: &[u8]) -> Option<usize> {
-    match name {
-        b"traceparent" => Some(0),
-        b"tracestate" => Some(1),
-        b"baggage" => Some(2),
-        b"x-trace-id" => Some(3),
-        b"trace_id" => Some(4),
-        b"x-span-id" => Some(5),
+    match name.len() {
+        11 => (name == b"traceparent").then_some(0),
+        10 if name == b"tracestate" => Some(1),
+        10 => (name == b"x-trace-id").then_some(3),
+        9 => (name == b"x-span-id").then_some(5),
+        8 => (name == b"trace_id").then_some(4),
+        7 => (name == b"baggage").then_some(2),
         _ => None,
     }
 }

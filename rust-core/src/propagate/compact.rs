@@ -113,7 +113,7 @@ mod tests {
     fn it_says_what_is_said_at_length() {
         let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let id = "0af7651916cd43dd8448eb211c80319c";
-        let headers: [&[(&str, Option<&str>)]; 10] = [
+        let headers: [&[(&str, Option<&str>)]; 18] = [
             &[],
             &[("traceparent", Some(parent))],
             &[("traceparent", Some(parent)), ("content-type", None)],
@@ -123,10 +123,23 @@ mod tests {
             &[("traceparent", None)],
             &[("traceparent", Some(parent)), ("traceparent", Some(parent))],
             &[("traceparent", Some(parent)), ("tracestate", Some("a=1")), ("baggage", Some("b=2"))],
+            &[("traceparent", Some(parent)), ("tracestate", Some("a=1, ,a=2"))],
+            &[("traceparent", Some(parent)), ("tracestate", Some("")), ("baggage", Some(""))],
+            &[("traceparent", Some(parent)), ("tracestate", None), ("baggage", Some("b=%20;c"))],
+            &[("baggage", Some("b=2")), ("baggage", Some("c=3")), ("traceparent", Some(parent))],
+            &[
+                ("tracestate", Some("a=1")),
+                ("traceparent", Some(parent)),
+                ("tracestate", Some("=")),
+            ],
+            &[("traceparent", Some(parent)), ("baggage", Some("b=2")), ("trace_id", Some(id))],
+            &[("traceparent", Some(parent)), ("baggage", Some("b=2")), ("trace_id", Some("x"))],
+            &[("baggage", Some("b=2")), ("tracestate", Some("a=1"))],
             &[("traceparent", Some(parent)), ("x-baggage-shop", Some("berlin"))],
         ];
         let all = [
             Propagation::default(),
+            Propagation::default().with_baggage_keys(["c".to_owned()]),
             Propagation::default().with_trust(Trust::Restart),
             Propagation::default().with_trust(Trust::Ignore),
             Propagation::default().with_read([Format::B3, Format::TraceContext]),
@@ -141,6 +154,7 @@ mod tests {
                     assert_eq!(said(&compact.whole()), said(&whole), "{pairs:?}");
                     assert_eq!(compact.context(), whole.baton.context);
                     assert_eq!(*compact.baton(), whole.baton);
+                    assert_eq!(rules.extract_baton(&list), whole.baton);
                     assert_eq!(compact.legacy_text(), whole.baton.legacy_text());
                     assert_eq!(compact.linked(), whole.linked);
                     let apart =

@@ -65,11 +65,19 @@ impl Propagation {
         let nanos = clock::now();
         self.slots.names.search(carrier, |headers| match self.plain(headers) {
             Some(context) => Compact::parent(context, place(headers.medium()), nanos),
-            None => {
-                let time = compact::time(nanos);
-                Compact::from(Extracted { extraction_time: time, ..self.read_search(headers) })
-            }
+            None => self.read_compact(headers, nanos),
         })
+    }
+
+    #[inline(never)]
+    fn read_compact(&self, headers: &Search<'_, '_>, nanos: u64) -> Compact {
+        let extraction_time = compact::time(nanos);
+        let Some(baton) = self.plain_baton(headers) else {
+            return Extracted { extraction_time, ..self.read_search(headers) }.into();
+        };
+        let mut extracted = Extracted { baton, ..Extracted::at(extraction_time) };
+        found(&mut extracted, place(headers.medium()), Format::TraceContext, "traceparent");
+        extracted.into()
     }
 
     /// Reads a baton from headers, for whoever asks nothing else: where it came from, what was not
@@ -94,6 +102,9 @@ impl Propagation {
         self.slots.names.search(carrier, |headers| {
             if let Some(context) = self.plain(headers) {
                 return (Baton { context: Some(context), ..Baton::default() }, None);
+            }
+            if let Some(baton) = self.plain_baton(headers) {
+                return (baton, None);
             }
             let Extracted { baton, linked, .. } = self.read_search(headers);
             (baton, linked)
@@ -127,23 +138,52 @@ impl Propagation {
     /// Reads what nearly every message has: a `traceparent` that is right, and no id of its own or the
     /// same one. There is nothing to refuse then, and nothing else to carry on; any other case is for
     /// [`Propagation::read_search`], which would say the same of this one.
-    #[inline]
+    #[inline(always)]
     fn plain(&self, headers: &Search<'_, '_>) -> Option<TraceContext> {
-        let is_single = |slot: &Slot<'_>| slot.count == 1 || headers.medium() != Medium::Http;
         let has_more = headers.slot(slots::TRACESTATE).count > 0
             || headers.slot(slots::BAGGAGE).count > 0
             || headers.has_prefixed();
-        let parent = headers.slot(slots::TRACEPARENT);
-        if !self.is_usual || has_more || !is_single(&parent) {
+        if has_more { None } else { self.plain_parent(headers) }
+    }
+
+    /// Reads as [`Propagation::plain`] does where there are a state and baggage besides, of the plainest
+    /// kind too.
+    fn plain_baton(&self, headers: &Search<'_, '_>) -> Option<Baton> {
+        if headers.has_prefixed() || self.baggage_keys.is_some() {
             return None;
         }
-        let context = TraceContext::parse_bytes(trim(parent.last?)).ok()?;
-        let ids = slots::TRACE_IDS..slots::TRACE_IDS + self.legacy_names.trace_ids().len();
-        let is_same = match ids.map(|slot| headers.slot(slot)).find(|slot| slot.count > 0) {
-            Some(id) => is_single(&id) && trim(id.last?) == context.trace_id.to_hex(),
-            None => true,
+        let context = self.plain_parent(headers)?;
+        let (state, baggage) = (headers.slot(slots::TRACESTATE), headers.slot(slots::BAGGAGE));
+        if !is_single(headers, &state) || !is_single(headers, &baggage) {
+            return None;
+        }
+        let tracestate = match state.count {
+            0 => TraceState::default(),
+            _ => TraceState::plain(state.last?)?,
         };
-        is_same.then_some(context)
+        let baggage = match baggage.count {
+            0 => Baggage::default(),
+            _ => Baggage::plain(baggage.last?)?,
+        };
+        Some(Baton { context: Some(context), tracestate, baggage, ..Baton::default() })
+    }
+
+    #[inline(always)]
+    fn plain_parent(&self, headers: &Search<'_, '_>) -> Option<TraceContext> {
+        let parent = headers.slot(slots::TRACEPARENT);
+        if !self.is_usual || !is_single(headers, &parent) {
+            return None;
+        }
+        let ids = slots::TRACE_IDS..slots::TRACE_IDS + self.legacy_names.trace_ids().len();
+        let id = ids.map(|slot| headers.slot(slot)).find(|slot| slot.count > 0);
+        let context = TraceContext::parse_00(trim(parent.last?))?;
+        match id {
+            None => Some(context),
+            Some(id) if is_single(headers, &id) && trim(id.last?) == context.trace_id.to_hex() => {
+                Some(context)
+            }
+            Some(_) => None,
+        }
     }
 
     /// Reads headers without a look at the clock.
@@ -232,6 +272,12 @@ impl Propagation {
         }
         extracted
     }
+}
+
+/// Tells whether a name is there once at most, or the last of it counts.
+#[inline(always)]
+fn is_single(headers: &Search<'_, '_>, slot: &Slot<'_>) -> bool {
+    slot.count <= 1 || headers.medium() != Medium::Http
 }
 
 pub(super) fn read_trace_context(headers: &Search<'_, '_>, extracted: &mut Extracted) {
