@@ -43,7 +43,6 @@ impl Template {
         group: Option<&str>,
     ) -> Self {
         let place = |writer: &mut Writer<'_>, field| {
-            writer.text_pair(field, "messaging.system", "kafka");
             writer.text_pair(field, "messaging.destination.name", topic);
             if let Some(group) = group {
                 writer.text_pair(field, "messaging.consumer.group.name", group);
@@ -54,6 +53,7 @@ impl Template {
             group: group.map(Into::into),
             kind,
             span: Forms::span(SpanKind::Consumer, &format!("process {topic}"), kind, |span| {
+                span.text_pair(9, SYSTEM, "kafka");
                 place(span, 9);
             }),
             event: Forms::event(kind, name, 0, |event| place(event, 6)),
@@ -63,7 +63,6 @@ impl Template {
     /// Encodes what is constant where messages are sent to `topic`.
     pub(super) fn of_output(topic: &str) -> Self {
         let place = |writer: &mut Writer<'_>, field| {
-            writer.text_pair(field, "messaging.system", "kafka");
             writer.text_pair(field, "messaging.destination.name", topic);
         };
         let (kind, span_kind) = (HopKind::Send, SpanKind::Producer);
@@ -71,7 +70,10 @@ impl Template {
             topic: topic.into(),
             group: None,
             kind,
-            span: Forms::span(span_kind, &format!("send {topic}"), kind, |span| place(span, 9)),
+            span: Forms::span(span_kind, &format!("send {topic}"), kind, |span| {
+                span.text_pair(9, SYSTEM, "kafka");
+                place(span, 9);
+            }),
             event: Forms::event(kind, topic, 1, |event| place(event, 6)),
         }
     }
@@ -137,6 +139,9 @@ impl Template {
         });
     }
 }
+
+/// Only spans say it: whoever reads the ledger knows of nothing but Kafka.
+const SYSTEM: &str = "messaging.system";
 
 /// Most spans and events are shorter than this.
 const USUAL: usize = 512;
