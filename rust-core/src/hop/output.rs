@@ -50,10 +50,11 @@ impl Origin {
 }
 
 impl Output {
+    #[inline]
     pub(super) fn start(hop: Hop, destination: Destination, is_dead_letter: bool) -> Self {
-        let mut baton = hop.baton().clone();
         let span_id = SpanId::generate();
-        baton.context = Some(TraceContext { span_id: Some(span_id), ..hop.context() });
+        let context = Some(TraceContext { span_id: Some(span_id), ..hop.context() });
+        let baton = Baton { context, ..hop.baton().clone() };
         let start = now();
         let (destination, origin) = (Some(destination), None);
         Self { hop, destination, baton, span_id, start, origin, is_dead_letter }

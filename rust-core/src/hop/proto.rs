@@ -76,6 +76,20 @@ impl<'a> Writer<'a> {
         self.0.extend_from_slice(encoded);
     }
 
+    /// Appends bytes and has them filled in where they stand: the processor waits for what is put
+    /// together in one place by small pieces and then moved by large ones.
+    #[inline]
+    pub(crate) fn filled<const N: usize>(
+        &mut self,
+        bytes: &[u8; N],
+        fill: impl FnOnce(&mut [u8; N]),
+    ) {
+        self.0.extend_from_slice(bytes);
+        if let Some(place) = self.0.last_chunk_mut() {
+            fill(place);
+        }
+    }
+
     /// Writes what stands before an embedded message of that many bytes.
     #[cfg(feature = "otlp")]
     pub(crate) fn start(&mut self, field: u32, length: usize) {
@@ -213,15 +227,15 @@ impl<'a> Writer<'a> {
         length: usize,
         more: u8,
     ) {
-        let mut bytes = key.0;
-        if let Some((start, place)) = bytes.split_last_chunk_mut::<ROOM>()
-            && let [_, pair, .., any_length, any_tag] = start
-        {
-            let any = length as u8 + 1 + more;
-            (*pair, *any_length, *any_tag) = ((N - ROOM) as u8 - 3 + any, any, tag);
-            *place = value;
-        }
-        self.0.extend_from_slice(&bytes);
+        self.filled(&key.0, |bytes| {
+            if let Some((start, place)) = bytes.split_last_chunk_mut::<ROOM>()
+                && let [_, pair, .., any_length, any_tag] = start
+            {
+                let any = length as u8 + 1 + more;
+                (*pair, *any_length, *any_tag) = ((N - ROOM) as u8 - 3 + any, any, tag);
+                *place = value;
+            }
+        });
         self.0.truncate(self.0.len() - (ROOM - length));
     }
 

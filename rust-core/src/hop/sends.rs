@@ -46,6 +46,7 @@ struct Refused {
 impl Sends {
     /// Counts a message that the broker has put where its span says; where the span is not kept, it
     /// is returned, to be written.
+    #[inline]
     #[must_use]
     pub(super) fn deliver(
         &mut self,
