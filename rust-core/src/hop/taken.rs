@@ -12,8 +12,8 @@ use super::{
     shard::{CHUNK, Chunk, Filling},
 };
 
-/// So many bytes make a request: with its last chunk it stays below the 1 MiB that proxies take.
-const REQUEST: usize = 832 << 10;
+/// So many bytes make a request.
+const REQUEST: usize = 512 << 10;
 /// So many emptied chunks are kept for later, until nothing comes any more: fresh memory costs more
 /// than what is written into it.
 #[cfg(feature = "otlp")]
