@@ -30,10 +30,9 @@ fn made(py: Python<'_>, spans: Vec<FinishedSpan>) -> PyResult<Bound<'_, PyList>>
     PyList::new(py, made)
 }
 
-/// Returns a span as the arguments of `otel_sdk._record`.
-fn one(py: Python<'_>, span: FinishedSpan) -> PyResult<Bound<'_, PyTuple>> {
+fn dict<'py>(py: Python<'py>, pairs: Vec<(String, Value<'_>)>) -> PyResult<Bound<'py, PyDict>> {
     let attributes = PyDict::new(py);
-    for (key, value) in span.attributes {
+    for (key, value) in pairs {
         match value {
             Value::Text(text) => attributes.set_item(key, text),
             Value::Int(number) => attributes.set_item(key, number),
@@ -42,12 +41,19 @@ fn one(py: Python<'_>, span: FinishedSpan) -> PyResult<Bound<'_, PyTuple>> {
             Value::Bytes(bytes) => attributes.set_item(key, bytes),
         }?;
     }
+    Ok(attributes)
+}
+
+/// Returns a span as the arguments of `otel_sdk._record`.
+fn one(py: Python<'_>, span: FinishedSpan) -> PyResult<Bound<'_, PyTuple>> {
     let trace = |id: tracebaton::TraceId| u128::from_be_bytes(id.to_bytes());
     let span_of = |id: tracebaton::SpanId| u64::from_be_bytes(id.to_bytes());
-    let links = span.links.iter();
-    let links: Vec<_> = links
-        .map(|link| (trace(link.trace_id), span_of(link.span_id), link.flags.bits()))
-        .collect();
+    let links = span.links.into_iter().map(|link| {
+        let attributes = dict(py, link.attributes)?;
+        Ok((trace(link.trace_id), span_of(link.span_id), link.flags.bits(), attributes))
+    });
+    let links = links.collect::<PyResult<Vec<_>>>()?;
+    let attributes = dict(py, span.attributes)?;
     let ids = (trace(span.trace_id), span_of(span.span_id), span.flags.bits(), span.tracestate);
     let above = span.parent.map(|parent| (span_of(parent), span.parent_is_remote));
     let times = (span.start, span.end);

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import tracebaton
@@ -210,14 +210,15 @@ def test_an_asynchronous_generator_stays_one(exported: Exported) -> None:
     assert sorted(fates(event)["emitted"] for event in found) == [1, *range(1, 20)]
 
 
-def test_each_message_of_a_batch_can_be_a_hop(exported: Exported) -> None:
-    @tracebaton.transform("out", batch="each")
+def test_each_message_of_a_batch_is_a_hop_in_its_own_trace(exported: Exported) -> None:
+    @tracebaton.transform("out", batch=True)
     def all_of(given: list[Message]) -> list[Any]:
         return [1, None, [2, 3], ValueError("bad")][: len(given)]
 
     made = all_of([message(n) for n in range(4)])
     assert made[1] is None and made[3] is None
     for output in [made[0], *made[2]]:
+        assert output.baton.trace_id == TRACE
         output.delivered(0, output.value)
     found = {e.attributes["messaging.kafka.offset"]: fates(e) for e in events(exported(), "process")}
     assert found == {
@@ -229,7 +230,7 @@ def test_each_message_of_a_batch_can_be_a_hop(exported: Exported) -> None:
 
 
 def test_a_batch_is_one_hop_and_what_leaves_it_has_its_own(exported: Exported) -> None:
-    @tracebaton.transform("out", batch=True)
+    @tracebaton.transform("out", batch="together")
     def all_of(given: list[Message]) -> list[Any]:
         hop = tracebaton.current_hop()
         assert hop is not None and hop.trace_id != TRACE
@@ -259,7 +260,7 @@ def test_a_batch_is_one_hop_and_what_leaves_it_has_its_own(exported: Exported) -
     assert {span.raw.links[0].trace_id.hex() for span in sends} == {TRACE}
 
 
-@pytest.mark.parametrize("batch", [True, "each"])
+@pytest.mark.parametrize("batch", [True, "together"])
 def test_a_batch_that_raises_has_failed_whole(exported: Exported, batch: Any) -> None:
     @tracebaton.transform("out", batch=batch)
     async def fails(_: list[Message]) -> list[Any]:
@@ -269,10 +270,10 @@ def test_a_batch_that_raises_has_failed_whole(exported: Exported, batch: Any) ->
         asyncio.run(fails([message(1), message(2)]))
     one, both = {"in": 1, "failed": 1}, {"in": 2, "failed": 2}
     found = [fates(e) for e in events(exported(), "process")]
-    assert found == ([both] if batch is True else [one, one])
+    assert found == ([both] if batch == "together" else [one, one])
 
 
-@pytest.mark.parametrize("batch", [True, "each"])
+@pytest.mark.parametrize("batch", [True, "together"])
 def test_a_batch_that_raises_may_be_dead_lettered(exported: Exported, batch: Any) -> None:
     dead = []
 
@@ -293,7 +294,7 @@ def test_a_batch_that_raises_may_be_dead_lettered(exported: Exported, batch: Any
 
 
 def test_an_asynchronous_batch_keeps_its_hop_to_itself(exported: Exported) -> None:
-    @tracebaton.transform("out", batch=True)
+    @tracebaton.transform("out", batch="together")
     async def all_of(given: list[Message]) -> list[Any]:
         hop = tracebaton.current_hop()
         assert hop is not None
@@ -315,7 +316,7 @@ def test_an_asynchronous_batch_keeps_its_hop_to_itself(exported: Exported) -> No
 
 
 def test_wrong_uses_are_told(exported: Exported) -> None:
-    @tracebaton.transform("out", batch=True)
+    @tracebaton.transform("out", batch="together")
     def short(_: list[Message]) -> list[Any]:
         return []
 
@@ -323,6 +324,9 @@ def test_wrong_uses_are_told(exported: Exported) -> None:
         short([message()])
     with pytest.raises(TypeError, match="it is no generator"):
 
-        @tracebaton.transform("out", batch=True)
+        @tracebaton.transform("out", batch="together")
         def never(_: list[Message]) -> Iterator[int]:
             yield 1
+
+    with pytest.raises(ValueError, match="batch is True or \"together\", not 'each'"):
+        tracebaton.transform("out", batch=cast(Any, "each"))(list)

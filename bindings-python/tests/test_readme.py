@@ -74,7 +74,7 @@ ORDER, NOTHING = b'{"lines": [1, 2]}', b'{"lines": []}'
             "batch=True",
             [ORDER, NOTHING, ORDER],
             ["invoices"] * 2,
-            [{"in": 1, "filtered": 1}, {"in": 2, "passed": 2, "emitted": 2}],
+            [{"in": 1, "filtered": 1}, *[{"in": 1, "passed": 1, "emitted": 1}] * 2],
         ),
     ],
 )

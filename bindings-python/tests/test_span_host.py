@@ -124,6 +124,38 @@ def test_the_hosts_sdk_records_hops_with_their_ids_and_parents() -> None:
     ]
 
 
+BATCH = """
+import json
+import tracebaton
+from conftest import TRACEPARENT, Message
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+kept = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(kept))
+trace.set_tracer_provider(provider)
+tracebaton.init("billing", spans="host")
+traced = [("traceparent", TRACEPARENT.encode())]
+with tracebaton.Batch([Message(traced, offset=7), Message(traced, offset=8)], group="g"):
+    pass
+tracebaton.shutdown()
+spans = {span.name: json.loads(span.to_json()) for span in kept.get_finished_spans()}
+print(json.dumps([link["attributes"] for link in spans["process raw"]["links"]]))
+"""
+
+
+def test_the_links_of_a_batch_say_which_record_each_is_of() -> None:
+    ran = run(BATCH, Server())
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)[-2:] == [
+        {"messaging.kafka.offset": 7},
+        {"messaging.kafka.offset": 8},
+    ]
+
+
 def test_without_a_provider_of_the_sdk_the_spans_are_counted_as_dropped() -> None:
     program = "import tracebaton; from conftest import Message\n"
     program += "tracebaton.init('billing', spans='host')\n"

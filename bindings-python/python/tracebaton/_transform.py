@@ -20,7 +20,7 @@ def transform(
     topic: str,
     *,
     group: str | None = None,
-    batch: bool | Literal["each"] = False,
+    batch: bool | Literal["together"] = False,
     on_error: OnError | None = None,
     propagation: Propagation | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -32,10 +32,11 @@ def transform(
     is, it stays: a coroutine function, a generator, an asynchronous generator.
 
     With `batch` the function gets a list of messages and returns a list of the same length: for
-    each message a value, a list or `None`, or the exception by which that one failed. They are one
-    hop together, in a trace of its own that is linked to theirs, and so is what goes out: each output
+    each message a value, a list or `None`, or the exception by which that one failed. Each message
+    is a hop of its own, and what goes out is in its message's trace. With `batch="together"` they
+    are one hop, in a trace of its own that is linked to theirs, and so is what goes out: each output
     is linked to its message, which has failed if it is refused. A message that is filtered or fails
-    has a hop of its own. With `batch="each"` all have, and what goes out is in its message's trace.
+    has a hop of its own.
 
     An exception is the message's failure and is raised on as it is; before that, `on_error` may
     say that the message is dead-lettered.
@@ -48,8 +49,10 @@ def transform(
         is_async_generator = inspect.isasyncgenfunction(function)
         if batch and (is_generator or is_async_generator):
             raise TypeError("a transform of batches returns a list, it is no generator")
+        if batch not in (False, True, "together"):
+            raise ValueError(f'batch is True or "together", not {batch!r}')
         if batch:
-            kind = _Each if batch == "each" else _Together
+            kind = _Together if batch == "together" else _Each
             gather = functools.partial(Batch, group=group, propagation=propagation)
             begin = functools.partial(kind, start=start, gather=gather)
             wrap_batch = _async_batch if is_async else _batch

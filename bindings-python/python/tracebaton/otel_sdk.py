@@ -161,7 +161,7 @@ def _record(
     kind: int,
     times: tuple[int, int],
     attributes: dict[str, AttributeValue],
-    links: list[tuple[int, int, int]],
+    links: list[tuple[int, int, int, dict[str, AttributeValue]]],
     error: str | None,
     exception: tuple[str, str] | None,
 ) -> None:
@@ -172,7 +172,10 @@ def _record(
         state = TraceState.from_header([tracestate])
         parent = SpanContext(given.trace_id, above[0], above[1], TraceFlags(flags), state)
         context = set_span_in_context(NonRecordingSpan(parent), context)
-    linked = [Link(SpanContext(one[0], one[1], True, TraceFlags(one[2]))) for one in links]
+    linked = [
+        Link(SpanContext(trace_id, span_id, True, TraceFlags(bits)), told)
+        for trace_id, span_id, bits, told in links
+    ]
     start, end = times
     span = tracer.start_span(name, context, _KINDS[kind - 1], attributes, linked, start)
     if exception is not None:

@@ -1,6 +1,6 @@
 //! The records of a batch: where they stood, whose traces they are of, and the events that say so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     counts::Signal,
@@ -32,6 +32,20 @@ struct Part {
     group: Option<String>,
     /// Offset and trace of each record; zero where there was no trace.
     traces: Vec<(i64, [u8; 16])>,
+    /// Those of them that were taken out again.
+    gone: BTreeSet<i64>,
+}
+
+impl Part {
+    fn left(&self) -> impl Iterator<Item = &(i64, [u8; 16])> {
+        self.traces.iter().filter(|(offset, _)| self.gone.is_empty() || !self.gone.contains(offset))
+    }
+
+    fn has(&self, offset: i64) -> bool {
+        // Brokers give records in order.
+        let is_found = self.traces.binary_search_by_key(&offset, |(offset, _)| *offset).is_ok();
+        is_found || self.traces.iter().any(|(known, _)| *known == offset)
+    }
 }
 
 impl Tally {
@@ -42,7 +56,10 @@ impl Tally {
         let part = self
             .parts
             .entry((input.topic.clone(), input.partition))
-            .or_insert_with(|| Part { number, group: input.group.clone(), traces: Vec::new() });
+            .or_insert_with(|| Part { number, group: input.group.clone(), ..Part::default() });
+        if part.gone.remove(&input.offset) {
+            part.traces.retain(|(offset, _)| *offset != input.offset);
+        }
         part.traces.push((input.offset, trace_id));
         let linked = baton.context.and_then(|context| {
             let span_id = context.span_id?;
@@ -62,14 +79,12 @@ impl Tally {
         let Some(part) = self.parts.get_mut(&(input.topic.clone(), input.partition)) else {
             return false;
         };
-        let before = part.traces.len();
-        part.traces.retain(|(offset, _)| *offset != input.offset);
-        part.traces.len() < before
+        part.has(input.offset) && part.gone.insert(input.offset)
     }
 
     /// Returns how many records are in.
     pub(super) fn len(&self) -> u64 {
-        self.parts.values().map(|part| part.traces.len() as u64).sum()
+        self.parts.values().map(|part| (part.traces.len() - part.gone.len()) as u64).sum()
     }
 
     /// Returns the spans that the records came with.
@@ -140,7 +155,7 @@ impl Tally {
         let mut emitted = whole.emitted;
         let mut is_first = true;
         for ((topic, partition), part) in &self.parts {
-            let mut traces = part.traces.clone();
+            let mut traces: Vec<_> = part.left().copied().collect();
             traces.sort_unstable_by_key(|(offset, _)| *offset);
             let (Some((first, _)), Some((last, _))) = (traces.first(), traces.last()) else {
                 continue;

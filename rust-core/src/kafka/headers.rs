@@ -277,14 +277,19 @@ impl OwnedBaton {
     }
 }
 
+/// How propagators write the legacy id's name in HTTP.
+const HTTP_LEGACY: &str = "x-trace-id";
+
 /// The last bit stands for all numbers from there on.
 fn bit(number: usize) -> u64 {
     1 << number.min(63)
 }
 
-/// Writes for OpenTelemetry propagators, in place of what stood there.
+/// Writes for OpenTelemetry propagators, in place of what stood there. A propagator is not told what
+/// it writes to: the legacy id comes by its name in HTTP and gets the one that it has in Kafka.
 impl Injector for OwnedBaton {
     fn set(&mut self, key: &str, value: String) {
+        let key = if key == HTTP_LEGACY { Medium::Kafka.legacy_name() } else { key };
         CarrierMut::set(self, key, &value);
         texts::give_back(value);
     }
@@ -305,6 +310,22 @@ mod tests {
 
     fn header<'a>(key: &'a str, value: Option<&'a [u8]>) -> Header<'a, &'a [u8]> {
         Header { key, value }
+    }
+
+    #[test]
+    fn a_propagator_writes_the_legacy_id_by_its_name_in_kafka() {
+        let headers = OwnedHeaders::new().insert(header("traceparent", Some(TEXT.as_bytes())));
+        let cx = BatonPropagator::default().extract(&ReadHeaders(Some(headers.as_borrowed())));
+        let mut written = OwnedBaton(OwnedHeaders::new());
+        BatonPropagator::default().inject_context(&cx, &mut written);
+        let baton = baton_of(&cx).unwrap();
+        let mut direct = OwnedBaton(OwnedHeaders::new());
+        Propagation::default().inject(&baton, &mut direct);
+        let names = |headers: &OwnedHeaders| -> Vec<String> {
+            headers.iter().map(|header| header.key.to_owned()).collect()
+        };
+        assert_eq!(names(&written.0), ["traceparent", "trace_id"]);
+        assert_eq!(names(&written.0), names(&direct.0));
     }
 
     #[test]
@@ -410,7 +431,7 @@ mod tests {
                 [
                     (&b"traceparent"[..], Some(TEXT.as_bytes())),
                     (b"tracestate", Some(b"a=1")),
-                    (b"x-trace-id", Some(id)),
+                    (b"trace_id", Some(id)),
                 ]
             );
         }

@@ -77,11 +77,15 @@ pub(super) enum Reply<'a> {
 /// Asks an extractor which of the usual names it has.
 #[inline]
 pub(super) fn ask(extractor: &dyn Extractor) -> Reply<'_> {
-    WORD.set(Word::Question(Whom::of(extractor)));
+    let whom = Whom::of(extractor);
+    WORD.set(Word::Question(whom));
     let values = extractor.get_all(asked());
     match WORD.get() {
-        Word::Answer(_, Answer { medium, usual, .. }) => Reply::Ours(medium, usual),
-        Word::Silence | Word::Question(_) => {
+        // Whoever was asked may have asked one of ours, which answered for itself.
+        Word::Answer(own, Answer { medium, usual, .. }) if own == whom => {
+            Reply::Ours(medium, usual)
+        }
+        _ => {
             WORD.set(Word::Silence);
             Reply::Other(values)
         }
@@ -314,6 +318,32 @@ mod tests {
         assert_eq!(others(&Holder { ours: Ours(1), more: [0; 4] }).unwrap(), [PARENT]);
         assert_eq!(others(&Hiding(Ours(1))), None);
         assert_eq!(others(&std::collections::HashMap::<String, String>::new()), None);
+    }
+
+    /// None of ours, and looks into one of ours before it says what it has.
+    struct Looking(Ours);
+
+    impl Extractor for Looking {
+        fn get(&self, key: &str) -> Option<&str> {
+            (key == NAMES[0]).then_some(PARENT)
+        }
+
+        fn keys(&self) -> Vec<&str> {
+            vec![NAMES[0]]
+        }
+
+        fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+            let elsewhere = Box::new(Ours(self.0.0));
+            assert!(matches!(ask(&*elsewhere), Reply::Ours(..)));
+            self.get(key).map(|value| vec![value])
+        }
+    }
+
+    #[test]
+    fn an_answer_to_another_question_does_not_count() {
+        for bits in 0..2 * MORE {
+            assert_eq!(others(&Looking(Ours(bits))).unwrap(), [PARENT]);
+        }
     }
 
     #[test]

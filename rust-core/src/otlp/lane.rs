@@ -262,10 +262,10 @@ impl Lane {
                     self.finish(u64::MAX);
                 }
                 Delivery::Retry { after, cause } => {
-                    if self.stand(Standing::Away) != Standing::Away {
+                    // A request that fails each time says nothing new of its endpoint.
+                    if !self.put_back() && self.stand(Standing::Away) != Standing::Away {
                         self.say(&format!("cannot export to {url}: {cause}; trying again"));
                     }
-                    self.put_back();
                     pause = self.pause(pause, after).await;
                 }
             }
@@ -287,14 +287,17 @@ impl Lane {
         }
     }
 
-    /// Notes that the first shipment was sent in vain, and lets others go first if it was so too often.
-    fn put_back(&self) {
+    /// Notes that the first shipment was sent in vain, and lets others go first if it was so too often;
+    /// tells whether they went first before.
+    fn put_back(&self) -> bool {
         let mut state = self.lock();
-        let Some(first) = state.queue.front_mut() else { return };
+        let Some(first) = state.queue.front_mut() else { return false };
         first.tries += 1;
-        if first.tries >= PATIENCE {
+        let tries = first.tries;
+        if tries >= PATIENCE {
             state.queue.rotate_left(1);
         }
+        tries > PATIENCE
     }
 
     /// Counts what the first shipment came to and lets it go.

@@ -1,5 +1,7 @@
 //! Messages that were polled together.
 
+use std::time::{Duration, Instant};
+
 use super::*;
 
 /// A message of another partition, or of another topic.
@@ -218,6 +220,33 @@ fn a_message_that_is_lost_in_a_batch_that_failed_is_counted_once() {
         .map(|event| (event["tracebaton.records.in"].clone(), event["error.type"].clone()))
         .collect();
     assert_eq!(failed, [("2".to_owned(), "OSError".to_owned())]);
+}
+
+#[test]
+fn a_large_batch_that_is_refused_or_taken_out_one_by_one_holds_up_nobody() {
+    const COUNT: i64 = 40_000;
+    let recorder = recorder();
+    let polled = || {
+        let mut batch = Batch::poll(&recorder);
+        (0..COUNT).for_each(|offset| batch.add(&placed("raw", 0, offset), &baton()));
+        batch
+    };
+    let start = Instant::now();
+    let mut batch = polled();
+    for offset in (0..COUNT).rev() {
+        let _ = batch.take_out(&placed("raw", 0, offset), &baton());
+    }
+    assert!(batch.is_empty());
+    batch.add(&placed("raw", 0, 7), &baton());
+    assert_eq!(batch.len(), 1, "it is in again");
+    let mut batch = polled();
+    let output = |offset| batch.output_of("users", &placed("raw", 0, offset), &baton());
+    let outputs: Vec<_> = (0..COUNT).map(output).collect();
+    batch.passed();
+    outputs.into_iter().for_each(|output| output.undelivered("NetworkException", "away"));
+    let took = start.elapsed();
+    // Where each of them is searched for among all, it is a minute.
+    assert!(took < Duration::from_secs(15), "{took:?}");
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Endpoints that refuse, keep silent, are slow, or away for a while.
 
 use std::{
+    env,
     net::TcpListener,
+    process::Command,
     sync::atomic::{AtomicUsize, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -42,16 +45,53 @@ fn what_is_refused_for_now_is_sent_again() {
     }
 }
 
-#[test]
-fn a_request_that_its_endpoint_always_fails_on_holds_up_no_other() {
+/// Returns an endpoint that answers the first request by 503 each time, and takes all others.
+fn dies_of_the_first() -> Sink {
     let sink = Sink::start();
     let deadly = AtomicUsize::new(0);
     sink.answer(move |request| {
-        // The first request is known by its size whenever it comes again.
+        // It is known by its size whenever it comes again.
         let _ = deadly.compare_exchange(0, request.size, Ordering::Relaxed, Ordering::Relaxed);
         let is_deadly = request.size == deadly.load(Ordering::Relaxed);
         if is_deadly { Answer::Status(503) } else { Answer::Take }
     });
+    sink
+}
+
+#[test]
+fn a_request_that_fails_each_time_is_told_of_once() {
+    const IS_CHILD: &str = "TRACEBATON_TEST_SAYS_WHAT_FAILS";
+    if env::var_os(IS_CHILD).is_none() {
+        let name = "otlp::faults::a_request_that_fails_each_time_is_told_of_once";
+        let mut child = Command::new(env::current_exe().unwrap());
+        child.args(["--exact", name, "--nocapture"]).env(IS_CHILD, "1");
+        let output = child.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        let times = |text| said.lines().filter(|line| line.contains(text)).count();
+        assert_eq!((times("; trying again"), times("exporting to")), (1, 1), "{said}");
+        return;
+    }
+    let sink = dies_of_the_first();
+    let options = options(&sink, Protocol::HttpProtobuf);
+    let options = Options { logs: None, is_quiet: false, ..options };
+    let (recorder, exporter) = start(&options);
+    record(&recorder, 0..20);
+    wait_for("the first try", || (!sink.received().is_empty()).then_some(()));
+    let tries = || {
+        let sizes: Vec<_> = sink.received().iter().map(|request| request.size).collect();
+        sizes.iter().filter(|size| **size == sizes[0]).count()
+    };
+    while tries() < 6 {
+        record(&recorder, 0..2);
+        thread::sleep(Duration::from_millis(50));
+    }
+    exporter.shutdown(Duration::from_millis(100));
+}
+
+#[test]
+fn a_request_that_its_endpoint_always_fails_on_holds_up_no_other() {
+    let sink = dies_of_the_first();
     let only_spans = Options { logs: None, ..options(&sink, Protocol::HttpProtobuf) };
     // What was recorded before the start is one request.
     let recorder = Recorder::new();
