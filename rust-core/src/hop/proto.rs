@@ -111,6 +111,17 @@ impl<'a> Writer<'a> {
         self.embedded(field, 2, body);
     }
 
+    /// Writes an embedded message that is most likely shorter than 128 bytes, or most likely not.
+    #[inline]
+    pub(crate) fn message_of(
+        &mut self,
+        field: u32,
+        is_short: bool,
+        body: impl FnOnce(&mut Writer<'_>),
+    ) {
+        self.embedded(field, if is_short { 1 } else { 2 }, body);
+    }
+
     /// Writes an embedded message after `kept` bytes for its length; where the length takes another
     /// number of bytes, the body moves.
     #[inline]
@@ -236,7 +247,13 @@ impl<'a> Writer<'a> {
                 *place = value;
             }
         });
-        self.0.truncate(self.0.len() - (ROOM - length));
+        self.take_back(ROOM - length);
+    }
+
+    /// Takes back so many bytes that were written last.
+    #[inline]
+    pub(super) fn take_back(&mut self, count: usize) {
+        self.0.truncate(self.0.len().saturating_sub(count));
     }
 
     #[cold]
@@ -295,7 +312,7 @@ pub(crate) use key;
 
 /// Encodes a number and returns how many bytes it takes, unless they are more than eight.
 #[inline]
-fn varint(value: u64) -> Option<([u8; ROOM], usize)> {
+pub(super) fn varint(value: u64) -> Option<([u8; ROOM], usize)> {
     let length = varint_len(value);
     let group = |n: u32| (value & 0x7f << (7 * n)) << n;
     let mut groups = group(0) | group(1) | group(2) | group(3);

@@ -5,6 +5,7 @@ use super::{
     counts::Signal,
     fate::{Fate, Fates},
     output::SendSpan,
+    place::write_place,
     proto::{Writer, key},
     shard::Room,
     state::Inner,
@@ -117,9 +118,7 @@ impl Sends {
                         Fates::all(sent.count, Some(Fate::Passed)).write(event, sent.count);
                     }
                     if sent.partition != UNPLACED {
-                        let partition = key!(6, "messaging.destination.partition.id");
-                        event.partition(partition, sent.partition);
-                        event.int(key!(6, "messaging.kafka.offset"), sent.first);
+                        write_place::<6>(event, (sent.partition, sent.first));
                     }
                     if sent.last != sent.first {
                         event.int(key!(6, "tracebaton.offset.last"), sent.last);
