@@ -140,7 +140,8 @@ pub(crate) fn known(carrier: &Bound<'_, PyAny>, is_plain: bool) -> PyResult<Opti
         return Ok(Some(List::new(Medium::Kafka, entries)));
     }
     let Some(dict) = carrier.cast::<PyDict>().ok().filter(|_| is_plain) else { return Ok(None) };
-    for (name, found) in dict {
+    // To ask a value for its parts may run code that changes the dictionary.
+    for (name, found) in dict.copy()? {
         let Some(name) = bytes(&name) else { continue };
         for value in caught(carrier.py(), values(&found))?.unwrap_or_else(|_| vec![None]) {
             entries.push((name.clone(), value));

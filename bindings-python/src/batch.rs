@@ -6,6 +6,7 @@ use std::{
 };
 
 use pyo3::{
+    PyTraverseError, PyVisit,
     exceptions::{PyRuntimeError, PyValueError},
     prelude::*,
     sync::PyOnceLock,
@@ -210,6 +211,10 @@ impl Batch {
             }
         }
         noted.map(|()| false)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.members.iter().try_for_each(|member| visit.call(&member.message))
     }
 
     fn __repr__(&self) -> String {

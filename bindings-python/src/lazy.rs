@@ -1,6 +1,6 @@
 //! OpenTelemetry's context with a baton in it, for hosts that may never look into it.
 
-use pyo3::{prelude::*, sync::PyOnceLock, types::PyIterator};
+use pyo3::{PyTraverseError, PyVisit, prelude::*, sync::PyOnceLock, types::PyIterator};
 use tracebaton::propagate::Baton;
 
 use crate::{
@@ -112,5 +112,13 @@ impl LazyContext {
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
         self.made(py)?.len()
+    }
+
+    #[expect(unsafe_code, reason = "who collects garbage hands no token on")]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.outer)?;
+        // SAFETY: whoever collects garbage is attached to the interpreter, and nothing but the pointer is read.
+        let made = unsafe { self.made.get(Python::assume_attached()) };
+        made.map_or(Ok(()), |made| visit.call(made))
     }
 }

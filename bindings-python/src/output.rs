@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::{
+    PyTraverseError, PyVisit,
     exceptions::PyTypeError,
     prelude::*,
     types::{PyCFunction, PyDict, PyString, PyTuple},
@@ -144,6 +145,11 @@ impl Output {
         };
         add.call1((settle,))?;
         Ok(future)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.headers)?;
+        visit.call(&self.value)
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {

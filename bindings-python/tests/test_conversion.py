@@ -1,10 +1,13 @@
 """The border itself: any headers convert, a wrong type is a clear TypeError."""
 
+import gc
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import tracebaton
-from conftest import Message
+from conftest import TRACEPARENT, Message
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,3 +106,53 @@ def test_an_iterator_that_raises_raises_its_own_error() -> None:
 
     with pytest.raises(KeyError, match="mine"):
         tracebaton.extract(headers())
+
+
+def test_a_dictionary_may_change_while_its_values_are_asked() -> None:
+    pytest.importorskip("opentelemetry")
+    from tracebaton.otel import BatonPropagator, baton_of
+
+    class Values:
+        def __iter__(self) -> Iterator[str]:
+            headers.update((f"x-{n}", "y") for n in range(100))
+            return iter(("order-1234",))
+
+    headers: dict[str, Any] = {"traceparent": TRACEPARENT, "x-trace-id": Values()}
+    baton = baton_of(BatonPropagator().extract(headers))
+    assert baton is not None and baton.legacy_id == "order-1234"
+
+
+def test_what_refers_to_itself_through_us_is_collected() -> None:
+    pytest.importorskip("opentelemetry")
+    from opentelemetry import context
+    from tracebaton.otel import BatonPropagator
+
+    class Value:
+        own: object
+
+    def extracted(value: Value) -> object:
+        outer = context.set_value("value", value)
+        return BatonPropagator().extract({"traceparent": TRACEPARENT}, outer)
+
+    def looked_into(value: Value) -> object:
+        found = extracted(value)
+        assert isinstance(found, context.Context) and found.get("value") is value
+        return found
+
+    def batch(value: Value) -> object:
+        message = Message()
+        message.value = value  # type: ignore[attr-defined]
+        return tracebaton.Batch([message])
+
+    def output(value: Value) -> object:
+        with tracebaton.process(Message()) as hop:
+            return hop.output("out", value=value)
+
+    kept = []
+    for make in (extracted, looked_into, batch, output):
+        value = Value()
+        value.own = make(value)
+        kept.append(weakref.ref(value))
+    del value
+    gc.collect()
+    assert [ref() for ref in kept] == [None] * 4
