@@ -5,7 +5,6 @@ use std::{
     net::TcpListener,
     process::Command,
     sync::atomic::{AtomicUsize, Ordering},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -75,16 +74,23 @@ fn a_request_that_fails_each_time_is_told_of_once() {
     let sink = dies_of_the_first();
     let options = options(&sink, Protocol::HttpProtobuf);
     let options = Options { logs: None, is_quiet: false, ..options };
-    let (recorder, exporter) = start(&options);
+    // What was recorded before the start is one request.
+    let recorder = Recorder::new();
+    recorder.switch(true);
     record(&recorder, 0..20);
+    let exporter = Exporter::start(&recorder, &options).unwrap();
     wait_for("the first try", || (!sink.received().is_empty()).then_some(()));
     let tries = || {
         let sizes: Vec<_> = sink.received().iter().map(|request| request.size).collect();
         sizes.iter().filter(|size| **size == sizes[0]).count()
     };
+    let mut arrived = 0;
     while tries() < 6 {
         record(&recorder, 0..2);
-        thread::sleep(Duration::from_millis(50));
+        arrived += 2;
+        wait_for("what takes turns with it", || {
+            (sink.telemetry().spans.len() == arrived).then_some(())
+        });
     }
     exporter.shutdown(Duration::from_millis(100));
 }
