@@ -1,11 +1,12 @@
 /**
  * What tracing a message costs in Node: `node --expose-gc main.mjs [OUT.jsonl] [METRIC …] > /dev/null`.
  *
- * Prints a table on stderr (log lines go to stdout, as they do in a service) and appends one object a line to OUT.
+ * Prints a table on stderr (log lines go to stdout, as they do in a service) and writes one object a line to OUT,
+ * in place of what stood there of the same metric.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 
 const sink = spawn(process.execPath, [new URL("../../bindings-node/test/support/sink.mjs", import.meta.url).pathname], { stdio: ["pipe", "pipe", "inherit"] });
 const [port] = await once(sink.stdout.setEncoding("utf8"), "data");
@@ -28,7 +29,12 @@ for (const [metric, { make, options, peerName }] of Object.entries(cases(settleP
   const ratio = peer / ours;
   row(metric, ours.toFixed(2), peer.toFixed(2), `${ratio.toFixed(1)}x`, `  ${peerName}`);
   const line = { metric, ours: Number(ours.toFixed(3)), peer: Number(peer.toFixed(3)), peer_name: peerName, unit: "us", ratio: Number(ratio.toFixed(2)) };
-  if (out !== undefined) appendFileSync(out, `${JSON.stringify(line)}\n`);
+  if (out !== undefined) save(out, line);
+}
+function save(file, line) {
+  const before = existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean) : [];
+  const others = before.filter((known) => JSON.parse(known).metric !== line.metric);
+  writeFileSync(file, [...others, JSON.stringify(line), ""].join("\n"));
 }
 const report = await shutdown(30_000);
 if (report.dropped.spans + report.dropped.ledger + report.lost.spans > 0) console.error("not all of ours was exported:", report);

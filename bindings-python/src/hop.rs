@@ -196,6 +196,17 @@ impl Hop {
         self.state().is_filtered = true;
     }
 
+    /// Says that nothing was made of the message, unless its end was told already.
+    #[pyo3(name = "_made_nothing")]
+    fn made_nothing(&self, reason: &str) {
+        let mut state = self.state();
+        if !(state.is_filtered || state.has_failed) {
+            state.is_filtered = true;
+            drop(state);
+            self.hop.filtered(reason);
+        }
+    }
+
     /// Says that the message could not be handled and nothing else took it.
     #[pyo3(signature = (error, message=""))]
     fn failed(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {

@@ -145,7 +145,11 @@ fn known<'py>(
 }
 
 fn is_wrong(name: &Bound<'_, PyString>, found: &Bound<'_, PyAny>) -> PyErr {
-    PyTypeError::new_err(format!("message has a {name} of type {}", type_name(found)))
+    let mut text = format!("the message's {name} is of type {}", type_name(found));
+    if found.is_none() {
+        text += "; a client hands out its errors as messages: leave out those whose error() is set";
+    }
+    PyTypeError::new_err(text)
 }
 
 fn lacks(message: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyErr {

@@ -210,6 +210,27 @@ def test_an_asynchronous_generator_stays_one(exported: Exported) -> None:
     assert sorted(fates(event)["emitted"] for event in found) == [1, *range(1, 20)]
 
 
+def test_what_the_function_says_of_its_message_stands(exported: Exported) -> None:
+    @tracebaton.transform("out")
+    def nothing(given: Message) -> None:
+        hop = tracebaton.current_hop()
+        assert hop is not None
+        if given.offset == 1:
+            hop.filtered("a heartbeat")
+        if given.offset == 2:
+            hop.failed(ValueError("no currency"))
+
+    for offset in range(3):
+        nothing(message(offset))
+    found = events(exported(), "process")
+    assert [event.attributes["tracebaton.reason"] for event in found] == [
+        "it made nothing",
+        "a heartbeat",
+        "no currency",
+    ]
+    assert fates(found[2]) == {"in": 1, "failed": 1}
+
+
 def test_each_message_of_a_batch_is_a_hop_in_its_own_trace(exported: Exported) -> None:
     @tracebaton.transform("out", batch=True)
     def all_of(given: list[Message]) -> list[Any]:

@@ -307,9 +307,9 @@ def test_what_is_no_message_is_told(message: object) -> None:
 
 
 def test_a_message_with_parts_of_a_wrong_type_is_told() -> None:
-    with pytest.raises(TypeError, match="message has a topic of type int"):
+    with pytest.raises(TypeError, match="the message's topic is of type int$"):
         tracebaton.process(Message(topic=7))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="message has a offset of type NoneType"):
+    with pytest.raises(TypeError, match=r"the message's offset is of type NoneType; .* whose error\(\) is set"):
         tracebaton.process(Message(offset=None))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="headers must be a list of"):
         tracebaton.process(Message(headers=7))

@@ -321,6 +321,7 @@ class Hop:
     def filtered(self, reason: str) -> None:
         """Says that the message was left out on purpose."""
 
+    def _made_nothing(self, reason: str) -> None: ...
     def failed(self, error: _Error, message: str = "") -> None:
         """Says that the message could not be handled and nothing else took it."""
 

@@ -26,6 +26,9 @@ def transform(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Makes a function from a message to what is made of it a hop to `topic`.
 
+    Within the function `current_hop()` is the message's: `filtered(reason)` says there why nothing
+    is made of it, `set` adds an attribute. A batch of messages with hops of their own has none.
+
     The function may return or yield: a value goes out as one message, a list as several; `None`, an
     empty list and a generator that yields nothing filter the message. In place of each value comes
     an `Output`, with the value, the headers and `on_delivery` for the producer. What the function
@@ -75,7 +78,7 @@ _Start = Callable[..., Hop]
 
 def _outputs(hop: Hop, topic: str, made: Any) -> _Made:
     if made is None or (isinstance(made, list) and not made):
-        hop.filtered(NOTHING)
+        hop._made_nothing(NOTHING)
         return None if made is None else []
     if isinstance(made, list):
         return [hop.output(topic, value=value) for value in made]
@@ -140,7 +143,7 @@ def _generator(
                 count += 1
                 yield hop.output(topic, value=value)
             if count == 0:
-                hop.filtered(NOTHING)
+                hop._made_nothing(NOTHING)
         finally:
             with hop.active():
                 values.close()
@@ -170,7 +173,7 @@ def _async_generator(
                 count += 1
                 yield hop.output(topic, value=value)
             if count == 0:
-                hop.filtered(NOTHING)
+                hop._made_nothing(NOTHING)
         finally:
             with hop.active():
                 await values.aclose()

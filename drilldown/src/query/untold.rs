@@ -9,10 +9,14 @@ use super::{
     verdict::Verdict,
 };
 
-/// Counts, by topic, the records that were read and that no hop has told to have sent.
+/// Counts, by topic, the records that were read and that no hop has told to have sent. Where the trace
+/// begins with records, whoever sent those tells nothing at all, and they say nothing of others.
 pub(super) fn unsent(ledger: &Ledger) -> BTreeMap<String, i64> {
+    let first =
+        ledger.branches.first().filter(|first| ledger.received.is_empty() && first.emitted == 0);
+    let entrance = first.map(|first| first.topic.as_str());
     let mut unsent = BTreeMap::new();
-    for branch in &ledger.branches {
+    for branch in ledger.branches.iter().filter(|branch| Some(branch.topic.as_str()) != entrance) {
         let beyond = branch.records_in - (branch.emitted - branch.astray);
         if beyond > 0 {
             let more: &mut i64 = unsent.entry(branch.topic.clone()).or_default();

@@ -42,6 +42,14 @@ struct Refused {
     error_type: String,
     reason: String,
     is_dead_letter: bool,
+    count: u64,
+}
+
+impl Refused {
+    fn is(&self, topic: &str, error: (&str, &str), is_dead_letter: bool) -> bool {
+        (self.destination.topic(), self.is_dead_letter) == (topic, is_dead_letter)
+            && (self.error_type.as_str(), self.reason.as_str()) == error
+    }
 }
 
 impl Sends {
@@ -80,15 +88,23 @@ impl Sends {
         Some((destination, span))
     }
 
-    /// Keeps a message that was refused.
+    /// Counts a message that was refused: events that say the same are one, or whoever reads them
+    /// would take the second for the first that came twice.
     pub(super) fn refuse(
         &mut self,
         destination: Destination,
         (error_type, reason): (&str, &str),
         is_dead_letter: bool,
     ) {
+        let (topic, error) = (destination.topic(), (error_type, reason));
+        if let Some(known) =
+            self.refused.iter_mut().find(|known| known.is(topic, error, is_dead_letter))
+        {
+            known.count += 1;
+            return;
+        }
         let (error_type, reason) = (error_type.to_owned(), reason.to_owned());
-        self.refused.push(Refused { destination, error_type, reason, is_dead_letter });
+        self.refused.push(Refused { destination, error_type, reason, is_dead_letter, count: 1 });
     }
 
     fn delivered(&self) -> impl Iterator<Item = &Delivered> {
@@ -107,7 +123,8 @@ impl Sends {
         }
     }
 
-    /// Writes the `send` events: one per topic and partition, and one per refused message.
+    /// Writes the `send` events: one per topic and partition, and one for all that were
+    /// refused in the same way.
     pub(super) fn write(&self, hop: &Inner, time: u64, room: &mut Room<'_>) {
         let (context, legacy) = (&hop.context, hop.baton.legacy_text());
         for sent in self.delivered() {
@@ -131,7 +148,7 @@ impl Sends {
             room.push(Signal::Ledger, |out| {
                 let template = refused.destination.template();
                 template.write_event(Form::Bare, time, context, out, |event| {
-                    Fates::one(Some(Fate::Failed)).write(event, 0);
+                    Fates::all(refused.count, Some(Fate::Failed)).write(event, 0);
                     event.text_pair(6, "tracebaton.reason", &refused.reason);
                     event.text_pair(6, "error.type", &refused.error_type);
                     write_rest(event, refused.is_dead_letter, legacy);

@@ -205,6 +205,17 @@ fn relay_with_a_hole() -> Vec<HopEvent> {
 }
 
 #[test]
+fn a_loss_is_one_where_nobody_told_of_sending_the_first_record() {
+    // The producer of `raw` is not traced: its record stands for nothing but itself.
+    let first = HopEvent { emitted: 3, ..read("fan", "raw", "fan", 0, Fate::Passed) };
+    let mut events = vec![first, sent("fan", "users", 0, 2)];
+    events.extend([0, 2].map(|at| read(&format!("end-{at}"), "users", "end", at, Fate::Filtered)));
+    let diagnosis = diagnosis_of(events);
+    assert_eq!(diagnosis.verdict, LostBetweenHops, "{diagnosis:#?}");
+    assert_eq!(branch(&diagnosis, "end").unseen, 1);
+}
+
+#[test]
 fn what_a_group_went_past_without_a_word_is_lost() {
     let diagnosis = diagnosis_of(relay_with_a_hole());
     let lost = (LostBetweenHops, "transform (process raw)");

@@ -181,6 +181,27 @@ fn an_output_told_after_its_hop_was_closed_has_an_event_of_its_own() {
 }
 
 #[test]
+fn outputs_that_are_refused_in_the_same_way_are_one_event() {
+    let recorder = recorder();
+    let hop = Hop::process(&recorder, &at(7), &baton());
+    let outputs: Vec<_> = (0..4).map(|_| hop.output("users")).collect();
+    for (output, reason) in outputs.into_iter().zip(["too large", "away", "too large", "away"]) {
+        output.undelivered("KafkaError", reason);
+    }
+    hop.output("audit").undelivered("KafkaError", "away");
+    hop.end();
+    let (_, logs) = read(&recorder);
+    let refused: Vec<_> = logs.iter().map(|log| map(&log.attributes)).skip(1).collect();
+    let told = refused.iter().map(|event| {
+        let topic = event["messaging.destination.name"].as_str();
+        (topic, event["tracebaton.reason"].as_str(), event["tracebaton.records.failed"].as_str())
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told, [("users", "too large", "2"), ("users", "away", "2"), ("audit", "away", "1")]);
+    assert_eq!(refused[0]["tracebaton.records.in"], "2");
+}
+
+#[test]
 fn a_dead_letter_says_so() {
     let recorder = recorder();
     let hop = Hop::process(&recorder, &at(7), &baton());
