@@ -158,17 +158,20 @@ impl Hop {
         rare: Option<Box<Rare>>,
     ) -> Self {
         let start = now();
-        let Begun { baton, context, span_id, parent } = begin(recorder, baton);
-        Self(Arc::new(Inner {
-            recorder: recorder.clone(),
-            template,
-            place,
-            baton,
-            context,
-            span_id,
-            parent,
-            start,
-            state: State::new(facts, rare),
+        // Made where it stays: it is too large to be moved there.
+        Self(Arc::new_cyclic(|_| {
+            let Begun { baton, context, span_id, parent } = begin(recorder, baton);
+            Inner {
+                recorder: recorder.clone(),
+                template,
+                place,
+                baton,
+                context,
+                span_id,
+                parent,
+                start,
+                state: State::new(facts, rare),
+            }
         }))
     }
 
