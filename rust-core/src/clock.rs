@@ -99,11 +99,12 @@ mod counter {
                 return anchor.nanos + ((passed * anchor.scale) >> 32);
             }
         }
-        renew(anchor)
+        renew()
     }
 
     #[cold]
-    fn renew(last: Anchor) -> u64 {
+    fn renew() -> u64 {
+        let last = ANCHOR.get();
         if !*IS_RELIABLE {
             return system();
         }

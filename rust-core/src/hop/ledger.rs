@@ -76,7 +76,6 @@ impl LedgerEvent<'_> {
 
     fn attributes(&self, log: &mut Writer<'_>) {
         if let Some(range) = &self.range {
-            log.text_pair(6, "messaging.system", "kafka");
             log.text_pair(6, "messaging.destination.name", range.topic);
             if let Some(partition) = range.partition {
                 log.partition(key!(6, "messaging.destination.partition.id"), partition);

@@ -46,7 +46,7 @@ impl Level {
     }
 
     /// Returns OTLP's `severity_number`.
-    const fn number(self) -> u64 {
+    const fn number(self) -> u8 {
         match self {
             Self::Trace => 1,
             Self::Debug => 5,
@@ -71,9 +71,14 @@ pub struct Log<'a> {
 impl Log<'_> {
     /// Appends this as field `log_records` of a `ScopeLogs` (opentelemetry-proto, `logs.proto`).
     pub(crate) fn encode(&self, time: u64, baton: Option<&Baton>, buffer: &mut Vec<u8>) {
-        Writer::new(buffer).long_message(2, |log| {
-            log.fixed64(1, time);
-            log.uint(2, self.level.number());
+        Writer::new(buffer).message_of(2, self.is_short(baton), |log| {
+            log.filled(&[0; 20], |head| {
+                head[0] = 0x09;
+                head[1..9].copy_from_slice(&time.to_le_bytes());
+                head[9] = 0x59;
+                head[10..18].copy_from_slice(&time.to_le_bytes());
+                head[18..].copy_from_slice(&[0x10, self.level.number()]);
+            });
             log.text(3, self.level.as_str());
             Value::from(self.message).encode(log, 5);
             for (key, value) in self.fields {
@@ -89,8 +94,18 @@ impl Log<'_> {
                     log.bytes(10, &span_id.to_bytes());
                 }
             }
-            log.fixed64(11, time);
         });
+    }
+
+    /// Tells whether the record is most likely shorter than 128 bytes.
+    fn is_short(&self, baton: Option<&Baton>) -> bool {
+        let fields = self.fields.iter().map(|(key, value)| match value {
+            Value::Text(text) => key.len() + text.len() + 8,
+            _ => key.len() + 10,
+        });
+        let has_ids = baton.is_some_and(|baton| baton.context.is_some());
+        let ids = if has_ids { 33 } else { 0 };
+        self.message.len() + ids + fields.sum::<usize>() < 128 - 34
     }
 
     /// Appends the line as one JSON object and a newline.
@@ -227,6 +242,22 @@ mod tests {
         assert_eq!(value["level_"], "mine");
         assert_eq!(value["raw"], "00ff");
         assert!(!line.contains('\u{1b}') && !line.contains('\u{9b}'));
+    }
+
+    #[test]
+    fn whether_a_record_is_short_is_guessed_right_but_for_a_few_bytes() {
+        let fields = [("topic", Value::from("orders")), ("offset", Value::from(7))];
+        for length in 0..200 {
+            let message = "x".repeat(length);
+            for fields in [&fields[..], &[]] {
+                let log = Log { level: Level::Info, message: &message, fields };
+                let mut bytes = Vec::new();
+                log.encode(1, None, &mut bytes);
+                if !(120..140).contains(&bytes.len()) {
+                    assert_eq!(log.is_short(None), bytes.len() < 130, "{length}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod local;
 mod log;
 mod outcome;
 mod output;
+mod place;
 mod proto;
 mod record;
 mod recorder;

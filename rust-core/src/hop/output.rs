@@ -5,7 +5,7 @@ use super::{
     consumer::Destination,
     counts::Signal,
     fate::Coordinates,
-    proto::key,
+    place::write_place,
     record::{Hop, Unacknowledged, cut},
     sends::UNPLACED,
     shard::Room,
@@ -50,10 +50,11 @@ impl Origin {
 }
 
 impl Output {
+    #[inline]
     pub(super) fn start(hop: Hop, destination: Destination, is_dead_letter: bool) -> Self {
-        let mut baton = hop.baton().clone();
         let span_id = SpanId::generate();
-        baton.context = Some(TraceContext { span_id: Some(span_id), ..hop.context() });
+        let context = Some(TraceContext { span_id: Some(span_id), ..hop.context() });
+        let baton = Baton { context, ..hop.baton().clone() };
         let start = now();
         let (destination, origin) = (Some(destination), None);
         Self { hop, destination, baton, span_id, start, origin, is_dead_letter }
@@ -182,9 +183,7 @@ impl SendSpan {
         room.push(Signal::Spans, |out| {
             destination.template().write_span(Form::Usual, &head, out, |span| {
                 if self.place.0 != UNPLACED {
-                    let (partition, offset) = self.place;
-                    span.partition(key!(9, "messaging.destination.partition.id"), partition);
-                    span.int(key!(9, "messaging.kafka.offset"), offset);
+                    write_place::<9>(span, self.place);
                 }
                 if let Some(link) = self.origin.as_ref().and_then(|origin| origin.link()) {
                     write_link(span, &link);

@@ -76,6 +76,20 @@ impl<'a> Writer<'a> {
         self.0.extend_from_slice(encoded);
     }
 
+    /// Appends bytes and has them filled in where they stand: the processor waits for what is put
+    /// together in one place by small pieces and then moved by large ones.
+    #[inline]
+    pub(crate) fn filled<const N: usize>(
+        &mut self,
+        bytes: &[u8; N],
+        fill: impl FnOnce(&mut [u8; N]),
+    ) {
+        self.0.extend_from_slice(bytes);
+        if let Some(place) = self.0.last_chunk_mut() {
+            fill(place);
+        }
+    }
+
     /// Writes what stands before an embedded message of that many bytes.
     #[cfg(feature = "otlp")]
     pub(crate) fn start(&mut self, field: u32, length: usize) {
@@ -95,6 +109,17 @@ impl<'a> Writer<'a> {
     #[inline]
     pub(crate) fn long_message(&mut self, field: u32, body: impl FnOnce(&mut Writer<'_>)) {
         self.embedded(field, 2, body);
+    }
+
+    /// Writes an embedded message that is most likely shorter than 128 bytes, or most likely not.
+    #[inline]
+    pub(crate) fn message_of(
+        &mut self,
+        field: u32,
+        is_short: bool,
+        body: impl FnOnce(&mut Writer<'_>),
+    ) {
+        self.embedded(field, if is_short { 1 } else { 2 }, body);
     }
 
     /// Writes an embedded message after `kept` bytes for its length; where the length takes another
@@ -213,16 +238,22 @@ impl<'a> Writer<'a> {
         length: usize,
         more: u8,
     ) {
-        let mut bytes = key.0;
-        if let Some((start, place)) = bytes.split_last_chunk_mut::<ROOM>()
-            && let [_, pair, .., any_length, any_tag] = start
-        {
-            let any = length as u8 + 1 + more;
-            (*pair, *any_length, *any_tag) = ((N - ROOM) as u8 - 3 + any, any, tag);
-            *place = value;
-        }
-        self.0.extend_from_slice(&bytes);
-        self.0.truncate(self.0.len() - (ROOM - length));
+        self.filled(&key.0, |bytes| {
+            if let Some((start, place)) = bytes.split_last_chunk_mut::<ROOM>()
+                && let [_, pair, .., any_length, any_tag] = start
+            {
+                let any = length as u8 + 1 + more;
+                (*pair, *any_length, *any_tag) = ((N - ROOM) as u8 - 3 + any, any, tag);
+                *place = value;
+            }
+        });
+        self.take_back(ROOM - length);
+    }
+
+    /// Takes back so many bytes that were written last.
+    #[inline]
+    pub(super) fn take_back(&mut self, count: usize) {
+        self.0.truncate(self.0.len().saturating_sub(count));
     }
 
     #[cold]
@@ -281,7 +312,7 @@ pub(crate) use key;
 
 /// Encodes a number and returns how many bytes it takes, unless they are more than eight.
 #[inline]
-fn varint(value: u64) -> Option<([u8; ROOM], usize)> {
+pub(super) fn varint(value: u64) -> Option<([u8; ROOM], usize)> {
     let length = varint_len(value);
     let group = |n: u32| (value & 0x7f << (7 * n)) << n;
     let mut groups = group(0) | group(1) | group(2) | group(3);

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    sync::{Arc, LazyLock, Mutex, MutexGuard},
+    sync::{Arc, LazyLock, MutexGuard},
 };
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     propagate::Baton,
-    wire::{SpanId, TraceContext, TraceId},
+    wire::{Flags, SpanId, TraceContext, TraceId, TraceState},
 };
 
 /// Texts of errors and reasons are cut here, so that no peer can make an event large.
@@ -85,8 +85,7 @@ impl Hop {
             facts.text(attribute!("http.request.method_original"), cut(method));
         }
         describe(&mut facts);
-        let state = State::new(facts, None);
-        Self::start_in(recorder, REQUESTS.clone(), None, baton, state)
+        Self::start_in(recorder, REQUESTS.clone(), None, baton, facts, None)
     }
 
     /// Starts the hop of one message that a transform processes.
@@ -146,7 +145,7 @@ impl Hop {
         baton: &Baton,
         rare: Option<Box<Rare>>,
     ) -> Self {
-        Self::start_in(recorder, template, place, baton, State::new(Facts::default(), rare))
+        Self::start_in(recorder, template, place, baton, Facts::default(), rare)
     }
 
     #[inline]
@@ -155,7 +154,8 @@ impl Hop {
         template: Arc<Template>,
         place: Option<(i32, i64)>,
         baton: &Baton,
-        state: Mutex<State>,
+        facts: Facts,
+        rare: Option<Box<Rare>>,
     ) -> Self {
         let start = now();
         let Begun { baton, context, span_id, parent } = begin(recorder, baton);
@@ -168,7 +168,7 @@ impl Hop {
             span_id,
             parent,
             start,
-            state,
+            state: State::new(facts, rare),
         }))
     }
 
@@ -386,6 +386,7 @@ impl Hop {
     }
 
     /// Takes note that the broker has an output by now.
+    #[inline]
     pub(super) fn acknowledge(
         &self,
         time: u64,
@@ -496,6 +497,7 @@ pub(super) struct Begun {
 ///
 /// A record without a context starts a trace with a new id. A legacy id names a trace but no span:
 /// the hop is then a root that has that trace id, and its sampling is decided here.
+#[inline]
 pub(super) fn begin(recorder: &Recorder, baton: &Baton) -> Begun {
     let context = baton.context.unwrap_or_else(|| TraceContext::root(TraceId::generate()));
     let parent = context.span_id.map(|span_id| Link {
@@ -503,12 +505,28 @@ pub(super) fn begin(recorder: &Recorder, baton: &Baton) -> Begun {
         span_id,
         flags: context.flags,
     });
-    let mut baton = recorder.decide_on(Baton { context: Some(context), ..baton.clone() });
+    let (flags, tracestate, is_deferred) = if parent.is_some() && !baton.is_deferred {
+        (context.flags, baton.tracestate.clone(), false)
+    } else {
+        decide(recorder, Baton { context: Some(context), ..baton.clone() })
+    };
     let span_id = SpanId::generate();
-    let flags = baton.context.map_or(context.flags, |decided| decided.flags);
     let context = TraceContext { span_id: Some(span_id), flags, ..context };
-    baton.context = Some(context);
+    let baton = Baton {
+        context: Some(context),
+        tracestate,
+        baggage: baton.baggage.clone(),
+        legacy: baton.legacy.clone(),
+        is_debug: baton.is_debug,
+        is_deferred,
+    };
     Begun { baton, context, span_id, parent }
+}
+
+/// Decides if a trace is sampled that nobody has decided on yet, and returns what that changes.
+fn decide(recorder: &Recorder, baton: Baton) -> (Flags, TraceState, bool) {
+    let Baton { context, tracestate, is_deferred, .. } = recorder.decide_on(baton);
+    (context.map_or_else(Flags::default, |context| context.flags), tracestate, is_deferred)
 }
 
 /// Returns what a method is called in a span's name: a client must not be able to make up names

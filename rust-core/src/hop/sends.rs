@@ -5,6 +5,7 @@ use super::{
     counts::Signal,
     fate::{Fate, Fates},
     output::SendSpan,
+    place::write_place,
     proto::{Writer, key},
     shard::Room,
     state::Inner,
@@ -54,6 +55,7 @@ impl Refused {
 impl Sends {
     /// Counts a message that the broker has put where its span says; where the span is not kept, it
     /// is returned, to be written.
+    #[inline]
     #[must_use]
     pub(super) fn deliver(
         &mut self,
@@ -133,9 +135,7 @@ impl Sends {
                         Fates::all(sent.count, Some(Fate::Passed)).write(event, sent.count);
                     }
                     if sent.partition != UNPLACED {
-                        let partition = key!(6, "messaging.destination.partition.id");
-                        event.partition(partition, sent.partition);
-                        event.int(key!(6, "messaging.kafka.offset"), sent.first);
+                        write_place::<6>(event, (sent.partition, sent.first));
                     }
                     if sent.last != sent.first {
                         event.int(key!(6, "tracebaton.offset.last"), sent.last);

@@ -7,6 +7,7 @@ use super::{
     counts::Signal,
     fate::{Fate, Fates, HopKind},
     ledger::LedgerEvent,
+    place::write_place,
     proto::{Writer, key},
     record::Hop,
     shard::Room,
@@ -66,9 +67,8 @@ impl Inner {
         let rare = state.rare.as_deref();
         let form = if rare.is_some_and(Rare::has_operation) { Form::Bare } else { Form::Usual };
         self.template.write_span(form, &head, out, |span| {
-            if let Some((partition, offset)) = self.place {
-                span.partition(key!(9, "messaging.destination.partition.id"), partition);
-                span.int(key!(9, "messaging.kafka.offset"), offset);
+            if let Some(place) = self.place {
+                write_place::<9>(span, place);
                 // A record's hop is linked to where the record came from.
                 if let Some(parent) = &self.parent {
                     write_link(span, parent);
@@ -114,9 +114,8 @@ impl Inner {
                     } else if emitted > 0 {
                         event.int(key!(6, "tracebaton.records.emitted"), emitted.cast_signed());
                     }
-                    if let Some((partition, offset)) = self.place {
-                        event.partition(key!(6, "messaging.destination.partition.id"), partition);
-                        event.int(key!(6, "messaging.kafka.offset"), offset);
+                    if let Some(place) = self.place {
+                        write_place::<6>(event, place);
                     }
                     if state.attempt > 1 {
                         event.int_pair(6, "tracebaton.attempt", i64::from(state.attempt));

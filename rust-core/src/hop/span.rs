@@ -147,14 +147,14 @@ pub(super) fn write_exception(span: &mut Writer<'_>, time: u64, kind: &str, mess
 #[inline]
 pub(super) fn write_link(span: &mut Writer<'_>, link: &Link) {
     let flags = u32::from(link.flags.bits()) | HAS_IS_REMOTE | IS_REMOTE;
-    let mut bytes = [0; 35];
-    bytes[..4].copy_from_slice(&[0x6a, 33, 0x0a, 16]);
-    bytes[4..20].copy_from_slice(&link.trace_id.to_bytes());
-    bytes[20..22].copy_from_slice(&[0x12, 8]);
-    bytes[22..30].copy_from_slice(&link.span_id.to_bytes());
-    bytes[30] = 0x35;
-    bytes[31..].copy_from_slice(&flags.to_le_bytes());
-    span.raw(&bytes);
+    span.filled(&[0; 35], |bytes| {
+        bytes[..4].copy_from_slice(&[0x6a, 33, 0x0a, 16]);
+        bytes[4..20].copy_from_slice(&link.trace_id.to_bytes());
+        bytes[20..22].copy_from_slice(&[0x12, 8]);
+        bytes[22..30].copy_from_slice(&link.span_id.to_bytes());
+        bytes[30] = 0x35;
+        bytes[31..].copy_from_slice(&flags.to_le_bytes());
+    });
 }
 
 /// The same with attributes, which `write` writes as field 4.

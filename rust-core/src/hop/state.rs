@@ -95,6 +95,7 @@ pub(super) struct Lost {
 }
 
 impl State {
+    #[inline]
     pub(super) fn new(facts: Facts, rare: Option<Box<Rare>>) -> Mutex<Self> {
         Mutex::new(Self {
             sends: Sends::default(),

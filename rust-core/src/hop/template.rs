@@ -43,7 +43,6 @@ impl Template {
         group: Option<&str>,
     ) -> Self {
         let place = |writer: &mut Writer<'_>, field| {
-            writer.text_pair(field, "messaging.system", "kafka");
             writer.text_pair(field, "messaging.destination.name", topic);
             if let Some(group) = group {
                 writer.text_pair(field, "messaging.consumer.group.name", group);
@@ -54,6 +53,7 @@ impl Template {
             group: group.map(Into::into),
             kind,
             span: Forms::span(SpanKind::Consumer, &format!("process {topic}"), kind, |span| {
+                span.text_pair(9, SYSTEM, "kafka");
                 place(span, 9);
             }),
             event: Forms::event(kind, name, 0, |event| place(event, 6)),
@@ -63,7 +63,6 @@ impl Template {
     /// Encodes what is constant where messages are sent to `topic`.
     pub(super) fn of_output(topic: &str) -> Self {
         let place = |writer: &mut Writer<'_>, field| {
-            writer.text_pair(field, "messaging.system", "kafka");
             writer.text_pair(field, "messaging.destination.name", topic);
         };
         let (kind, span_kind) = (HopKind::Send, SpanKind::Producer);
@@ -71,7 +70,10 @@ impl Template {
             topic: topic.into(),
             group: None,
             kind,
-            span: Forms::span(span_kind, &format!("send {topic}"), kind, |span| place(span, 9)),
+            span: Forms::span(span_kind, &format!("send {topic}"), kind, |span| {
+                span.text_pair(9, SYSTEM, "kafka");
+                place(span, 9);
+            }),
             event: Forms::event(kind, topic, 1, |event| place(event, 6)),
         }
     }
@@ -108,12 +110,12 @@ impl Template {
         out.reserve(USUAL);
         Writer::new(out).long_message(2, |span| {
             span.raw(self.span.get(form));
-            span.raw(&head.encoded());
+            head.write(span);
             span.text(3, head.tracestate);
             if let Some(parent) = head.parent {
-                let mut field = [0x22, 8, 0, 0, 0, 0, 0, 0, 0, 0];
-                field[2..].copy_from_slice(&parent.to_bytes());
-                span.raw(&field);
+                span.filled(&[0x22, 8, 0, 0, 0, 0, 0, 0, 0, 0], |field| {
+                    field[2..].copy_from_slice(&parent.to_bytes());
+                });
             }
             rest(span);
         });
@@ -132,11 +134,14 @@ impl Template {
         out.reserve(USUAL);
         Writer::new(out).long_message(2, |event| {
             event.raw(self.event.get(form));
-            event.raw(&event_head(time, context));
+            write_event_head(event, time, context);
             rest(event);
         });
     }
 }
+
+/// Only spans say it: whoever reads the ledger knows of nothing but Kafka.
+const SYSTEM: &str = "messaging.system";
 
 /// Most spans and events are shorter than this.
 const USUAL: usize = 512;
@@ -211,42 +216,42 @@ pub(super) struct SpanHead<'a> {
 }
 
 impl SpanHead<'_> {
-    /// Encodes ids, times and flags of a `Span`: fields 1, 2, 7, 8 and 16.
+    /// Writes ids, times and flags of a `Span`: fields 1, 2, 7, 8 and 16.
     #[inline]
-    fn encoded(&self) -> [u8; 52] {
+    fn write(&self, span: &mut Writer<'_>) {
         let is_remote = self.is_parent_remote && self.parent.is_some();
         let remote = if is_remote { IS_REMOTE } else { 0 };
         let flags = u32::from(self.context.flags.bits()) | HAS_IS_REMOTE | remote;
-        let mut head = [0; 52];
-        head[..2].copy_from_slice(&[0x0a, 16]);
-        head[2..18].copy_from_slice(&self.context.trace_id.to_bytes());
-        head[18..20].copy_from_slice(&[0x12, 8]);
-        head[20..28].copy_from_slice(&bytes(self.context.span_id));
-        head[28] = 0x39;
-        head[29..37].copy_from_slice(&self.start.to_le_bytes());
-        head[37] = 0x41;
-        head[38..46].copy_from_slice(&self.end.max(self.start).to_le_bytes());
-        head[46..48].copy_from_slice(&[0x85, 0x01]);
-        head[48..].copy_from_slice(&flags.to_le_bytes());
-        head
+        span.filled(&[0; 52], |head| {
+            head[..2].copy_from_slice(&[0x0a, 16]);
+            head[2..18].copy_from_slice(&self.context.trace_id.to_bytes());
+            head[18..20].copy_from_slice(&[0x12, 8]);
+            head[20..28].copy_from_slice(&bytes(self.context.span_id));
+            head[28] = 0x39;
+            head[29..37].copy_from_slice(&self.start.to_le_bytes());
+            head[37] = 0x41;
+            head[38..46].copy_from_slice(&self.end.max(self.start).to_le_bytes());
+            head[46..48].copy_from_slice(&[0x85, 0x01]);
+            head[48..].copy_from_slice(&flags.to_le_bytes());
+        });
     }
 }
 
-/// Encodes ids, times and flags of a `LogRecord`: fields 1, 8, 9, 10 and 11.
+/// Writes ids, times and flags of a `LogRecord`: fields 1, 8, 9, 10 and 11.
 #[inline]
-fn event_head(time: u64, context: &TraceContext) -> [u8; 51] {
-    let mut head = [0; 51];
-    head[0] = 0x09;
-    head[1..9].copy_from_slice(&time.to_le_bytes());
-    head[9] = 0x45;
-    head[10..14].copy_from_slice(&u32::from(context.flags.bits()).to_le_bytes());
-    head[14..16].copy_from_slice(&[0x4a, 16]);
-    head[16..32].copy_from_slice(&context.trace_id.to_bytes());
-    head[32..34].copy_from_slice(&[0x52, 8]);
-    head[34..42].copy_from_slice(&bytes(context.span_id));
-    head[42] = 0x59;
-    head[43..].copy_from_slice(&time.to_le_bytes());
-    head
+fn write_event_head(event: &mut Writer<'_>, time: u64, context: &TraceContext) {
+    event.filled(&[0; 51], |head| {
+        head[0] = 0x09;
+        head[1..9].copy_from_slice(&time.to_le_bytes());
+        head[9] = 0x45;
+        head[10..14].copy_from_slice(&u32::from(context.flags.bits()).to_le_bytes());
+        head[14..16].copy_from_slice(&[0x4a, 16]);
+        head[16..32].copy_from_slice(&context.trace_id.to_bytes());
+        head[32..34].copy_from_slice(&[0x52, 8]);
+        head[34..42].copy_from_slice(&bytes(context.span_id));
+        head[42] = 0x59;
+        head[43..].copy_from_slice(&time.to_le_bytes());
+    });
 }
 
 /// A hop always has a span.

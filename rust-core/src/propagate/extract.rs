@@ -103,12 +103,17 @@ impl Propagation {
             if let Some(context) = self.plain(headers) {
                 return (Baton { context: Some(context), ..Baton::default() }, None);
             }
-            if let Some(baton) = self.plain_baton(headers) {
-                return (baton, None);
-            }
-            let Extracted { baton, linked, .. } = self.read_search(headers);
-            (baton, linked)
+            self.receive_all(headers)
         })
+    }
+
+    #[inline(never)]
+    fn receive_all(&self, headers: &Search<'_, '_>) -> (Baton, Option<TraceContext>) {
+        if let Some(baton) = self.plain_baton(headers) {
+            return (baton, None);
+        }
+        let Extracted { baton, linked, .. } = self.read_search(headers);
+        (baton, linked)
     }
 
     /// Reads a `traceparent` of version 00 beside which there is nothing else, if it is right and that
