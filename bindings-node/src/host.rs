@@ -20,8 +20,6 @@ use tracebaton::{
 /// What is to be called when spans are offered, by JavaScript's own thread.
 pub(crate) type Take<'f> = Function<'f, (), ()>;
 
-/// How long the exporter waits for a thread that is busy.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How long JavaScript's thread sleeps between two looks at what it waits for.
 const GLANCE: Duration = Duration::from_millis(1);
 
@@ -63,18 +61,26 @@ pub(crate) fn spans(take: &Take<'_>) -> napi::Result<SpanHost> {
     }))
 }
 
-/// Offers spans and waits for the answer: how many were taken.
+/// Offers spans and waits for the answer, however busy JavaScript is: how many were taken. Nobody else
+/// waits for it, and what is not offered yet counts towards the memory limit.
 fn offer(spans: Vec<FinishedSpan>, wake: impl FnOnce() -> Status) -> u32 {
     let mut counter = counter();
-    counter.turn = counter.turn.wrapping_add(1);
+    let turn = counter.turn.wrapping_add(1);
+    counter.turn = turn;
     (counter.offered, counter.taken) = (Some(spans), None);
     CHANGED.notify_all();
     drop(counter);
     wake();
-    let is_open = |counter: &mut Counter| counter.taken.is_none() && counter.thread.is_some();
-    let waited = CHANGED.wait_timeout_while(self::counter(), PATIENCE, is_open);
-    let (mut counter, _) = waited.unwrap_or_else(PoisonError::into_inner);
-    counter.turn = counter.turn.wrapping_add(1);
+    let is_open = |counter: &mut Counter| {
+        counter.turn == turn && counter.taken.is_none() && counter.thread.is_some()
+    };
+    let waited = CHANGED.wait_while(self::counter(), is_open);
+    let mut counter = waited.unwrap_or_else(PoisonError::into_inner);
+    if counter.turn != turn {
+        // Another export has begun, and offers its own.
+        return 0;
+    }
+    counter.turn = turn.wrapping_add(1);
     counter.offered = None;
     counter.taken.take().unwrap_or(0)
 }

@@ -108,6 +108,17 @@ test("the spans of a process that ends without a word are recorded before it doe
   }
 });
 
+test("a JavaScript thread that is busy for long gets its spans all the same", async () => {
+  const { report, spans } = await run(`
+    register({ idGenerator: new BatonIdGenerator() });
+    init({ spans: "host" });
+    for (let n = 0; n < 500; n += 1) await traced(payload(n), () => {});
+    const start = Date.now();
+    while (Date.now() - start < 7_000);
+    tell(await shutdown());`);
+  assert.deepEqual([spans.length, report.exported.spans, report.refused.spans], [500, 500, 0]);
+});
+
 test("a second init while the export stops holds nothing up", async () => {
   const { report, spans } = await run(`
     register({ idGenerator: new BatonIdGenerator() });

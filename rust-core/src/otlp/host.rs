@@ -6,12 +6,15 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
+
 use crate::hop::FinishedSpan;
 
 /// Where the spans of hops go instead of the endpoint: to whoever records the host's own spans.
 ///
-/// It is called from the exporter's thread, with spans that have ended. The ledger and log lines go to
-/// the endpoint as ever. For OpenTelemetry's SDK there is `tracebaton::otel::spans_to`.
+/// It is called from a thread of the exporter's that has nothing else to do, one call at a time, with
+/// spans that have ended; those that wait for it count towards the memory limit. The ledger and log
+/// lines go to the endpoint as ever. For OpenTelemetry's SDK there is `tracebaton::otel::spans_to`.
 #[derive(Clone)]
 pub struct SpanHost(Arc<dyn Fn(Vec<FinishedSpan>) -> usize + Send + Sync>);
 
@@ -24,7 +27,7 @@ impl SpanHost {
     }
 
     /// Hands over encoded spans; returns how many were taken.
-    pub(super) fn take(&self, encoded: &[Vec<u8>]) -> u64 {
+    pub(super) fn take(&self, encoded: &[Bytes]) -> u64 {
         let spans = encoded.iter().flat_map(|chunk| FinishedSpan::read_all(chunk)).collect();
         catch_unwind(AssertUnwindSafe(|| (self.0)(spans))).unwrap_or(0) as u64
     }

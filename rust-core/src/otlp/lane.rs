@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::sleep};
+use tokio::{sync::Notify, task::spawn_blocking, time::sleep};
 
 use super::{
     answer::Delivery,
@@ -139,11 +139,16 @@ impl Lane {
 
     /// Takes from the recorder: all there is, or only what makes a full request.
     pub(super) fn collect(&self, only_full: bool) {
-        let transport = match &self.way {
-            Way::Nowhere => return self.forget(),
-            Way::Host(host) => return self.hand_over(host),
-            Way::Endpoint(transport) => transport,
+        // What has to wait for long is packed: memory is what an outage costs.
+        let is_to_be_packed = || match &self.way {
+            Way::Endpoint(transport) => {
+                !self.is_last() && (transport.is_gzip() || self.has_to_wait())
+            }
+            Way::Nowhere | Way::Host(_) => false,
         };
+        if matches!(self.way, Way::Nowhere) {
+            return self.forget();
+        }
         let mut is_all = false;
         // What is recorded meanwhile waits for the next time: else a busy application would be
         // followed record by record.
@@ -152,8 +157,7 @@ impl Lane {
             let taken_bytes: usize = taken.chunks.iter().map(Vec::len).sum();
             let (chunks, counts) = (taken.chunks, taken.counts);
             let mut shipment = Shipment::new(&self.resource, chunks, counts, &self.recorder);
-            // What has to wait for long is packed: memory is what an outage costs.
-            if !self.is_last() && (transport.is_gzip() || self.has_to_wait()) {
+            if is_to_be_packed() {
                 shipment.pack();
             }
             self.recorder.charge(shipment.len());
@@ -167,33 +171,14 @@ impl Lane {
         }
     }
 
-    /// Takes from the recorder what the host is to have.
-    fn hand_over(&self, host: &SpanHost) {
-        let mut is_all = false;
-        while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), false) {
-            is_all = taken.is_all;
-            let spans = host.take(&taken.chunks).min(taken.counts.spans);
-            let refused = taken.counts.spans - spans;
-            self.lock().refused += refused;
-            self.tally.exported(Counts { spans, ..Counts::default() });
-            self.tally.refused(Counts { spans: refused, ..Counts::default() });
-            self.let_go(taken.chunks);
-        }
-    }
-
     /// Takes from the recorder what is not to be exported, and lets it go.
     fn forget(&self) {
         let mut is_all = false;
         while !is_all && let Some(taken) = self.recorder.take_part(self.signal.part(), false) {
             is_all = taken.is_all;
-            self.let_go(taken.chunks);
+            self.recorder.settle(taken.chunks.iter().map(Vec::len).sum());
+            taken.chunks.into_iter().for_each(|memory| self.recorder.recycle(memory));
         }
-    }
-
-    /// Gives back the memory of what was taken.
-    fn let_go(&self, chunks: Vec<Vec<u8>>) {
-        self.recorder.settle(chunks.iter().map(Vec::len).sum());
-        chunks.into_iter().for_each(|memory| self.recorder.recycle(memory));
     }
 
     /// Ends a pause that is under way, and marks how far there is to go.
@@ -230,7 +215,33 @@ impl Lane {
 
     /// Delivers what is queued, for ever.
     pub(super) async fn run(self: Arc<Self>) {
-        let Way::Endpoint(transport) = &self.way else { return };
+        match &self.way {
+            Way::Nowhere => {}
+            Way::Host(host) => self.hand_over(host).await,
+            Way::Endpoint(transport) => self.post(transport).await,
+        }
+    }
+
+    /// Hands what is queued to the host, from a thread of its own: a host that is busy holds up nothing
+    /// else.
+    async fn hand_over(&self, host: &SpanHost) {
+        loop {
+            let first = self
+                .lock()
+                .queue
+                .front()
+                .map(|first| (first.shipment.chunks(), first.shipment.counts.spans));
+            let Some((chunks, count)) = first else {
+                self.work.notified().await;
+                continue;
+            };
+            let host = host.clone();
+            let taken = spawn_blocking(move || host.take(&chunks)).await;
+            self.finish(count.saturating_sub(taken.unwrap_or(0)));
+        }
+    }
+
+    async fn post(&self, transport: &Transport) {
         let mut pause = FIRST_PAUSE;
         loop {
             // The shipment stays in the queue until it is done with, so that it is accounted for

@@ -138,6 +138,15 @@ impl Shipment {
         Self { body: Body::Plain(pieces.collect()), counts }
     }
 
+    /// Returns the chunks, unless they were packed.
+    pub(super) fn chunks(&self) -> Vec<Bytes> {
+        match &self.body {
+            // What comes first says of which resource they are.
+            Body::Plain(pieces) => pieces.iter().skip(1).cloned().collect(),
+            Body::Packed(_) => Vec::new(),
+        }
+    }
+
     /// Packs the body.
     pub(super) fn pack(&mut self) {
         if let Body::Plain(pieces) = &self.body {

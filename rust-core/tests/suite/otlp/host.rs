@@ -13,7 +13,7 @@ use tracebaton::{
 };
 
 use super::{SOON, options, start};
-use crate::support::{PARENT, TRACE, kept::Kept, sink::Sink};
+use crate::support::{PARENT, TRACE, kept::Kept, sink::Sink, wait_for};
 
 fn input(offset: i64) -> Coordinates {
     Coordinates {
@@ -133,4 +133,45 @@ fn the_id_generator_makes_ids_of_its_own_for_all_other_spans() {
     assert_eq!(spans.len(), 2);
     assert_ne!(spans[0].span_context.trace_id(), spans[1].span_context.trace_id());
     assert_ne!(spans[0].span_context.span_id(), spans[1].span_context.span_id());
+}
+
+#[test]
+fn a_host_that_is_busy_holds_up_no_ledger_event_and_gets_its_spans_later() {
+    let sink = Sink::start();
+    let (free, busy) = std::sync::mpsc::channel::<()>();
+    let busy = std::sync::Mutex::new(busy);
+    let span_host = Some(SpanHost::new(move |spans| {
+        let _ = busy.lock().unwrap().recv();
+        spans.len()
+    }));
+    let (recorder, exporter) =
+        start(&Options { span_host, ..options(&sink, Protocol::HttpProtobuf) });
+    Hop::process(&recorder, &input(7), &traced()).end();
+    assert!(!exporter.flush(Duration::from_millis(100)), "the span is nobody's yet");
+    Hop::process(&recorder, &input(8), &traced()).end();
+    wait_for("the events", || (sink.telemetry().ledger("process").len() == 2).then_some(()));
+    drop(free);
+    assert!(exporter.flush(SOON));
+    let report = exporter.shutdown(SOON);
+    assert_eq!(report.exported, Counts { spans: 2, logs: 0, ledger: 2 });
+    assert!(report.is_complete(), "{report}");
+}
+
+#[test]
+fn a_host_that_never_answers_does_not_hold_up_the_end() {
+    let sink = Sink::start();
+    let (free, busy) = std::sync::mpsc::channel::<()>();
+    let busy = std::sync::Mutex::new(busy);
+    let span_host = Some(SpanHost::new(move |spans| {
+        let _ = busy.lock().unwrap().recv();
+        spans.len()
+    }));
+    let (recorder, exporter) =
+        start(&Options { span_host, ..options(&sink, Protocol::HttpProtobuf) });
+    Hop::process(&recorder, &input(7), &traced()).end();
+    let start = std::time::Instant::now();
+    let report = exporter.shutdown(Duration::from_millis(300));
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!((report.exported.ledger, report.lost.spans), (1, 1), "{report}");
+    drop(free);
 }
