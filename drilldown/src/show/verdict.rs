@@ -64,7 +64,9 @@ pub(crate) fn verdict(diagnosis: &Diagnosis) -> String {
         let counts = [&[event.records_in], &counts[..], &[event.pending()]].concat();
         rows.push((plain(&format!("{} {}", event.service, event.name)), counts));
     }
-    for branch in ledger.branches.iter().filter(|branch| !began_later(branch)) {
+    let (later, concerned): (Vec<&Branch>, Vec<&Branch>) =
+        ledger.branches.iter().partition(|branch| began_later(branch));
+    for branch in &concerned {
         let group = match (branch.group.as_str(), branch.service.as_str()) {
             ("", "") => "nobody".to_owned(),
             ("", service) => service.to_owned(),
@@ -84,16 +86,15 @@ pub(crate) fn verdict(diagnosis: &Diagnosis) -> String {
         rows.push((plain(&hop), counts));
     }
     table(&mut out, &rows);
-    // Where a topic is read by several groups, each of them has a verdict of its own.
-    let is_fork = |branch: &&Branch| {
-        let concerned = ledger.branches.iter().filter(|other| !began_later(other));
-        concerned.filter(|other| other.topic == branch.topic).count() > 1
-    };
-    for branch in ledger.branches.iter().filter(|branch| began_later(branch)) {
+    for branch in later {
         let who = format!("{} ← {}", branch.group, branch.topic);
         let _ = writeln!(out, "  {} began to read later: not concerned", plain(&who));
     }
-    for branch in ledger.branches.iter().filter(is_fork).filter(|branch| !began_later(branch)) {
+    // Where a topic is read by several groups, each of them has a verdict of its own.
+    let is_fork = |branch: &&&Branch| {
+        concerned.iter().filter(|other| other.topic == branch.topic).count() > 1
+    };
+    for branch in concerned.iter().filter(is_fork) {
         let verdict = branch.verdict.map(name).unwrap_or_default();
         let _ = writeln!(
             out,

@@ -277,9 +277,6 @@ impl OwnedBaton {
     }
 }
 
-/// How propagators write the legacy id's name in HTTP.
-const HTTP_LEGACY: &str = "x-trace-id";
-
 /// The last bit stands for all numbers from there on.
 fn bit(number: usize) -> u64 {
     1 << number.min(63)
@@ -289,7 +286,7 @@ fn bit(number: usize) -> u64 {
 /// it writes to: the legacy id comes by its name in HTTP and gets the one that it has in Kafka.
 impl Injector for OwnedBaton {
     fn set(&mut self, key: &str, value: String) {
-        let key = if key == HTTP_LEGACY { Medium::Kafka.legacy_name() } else { key };
+        let key = if key == usual::LEGACY { Medium::Kafka.legacy_name() } else { key };
         CarrierMut::set(self, key, &value);
         texts::give_back(value);
     }

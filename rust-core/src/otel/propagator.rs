@@ -297,7 +297,7 @@ impl CarrierMut for Injected<'_> {
 fn in_lower_case(name: &str) -> Cow<'_, str> {
     const LEGACY: &str = Medium::Http.legacy_name();
     match name {
-        LEGACY => Cow::Borrowed("x-trace-id"),
+        LEGACY => Cow::Borrowed(usual::LEGACY),
         "traceparent" | "tracestate" | "baggage" => Cow::Borrowed(name),
         name => Cow::Owned(name.to_ascii_lowercase()),
     }

@@ -20,6 +20,8 @@ use crate::carrier::Medium;
 /// The names that are read unless others are configured.
 pub(crate) const NAMES: [&str; 6] =
     ["traceparent", "tracestate", "baggage", "x-trace-id", "trace_id", "x-span-id"];
+/// How the legacy id is called in HTTP, as a propagator writes it.
+pub(crate) const LEGACY: &str = NAMES[3];
 pub(super) const PREFIX: &str = "x-baggage-";
 
 /// More has to be looked at than one value of each name.

@@ -1,6 +1,10 @@
 //! Spans of hops that the host's own SDK records; the ledger goes to the endpoint as ever.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, mpsc},
+    time::{Duration, Instant},
+};
 
 use opentelemetry::trace::{SpanKind, Status, TracerProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData};
@@ -135,15 +139,21 @@ fn the_id_generator_makes_ids_of_its_own_for_all_other_spans() {
     assert_ne!(spans[0].span_context.span_id(), spans[1].span_context.span_id());
 }
 
+/// Returns a host that takes nothing until the sender is dropped, and all from then on.
+fn busy_host() -> (mpsc::Sender<()>, Option<SpanHost>) {
+    let (free, busy) = mpsc::channel();
+    let busy = Mutex::new(busy);
+    let host = SpanHost::new(move |spans| {
+        let _ = busy.lock().unwrap().recv();
+        spans.len()
+    });
+    (free, Some(host))
+}
+
 #[test]
 fn a_host_that_is_busy_holds_up_no_ledger_event_and_gets_its_spans_later() {
     let sink = Sink::start();
-    let (free, busy) = std::sync::mpsc::channel::<()>();
-    let busy = std::sync::Mutex::new(busy);
-    let span_host = Some(SpanHost::new(move |spans| {
-        let _ = busy.lock().unwrap().recv();
-        spans.len()
-    }));
+    let (free, span_host) = busy_host();
     let (recorder, exporter) =
         start(&Options { span_host, ..options(&sink, Protocol::HttpProtobuf) });
     Hop::process(&recorder, &input(7), &traced()).end();
@@ -160,16 +170,11 @@ fn a_host_that_is_busy_holds_up_no_ledger_event_and_gets_its_spans_later() {
 #[test]
 fn a_host_that_never_answers_does_not_hold_up_the_end() {
     let sink = Sink::start();
-    let (free, busy) = std::sync::mpsc::channel::<()>();
-    let busy = std::sync::Mutex::new(busy);
-    let span_host = Some(SpanHost::new(move |spans| {
-        let _ = busy.lock().unwrap().recv();
-        spans.len()
-    }));
+    let (free, span_host) = busy_host();
     let (recorder, exporter) =
         start(&Options { span_host, ..options(&sink, Protocol::HttpProtobuf) });
     Hop::process(&recorder, &input(7), &traced()).end();
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let report = exporter.shutdown(Duration::from_millis(300));
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     assert_eq!((report.exported.ledger, report.lost.spans), (1, 1), "{report}");
