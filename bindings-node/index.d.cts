@@ -4,7 +4,7 @@ export type HeaderValue = Buffer | Uint8Array | string | null | undefined;
 export type Headers =
   | Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>
   | readonly (readonly [string | Uint8Array, HeaderValue] | Readonly<Record<string, HeaderValue>>)[]
-  | Iterable<readonly [string, HeaderValue | readonly HeaderValue[]]>;
+  | Iterable<readonly [string | Uint8Array, HeaderValue | readonly HeaderValue[]]>;
 export type Medium = "http" | "kafka" | "metadata";
 export type Format =
   | "tracecontext" | "baggage" | "legacy" | "b3" | "b3multi" | "jaeger" | "xray" | "gcp" | "datadog";
@@ -51,11 +51,23 @@ export interface Inject {
     headers: ReadonlyMap<string, V>,
     options?: { readonly medium?: Medium },
   ): Map<string, V | string>;
+  /** Names of bytes get company of bytes: @platformatic/kafka without serializers takes nothing else. */
+  (
+    baton: Baton | null,
+    headers: ReadonlyMap<Buffer, Buffer>,
+    options?: { readonly medium?: Medium },
+  ): Map<Buffer, Buffer>;
   <V extends HeaderValue>(
     baton: Baton | null,
     headers: readonly (readonly [string, V])[],
     options?: { readonly medium?: Medium },
   ): [string, V | string][];
+  /** A list of objects, as librdkafka's clients have it. */
+  <V extends HeaderValue>(
+    baton: Baton | null,
+    headers: readonly Readonly<Record<string, V>>[],
+    options?: { readonly medium?: Medium },
+  ): Record<string, V | string>[];
 }
 
 /** How batons are read and written: rules of one's own. The functions below go by the process's. */
@@ -100,7 +112,9 @@ export function refusals(): Readonly<Record<string, number>>;
 export type HeaderShape =
   | Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>
   | ReadonlyMap<string, HeaderValue>
-  | readonly (readonly [string, HeaderValue])[];
+  | ReadonlyMap<Buffer, Buffer>
+  | readonly (readonly [string, HeaderValue])[]
+  | readonly Readonly<Record<string, HeaderValue>>[];
 
 /** A message on its way to a topic. */
 export interface Output<H = Readonly<Record<string, string>>> {
