@@ -15,8 +15,9 @@ use tracebaton::{
 
 use crate::{
     baton::wrong,
-    fast::{forget_rules, leave_all},
+    fast::{self, forget_rules},
     host::{self, Take},
+    insert,
     settings::{self, Given},
 };
 
@@ -87,6 +88,12 @@ pub fn init(
         env.add_env_cleanup_hook((), |()| leave())?;
     }
     Ok(())
+}
+
+/// Leaves what this thread has open: it ends in the middle of it.
+fn leave_all() {
+    fast::leave_all();
+    insert::leave_all();
 }
 
 fn leave() {

@@ -12,7 +12,7 @@ import { listen } from "./support/otlp.mjs";
 
 const index = new URL("../index.mjs", import.meta.url).href;
 const prelude = `
-  import { Logger, consume, eachBatch, flush, init, process as traced, shutdown } from ${JSON.stringify(index)};
+  import { Logger, consume, eachBatch, flush, init, insert, process as traced, shutdown } from ${JSON.stringify(index)};
   const log = new Logger();
   const message = (n) => traced({ topic: "raw", partition: 0, group: "g", message: { offset: String(n) } }, async (hop) => {
     log.info("handled", { n });
@@ -73,6 +73,9 @@ const unfinished = {
   "an iterator that nobody returned": "await consume([open]).next();",
   "an iterator that was collected": "await consume([open]).next(); await new Promise((next) => setTimeout(next, 10)); gc();",
   "a batch": "void eachBatch((_, batch) => { batch.hop(one); return new Promise(() => {}); })({ batch: { topic: 'raw', partition: 0, messages: [one] } });",
+  "an insert": "void insert('t', (batch) => { batch.add(open); return new Promise(() => {}); });",
+  "an insert without a function": "insert('t').add(open);",
+  "what is taken out of an insert": "insert('t').takeOut(open);",
   "a batch as a whole": "void eachBatch((_, batch) => batch.together(() => new Promise(() => {})))({ batch: { topic: 'raw', partition: 0, messages: [one] } });",
 };
 for (const [what, program] of Object.entries(unfinished)) {

@@ -133,8 +133,11 @@ test("a second init while the export stops holds nothing up", async () => {
   assert.deepEqual([spans.length, report.exported.spans], [500, 500]);
 });
 
-const lacking = { "without a provider": "", "with a provider that makes other ids": "register({});" };
-for (const [what, program] of Object.entries(lacking)) {
+const lacking = {
+  "without a provider": ["", /register one that has a BatonIdGenerator before init/],
+  "with a provider that makes other ids": ["register({});", /give it `idGenerator: new BatonIdGenerator\(\)`/],
+};
+for (const [what, [program, remedy]] of Object.entries(lacking)) {
   test(`${what} the spans are counted as refused, and that is said once`, async () => {
     const { report, spans, stderr, kept } = await run(`
       ${program}
@@ -143,7 +146,8 @@ for (const [what, program] of Object.entries(lacking)) {
       tell(await shutdown());`);
     assert.deepEqual([spans.length, report.refused.spans, kept.spans.length], [0, 3, 0]);
     assert.equal(kept.ledger.length, 3);
-    assert.equal(stderr.match(/BatonIdGenerator/g)?.length ?? 0, program === "" ? 0 : 1, stderr);
+    assert.equal(stderr.match(/TRACEBATON_NO_SPAN_HOST/g)?.length, 1, stderr);
+    assert.match(stderr, remedy);
   });
 }
 
