@@ -127,7 +127,7 @@ export interface Output<H = Readonly<Record<string, string>>> {
   delivered(metadata: unknown): void;
   /** Says that the broker or the client refused it. */
   undelivered(error: unknown): void;
-  /** The callback for clients that report deliveries. */
+  /** The callback for clients that report deliveries. Once it was asked for, the hop waits for it after its function is over. */
   readonly onDelivery: (error: unknown, report?: unknown) => void;
 }
 
@@ -149,7 +149,10 @@ export interface Hop {
   filtered(reason: string): void;
   /** Says that the record could not be handled and nothing else took it. */
   failed(error: unknown): void;
-  /** Ends the hop before its function does; without a word before, the record has passed. */
+  /**
+   * Ends the hop before its function does; without a word before, the record has passed. Outputs whose `onDelivery` was asked for are
+   * waited for, others of which nobody has told are unconfirmed.
+   */
   end(): void;
 }
 

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Admin, Consumer, Producer } from "@platformatic/kafka";
 
-import * as tracebaton from "../../index.mjs";
-import { eventually, startBroker } from "../support/broker.mjs";
-import { recorded } from "../support/otlp.mjs";
+import * as tracebaton from "../../../index.mjs";
+import { eventually, startBroker } from "../../support/broker.mjs";
+import { recorded } from "../../support/otlp.mjs";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const header = (name, value) => new Map([[Buffer.from(name), Buffer.from(value)]]);
