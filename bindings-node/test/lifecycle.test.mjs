@@ -104,6 +104,40 @@ test("what a worker leaves open is pending, however it ends", async () => {
   }
 });
 
+/** A program of which three workers, two of them busy, and the main thread are in the middle of a message. */
+const withWorkers = (ending) => `
+  import { Worker } from "node:worker_threads";
+  import { once } from "node:events";
+  const source = ${JSON.stringify(prelude)} + \`
+    import { parentPort } from "node:worker_threads";
+    init({ serviceName: "s" });
+    void traced({ topic: "raw", partition: 1, offset: "1" }, () => new Promise(() => {}));
+    parentPort.postMessage(1);\`;
+  const busy = ["for (;;) await null;", "for (;;);", "setInterval(() => {}, 1000);"];
+  const start = (end) => new Worker(new URL("data:text/javascript," + encodeURIComponent(source + end)));
+  for (const end of busy) {
+    const worker = start(end);
+    worker.unref();
+    await once(worker, "message");
+  }
+  void traced(open, () => new Promise(() => {}));
+  ${ending}`;
+
+const withWorkersLeft = ["", "process.exit(0);", "await flush(); process.exit(0);", "await shutdown(); init({ serviceName: 's' }); process.exit(0);"];
+for (const ending of withWorkersLeft) {
+  test(`what workers have open when the main thread ends the process is pending: ${ending || "by itself"}`, async () => {
+    assert.deepEqual(await leftOpen(withWorkers(ending)), Array(4).fill({ in: 1 }));
+  });
+}
+
+test("an endpoint that is down holds up the end of a process with workers for two seconds", async () => {
+  const start = Date.now();
+  const open = '{ topic: "raw", partition: 0, offset: "1" }';
+  const { code, stderr } = await run(`init(); const open = ${open}; ${withWorkers("process.exit(0);")}`, "http://127.0.0.1:9");
+  assert.equal(code, 0, stderr);
+  assert.ok(Date.now() - start < 8_000);
+});
+
 test("an uncaught exception loses nothing", async () => {
   const endpoint = await listen();
   const { code, stderr } = await run('init(); for (let n = 0; n < 50; n += 1) await message(n); throw new Error("mine");', endpoint.url);

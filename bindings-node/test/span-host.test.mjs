@@ -169,6 +169,28 @@ test("a worker's SDK has its spans while the worker lives", async () => {
   assert.equal(report.taken, 10);
 });
 
+test("at the end the main thread's SDK has its spans first, and what a worker leaves open is pending", async () => {
+  const { spans, kept } = await run(`
+    import { Worker } from "node:worker_threads";
+    import { once } from "node:events";
+    register({ idGenerator: new BatonIdGenerator() });
+    init({ spans: "host" });
+    const source = ${JSON.stringify(`import { init, process as traced } from ${JSON.stringify(new URL("../index.mjs", import.meta.url).href)};`)} + \`
+      import { parentPort } from "node:worker_threads";
+      init();
+      void traced({ topic: "raw", partition: 1, offset: 9 }, () => new Promise(() => {}));
+      parentPort.postMessage(1);
+      for (;;);\`;
+    await once(new Worker(new URL("data:text/javascript," + encodeURIComponent(source))), "message");
+    for (let n = 0; n < 50; n += 1) await traced(payload(n), () => {});
+    process.on("exit", tell);
+    process.exit(0);`);
+  assert.equal(spans.length, 50);
+  assert.equal(kept.ledger.length, 51);
+  const pending = kept.ledger.filter(({ attributes }) => attributes["tracebaton.records.passed"] === undefined);
+  assert.deepEqual(pending.map(({ attributes }) => attributes["messaging.kafka.offset"]), [9]);
+});
+
 test("a destination that there is none of is told", () => {
   assert.throws(() => init({ spans: "sdk" }), { name: "TracebatonError", code: "TRACEBATON_CONFIG", message: "spans: is neither otlp nor host: sdk" });
   assert.throws(() => init({ spans: 7 }), { code: "TRACEBATON_WRONG_TYPE" });
