@@ -1,7 +1,7 @@
 // Headers as the Kafka clients and HTTP give them, turned into names and values by position.
 "use strict";
 
-const { isUint8Array } = require("node:util/types");
+const { isMap, isUint8Array } = require("node:util/types");
 
 const { wrongType } = require("./errors.cjs");
 
@@ -149,7 +149,11 @@ const emptyOfBytes = new WeakSet();
 
 /** Takes note of how a message without headers has its texts. */
 function noteEmpty({ headers, key, value }) {
-  if (headers instanceof Map && headers.size === 0 && isUint8Array(value ?? key)) emptyOfBytes.add(headers);
+  try {
+    if (headers?.size === 0 && isMap(headers) && isUint8Array(value ?? key)) emptyOfBytes.add(headers);
+  } catch {
+    // A getter's or a proxy's own.
+  }
 }
 
 /** Tells whether a `Map` has bytes for names: @platformatic/kafka then takes nothing but bytes, else nothing but strings. */
