@@ -53,6 +53,13 @@ test-node: node-dev broker enrich target/tls/localhost.pem tests/w3c/node/node_m
 	cd examples/node && node --test
 	cd examples/pipeline/enrich && npm test
 
+.PHONY: test-node-versions
+test-node-versions: node-dev target/tls/localhost.pem bindings-node/test/versions/node_modules/.package-lock.json ## Runs the tests of the Node binding with the other versions of Node
+	@for node in $(CURDIR)/bindings-node/test/versions/node_modules/node-*/bin; do \
+	  echo "== Node $$($$node/node --version)"; \
+	  (cd bindings-node && PATH="$$node:$$PATH" node --test test/*.test.mjs); \
+	done
+
 .PHONY: test-faults
 test-faults: tools ## Runs outages of minutes and millions of hops, one after the other
 	@echo "== Faults at full size"
@@ -146,7 +153,7 @@ lint: tools ## Checks formatting and lints
 .PHONY: clean
 clean: ## Removes everything that was built
 	rm -rf target .venv .cache bindings-node/*.node examples/{pipeline/enrich,runner/node}/dist
-	rm -rf {bindings-node,bench/node,tests/w3c/node,examples/node,examples/pipeline/enrich,examples/runner/node,examples/embedded/clickhouse}/node_modules
+	rm -rf {bindings-node,bindings-node/test/versions,bench/node,tests/w3c/node,examples/node,examples/pipeline/enrich,examples/runner/node,examples/embedded/clickhouse}/node_modules
 
 # ---- what is built
 
