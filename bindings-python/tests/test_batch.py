@@ -72,8 +72,7 @@ def test_a_message_with_an_end_of_its_own_leaves_the_batch(exported: Exported) -
 def test_an_exception_fails_what_is_left_of_the_batch(exported: Exported) -> None:
     given = [message(n) for n in range(4)]
     with pytest.raises(OSError), tracebaton.Batch(given) as batch:
-        with batch.hop(given[0]) as hop:
-            hop.filtered("a test order")
+        batch.hop(given[0]).filtered("a test order")
         batch.hop(given[1])
         raise OSError("down")
     assert tracebaton.current_hop() is None
