@@ -100,7 +100,7 @@ impl Insert {
         self.len() == 0
     }
 
-    /// Adds a record to the batch.
+    /// Adds a record to the batch. One that is added again is the same input, and counts once.
     pub fn add(&mut self, input: &Coordinates, baton: &Baton) {
         self.tally.add(input, baton);
     }
