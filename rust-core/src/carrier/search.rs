@@ -173,7 +173,7 @@ impl<'n, 'a> Search<'n, 'a> {
     }
 
     fn take(&mut self, name: &'a [u8], value: Option<&'a [u8]>) {
-        if let Some((number, _)) = self.find(name) {
+        if let Some((number, _)) = self.known(name) {
             self.answer(number, value);
         }
         if self.names.prefix_letters & letter_bit(name) != 0 {
@@ -238,6 +238,11 @@ impl<'n, 'a> Search<'n, 'a> {
     #[inline]
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<(usize, &'n str)> {
+        if self.names.may_have(name) { self.known(name) } else { None }
+    }
+
+    #[inline]
+    fn known(&self, name: &[u8]) -> Option<(usize, &'n str)> {
         let hint = hint(name);
         let mut known = self.names.known.iter().enumerate();
         let is_it = |known: &Known| known.hint == hint && self.is_same(&known.name, name);
