@@ -39,7 +39,7 @@ def agrees(expected: Row, actual: Row) -> bool:
 
 def allowed(row: Row) -> list[Row]:
     """Returns the outcomes that are right; none where a row leaves it open and does not say what is ours."""
-    expected = row.get("spec_expected", row["expected"])
+    expected: Row = row.get("spec_expected", row["expected"])
     if "ours" in row:
         return [expected if row["ours"] == "expected" else row["ours"]]
     if row.get("verdict") == "open" or row.get("level") in ("MAY", "undefined"):
