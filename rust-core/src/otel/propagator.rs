@@ -75,7 +75,8 @@ impl BatonPropagator {
     /// What came in is checked and kept as one text each, goes out again where the context is injected,
     /// and is there for whoever asks [`otel::baton_of`](baton_of). OpenTelemetry does not get a copy:
     /// its own `cx.baggage()` and `trace_state()` have only what the application puts there itself,
-    /// which goes out too, before what came in under the same keys.
+    /// which goes out too, in place of what came in under the same keys. What came in cannot be removed
+    /// that way, neither one entry nor all: whoever has to do that wants the copy.
     ///
     /// Without this, every message that has them pays for OpenTelemetry's tables whether anybody looks
     /// into them or not, which is most of what reading such a message costs.
