@@ -127,13 +127,13 @@ instructions: tools ## Counts the instructions of reading and writing a tracepar
 .PHONY: bench-python
 bench-python: tools ## … in Python
 	$(PYTHON) -m venv .cache/bench
-	MATURIN_PEP517_ARGS= .cache/bench/bin/pip install -q ./bindings-python -r bench/python/requirements.txt
+	MATURIN_PEP517_ARGS= .cache/bench/bin/pip install -v ./bindings-python -r bench/python/requirements.txt
 	.cache/bench/bin/python bench/python/main.py
 
 .PHONY: endure-python
 endure-python: tools ## Shows that memory stays flat over 10,000,000 messages and 1,000 cycles in Python (some minutes)
 	$(PYTHON) -m venv .cache/bench
-	MATURIN_PEP517_ARGS= .cache/bench/bin/pip install -q ./bindings-python
+	MATURIN_PEP517_ARGS= .cache/bench/bin/pip install -v ./bindings-python
 	.cache/bench/bin/python bench/python/endurance.py messages 10000000
 	.cache/bench/bin/python bench/python/endurance.py cycles 1000
 
@@ -172,7 +172,7 @@ rust: tools
 
 target/tls/localhost.pem: tests/src/bin/certificate.rs | tools
 	@echo "== making a certificate for the tests"
-	cargo run --locked -q -p tracebaton-tests --bin certificate -- target/tls
+	cargo run --locked -p tracebaton-tests --bin certificate -- target/tls
 
 .PHONY: broker
 broker: tools
@@ -189,12 +189,13 @@ $(VENV)/python: | tools
 PYTHON_EXAMPLES := examples/pipeline/raw_to_user/requirements.txt examples/runner/python/requirements.txt
 
 $(VENV)/.ready: $(VENV)/python $(PYTHON_SOURCES) $(PYTHON_EXAMPLES)
-	@echo "== building the Python binding"
-	$(VENV)/pip install -q ./bindings-python $(addprefix -r ,$(PYTHON_EXAMPLES))
+	@echo "== building the Python binding (some minutes the first time)"
+	$(VENV)/pip install -v ./bindings-python $(addprefix -r ,$(PYTHON_EXAMPLES))
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready bindings-python/requirements-dev.txt
-	$(VENV)/pip install -q -r bindings-python/requirements-dev.txt
+	@echo "== installing what the Python tests need"
+	$(VENV)/pip install -r bindings-python/requirements-dev.txt
 	@touch $@
 
 .PHONY: node
