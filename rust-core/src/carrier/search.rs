@@ -15,8 +15,8 @@ pub(crate) struct Names {
     slots: usize,
     /// The bit of a length is set where a name has it; the last stands for all that are longer.
     lengths: u64,
-    /// The bit of a first letter is set where a name has it, or a start of names.
-    letters: u64,
+    /// The bit of two first letters is set where a name has them, or a start of names.
+    starts: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -37,17 +37,33 @@ fn length_bit(name: &[u8]) -> u64 {
     1 << name.len().min(63)
 }
 
-/// Returns the bit of a name's first letter, whatever its case: most names of others have a letter
-/// that none of ours has.
-fn letter_bit(name: &[u8]) -> u64 {
-    name.first().map_or(1, |byte| 1 << (byte & 0x1f))
+/// Returns the bit of a name's first two letters, whatever their case: most names of others have
+/// letters that none of ours has.
+fn start_bit(name: &[u8]) -> u64 {
+    let letter = |at| name.get(at).copied().unwrap_or_default();
+    letters_bit(letter(0), letter(1))
+}
+
+#[inline]
+fn letters_bit(first: u8, second: u8) -> u64 {
+    1 << ((first & 0x1f) ^ (second & 0x1f) << 1)
+}
+
+/// Returns the bits of all names that start so.
+fn prefix_bits(prefix: &[u8]) -> u64 {
+    match prefix {
+        // Every name starts with nothing.
+        [] => u64::MAX,
+        [first] => (0..0x20).fold(0, |bits, second| bits | letters_bit(*first, second)),
+        _ => start_bit(prefix),
+    }
 }
 
 impl Names {
     /// Looks for a name, given in lower case; its values go to `slot`.
     pub(crate) fn add(&mut self, slot: usize, name: Cow<'static, str>) {
         self.lengths |= length_bit(name.as_bytes());
-        self.letters |= letter_bit(name.as_bytes());
+        self.starts |= start_bit(name.as_bytes());
         self.slots = self.slots.max(slot + 1);
         match self.known.iter_mut().find(|known| known.name == name) {
             Some(known) => known.slots.push(slot),
@@ -59,8 +75,7 @@ impl Names {
 
     /// Looks for names that start so, given in lower case; returns the number of the prefix.
     pub(crate) fn add_prefix(&mut self, prefix: Cow<'static, str>) -> usize {
-        // Every name starts with nothing.
-        self.letters |= if prefix.is_empty() { u64::MAX } else { letter_bit(prefix.as_bytes()) };
+        self.starts |= prefix_bits(prefix.as_bytes());
         self.prefixes.push(prefix);
         self.prefixes.len() - 1
     }
@@ -156,7 +171,7 @@ impl<'n, 'a> Search<'n, 'a> {
     /// `None`. Names are compared without case in HTTP and exactly elsewhere.
     #[inline]
     pub fn offer(&mut self, name: &'a [u8], value: Option<&'a [u8]>) {
-        if self.names.letters & letter_bit(name) == 0 {
+        if self.names.starts & start_bit(name) == 0 {
             return;
         }
         if let Some((number, _)) = self.find(name) {
@@ -233,6 +248,14 @@ impl<'n, 'a> Search<'n, 'a> {
         slot.is_some_and(|slot| self.slot(*slot).count > 0)
     }
 
+    /// Tells whether a name that begins with these two bytes may be looked for; a name of one byte has
+    /// zero after it.
+    #[cfg(feature = "kafka")]
+    #[inline]
+    pub(crate) fn may_start_with(&self, first: u8, second: u8) -> bool {
+        self.names.starts & letters_bit(first, second) != 0
+    }
+
     pub(crate) fn medium(&self) -> Medium {
         self.medium
     }
@@ -273,5 +296,34 @@ impl<'n, 'a> Search<'n, 'a> {
         let (start, rest) = name.split_at_checked(prefix.len())?;
         let is_it = hint(start) == hint(prefix.as_bytes()) && self.is_same(prefix, start);
         is_it.then_some(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::carrier::List;
+
+    #[test]
+    fn the_first_two_letters_leave_out_no_name_that_is_looked_for() {
+        let offered = ["", "a", "ab", "abc", "A", "aB", "AbC", "-", "-1", "b", "ba"];
+        for medium in [Medium::Http, Medium::Kafka] {
+            let is_same =
+                |a: &str, b: &str| a == b || medium == Medium::Http && a.eq_ignore_ascii_case(b);
+            for known in ["", "a", "ab", "abc", "-", "-1"] {
+                for name in offered {
+                    let list = List::new(medium, [(name, Some("1"))]);
+                    let mut names = Names::default();
+                    names.add(0, known.into());
+                    let count = names.search(&list, |found| found.slot(0).count);
+                    assert_eq!(count == 1, is_same(known, name), "{known} {name}");
+                    let mut starts = Names::default();
+                    starts.add_prefix(known.into());
+                    let has = starts.search(&list, |found| found.has_prefixed());
+                    let is_start = name.get(..known.len()).is_some_and(|it| is_same(known, it));
+                    assert_eq!(has, is_start, "{known} {name}");
+                }
+            }
+        }
     }
 }

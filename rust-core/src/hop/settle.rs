@@ -23,7 +23,9 @@ impl Inner {
         if !state.is_settled {
             let time = now();
             state.end.get_or_insert(time);
-            state.unconfirmed += u64::from(std::mem::take(&mut state.open));
+            let made = self.outputs.count();
+            state.unconfirmed += made.saturating_sub(state.told);
+            state.told = made;
             self.write(&mut state, time);
         }
     }
@@ -33,8 +35,8 @@ impl Inner {
     pub(super) fn write(&self, state: &mut State, time: u64) {
         if !state.is_settled {
             state.is_settled = true;
-            if std::mem::take(&mut state.is_waiting) {
-                self.recorder.waits_no_more(self.span_id);
+            if let Some(ticket) = state.waiting.take() {
+                self.recorder.waits_no_more(ticket);
             }
             let lost = take_out_lost(state);
             self.recorder.write(|room| {

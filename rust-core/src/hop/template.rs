@@ -210,11 +210,7 @@ impl Forms {
 
     /// Encodes the constant fields of a `LogRecord` that is a ledger event (opentelemetry-proto,
     /// `logs.proto`).
-    fn event(
-        kind: HopKind,
-        name: &str,
-        attributes: impl FnOnce(&mut Writer<'_>),
-    ) -> Self {
+    fn event(kind: HopKind, name: &str, attributes: impl FnOnce(&mut Writer<'_>)) -> Self {
         let mut usual = Vec::new();
         let mut event = Writer::new(&mut usual);
         event.uint(2, 9);
