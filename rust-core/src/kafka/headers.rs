@@ -25,7 +25,7 @@ use rdkafka::{
 use crate::{
     carrier::{Carrier, CarrierMut, Medium, Search},
     otel::{
-        texts,
+        stale, texts,
         usual::{self, Answer, Usual},
     },
     wire::text,
@@ -225,9 +225,7 @@ impl CarrierMut for OwnedBaton {
     }
 
     fn remove(&mut self, name: &str) {
-        let list = native(self.0.as_borrowed());
-        // SAFETY: the list is live; librdkafka only reads how many headers it has.
-        if unsafe { rd_kafka_header_cnt(list) } == 0 {
+        if self.count() == 0 {
             return;
         }
         if let Some(name) = usual::number(name.as_bytes()).and_then(|number| NAMES.get(number)) {
@@ -253,6 +251,12 @@ impl CarrierMut for OwnedBaton {
 }
 
 impl OwnedBaton {
+    /// Returns how many headers there are.
+    fn count(&self) -> usize {
+        // SAFETY: the list is live; librdkafka only reads how many headers it has.
+        unsafe { rd_kafka_header_cnt(native(self.0.as_borrowed())) }
+    }
+
     fn remove_all(&mut self, name: &CStr) {
         let list = native(self.0.as_borrowed());
         let (mut value, mut size) = (ptr::null(), 0);
@@ -294,8 +298,16 @@ fn bit(number: usize) -> u64 {
 
 /// Writes for OpenTelemetry propagators, in place of what stood there. A propagator is not told what
 /// it writes to: the legacy id comes by its name in HTTP and gets the one that it has in Kafka.
+///
+/// A `traceparent` that [`BatonPropagator`](crate::otel::BatonPropagator) writes also replaces `tracestate`
+/// and `baggage`, so that headers which were copied from a message that came in do not go on beside another
+/// trace. Of other propagators what they do not write stays.
 impl Injector for OwnedBaton {
     fn set(&mut self, key: &str, value: String) {
+        let stale = stale::besides(key);
+        if !stale.is_empty() && self.count() > 0 {
+            stale.iter().for_each(|name| self.remove(name));
+        }
         let key = if key == usual::LEGACY { Medium::Kafka.legacy_name() } else { key };
         CarrierMut::set(self, key, &value);
         texts::give_back(value);
@@ -333,6 +345,20 @@ mod tests {
         };
         assert_eq!(names(&written.0), ["traceparent", "trace_id"]);
         assert_eq!(names(&written.0), names(&direct.0));
+    }
+
+    #[test]
+    fn what_belongs_to_another_trace_does_not_stay() {
+        let headers = OwnedHeaders::new().insert(header("traceparent", Some(TEXT.as_bytes())));
+        let cx = BatonPropagator::default().extract(&ReadHeaders(Some(headers.as_borrowed())));
+        let mut copied = OwnedHeaders::new();
+        for name in ["tracestate", "baggage", "shop", "tracestate"] {
+            copied = copied.insert(header(name, Some(b"a=1")));
+        }
+        let mut written = OwnedBaton(copied);
+        BatonPropagator::default().inject_context(&cx, &mut written);
+        let names: Vec<&str> = written.0.iter().map(|header| header.key).collect();
+        assert_eq!(names, ["shop", "traceparent", "trace_id"]);
     }
 
     #[test]
