@@ -47,7 +47,7 @@ pub struct BatonPropagator {
     /// Whether nothing but the usual names is read.
     is_usual: bool,
     /// The name under which the id is written beside a `traceparent`, where no other format is.
-    id_name: Option<String>,
+    id_name: Option<Cow<'static, str>>,
     is_passing: bool,
 }
 
@@ -62,7 +62,10 @@ impl BatonPropagator {
     #[must_use]
     pub fn new(propagation: Propagation) -> Self {
         let is_usual = propagation.reads_only(&usual::NAMES, usual::PREFIX);
-        let id_name = propagation.only_id_name().map(|name| in_lower_case(name).into_owned());
+        let id_name = propagation.only_id_name().map(in_lower_case).map(|name| match &*name {
+            usual::LEGACY => Cow::Borrowed(usual::next()),
+            _ => Cow::Owned(name.into_owned()),
+        });
         let fields = propagation.fields();
         Self { fields, propagation, is_usual, id_name, is_passing: false }
     }
@@ -135,10 +138,9 @@ impl TextMapPropagator for BatonPropagator {
     fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
         if let Some(name) = &self.id_name
             && let Some(context) = plain_of(cx)
+            && let Some(parent) = context.traceparent_in(texts::memory(PARENT_BYTES))
         {
-            if let Some(parent) = context.traceparent_in(texts::memory(PARENT_BYTES)) {
-                injector.set("traceparent", parent);
-            }
+            injector.set("traceparent", parent);
             injector.set(name, context.trace_id.hex_in(texts::memory(ID_BYTES)));
         } else if let Some(baton) = baton_of(cx) {
             self.propagation.inject(&baton, &mut Injected(injector));
