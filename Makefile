@@ -53,6 +53,13 @@ test-node: node-dev broker enrich target/tls/localhost.pem tests/w3c/node/node_m
 	cd examples/node && node --test
 	cd examples/pipeline/enrich && npm test
 
+.PHONY: test-node-versions
+test-node-versions: node-dev target/tls/localhost.pem bindings-node/test/versions/node_modules/.package-lock.json ## Runs the tests of the Node binding with the other versions of Node
+	@for node in $(CURDIR)/bindings-node/test/versions/node_modules/node-*/bin; do \
+	  echo "== Node $$($$node/node --version)"; \
+	  (cd bindings-node && PATH="$$node:$$PATH" node --test test/*.test.mjs); \
+	done
+
 .PHONY: test-faults
 test-faults: tools ## Runs outages of minutes and millions of hops, one after the other
 	@echo "== Faults at full size"
@@ -115,13 +122,13 @@ instructions: tools ## Counts the instructions of reading and writing a tracepar
 .PHONY: bench-python
 bench-python: tools ## … in Python
 	$(PYTHON) -m venv .cache/bench
-	MATURIN_PEP517_ARGS= .cache/bench/bin/pip install -q ./bindings-python -r bench/python/requirements.txt
+	MATURIN_PEP517_ARGS= .cache/bench/bin/pip install -v ./bindings-python -r bench/python/requirements.txt
 	.cache/bench/bin/python bench/python/main.py
 
 .PHONY: endure-python
 endure-python: tools ## Shows that memory stays flat over 10,000,000 messages and 1,000 cycles in Python (some minutes)
 	$(PYTHON) -m venv .cache/bench
-	MATURIN_PEP517_ARGS= .cache/bench/bin/pip install -q ./bindings-python
+	MATURIN_PEP517_ARGS= .cache/bench/bin/pip install -v ./bindings-python
 	.cache/bench/bin/python bench/python/endurance.py messages 10000000
 	.cache/bench/bin/python bench/python/endurance.py cycles 1000
 
@@ -146,7 +153,7 @@ lint: tools ## Checks formatting and lints
 .PHONY: clean
 clean: ## Removes everything that was built
 	rm -rf target .venv .cache bindings-node/*.node examples/{pipeline/enrich,runner/node}/dist
-	rm -rf {bindings-node,bench/node,tests/w3c/node,examples/node,examples/pipeline/enrich,examples/runner/node,examples/embedded/clickhouse}/node_modules
+	rm -rf {bindings-node,bindings-node/test/versions,bench/node,tests/w3c/node,examples/node,examples/pipeline/enrich,examples/runner/node,examples/embedded/clickhouse}/node_modules
 
 # ---- what is built
 
@@ -160,7 +167,7 @@ rust: tools
 
 target/tls/localhost.pem: tests/src/bin/certificate.rs | tools
 	@echo "== making a certificate for the tests"
-	cargo run --locked -q -p tracebaton-tests --bin certificate -- target/tls
+	cargo run --locked -p tracebaton-tests --bin certificate -- target/tls
 
 .PHONY: broker
 broker: tools
@@ -177,12 +184,13 @@ $(VENV)/python: | tools
 PYTHON_EXAMPLES := examples/pipeline/raw_to_user/requirements.txt examples/runner/python/requirements.txt
 
 $(VENV)/.ready: $(VENV)/python $(PYTHON_SOURCES) $(PYTHON_EXAMPLES)
-	@echo "== building the Python binding"
-	$(VENV)/pip install -q ./bindings-python $(addprefix -r ,$(PYTHON_EXAMPLES))
+	@echo "== building the Python binding (some minutes the first time)"
+	$(VENV)/pip install -v ./bindings-python $(addprefix -r ,$(PYTHON_EXAMPLES))
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready bindings-python/requirements-dev.txt
-	$(VENV)/pip install -q -r bindings-python/requirements-dev.txt
+	@echo "== installing what the Python tests need"
+	$(VENV)/pip install -r bindings-python/requirements-dev.txt
 	@touch $@
 
 .PHONY: node

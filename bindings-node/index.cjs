@@ -5,6 +5,7 @@ const { eachBatch } = require("./lib/batch.cjs");
 const { consume, transform } = require("./lib/consume.cjs");
 const { currentHop } = require("./lib/current.cjs");
 const { TracebatonError } = require("./lib/errors.cjs");
+const { insert } = require("./lib/insert.cjs");
 const { flush, init, shutdown } = require("./lib/lifecycle.cjs");
 const { instrumentConsole, logIds, pinoOptions, winstonFormat } = require("./lib/log/hooks.cjs");
 const { Logger } = require("./lib/log/logger.cjs");
@@ -33,6 +34,7 @@ module.exports = {
   init,
   inject,
   injectPayload,
+  insert,
   instrumentConsole,
   logIds,
   pinoOptions,

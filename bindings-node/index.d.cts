@@ -201,6 +201,43 @@ export function eachBatch<P extends BatchPayload, T>(
   options?: ConsumeOptions,
 ): (payload: P) => Promise<T>;
 
+/**
+ * A batch of records on its way into a table. It has a trace of its own; the records' traces are linked from its span and listed in
+ * its ledger events, of which there is one for each partition, whatever the number of records.
+ */
+export interface Insert {
+  /** The name of the batch: 32 hexadecimal digits unless you name it. Give it to ClickHouse as `query_id`. */
+  batchId: string;
+  /** What is current while an attempt goes on: the batch's trace and the attempt's span. */
+  readonly baton: Baton | null;
+  readonly traceId: string | null;
+  /** How many records are in; 0 once the batch has ended. */
+  readonly length: number;
+  /** Adds a record. A `TypeError` if the batch has ended. */
+  add(payload: MessagePayload | PlacedMessage): void;
+  /**
+   * Takes a record out of the batch, or says that it does not go in, and returns its own hop: say there what became of it. It ends
+   * when the batch does. A `TypeError` if the batch has ended.
+   */
+  takeOut(payload: MessagePayload | PlacedMessage): Hop;
+  /** Says that the table has the batch. */
+  passed(): void;
+  /** Says that the batch was given up: nothing else took its records. */
+  failed(error: unknown): void;
+  /** Says that an attempt failed and another will follow: the records stay pending. */
+  blocked(error: unknown): void;
+}
+/**
+ * Runs `fn` with a batch for a table: the batch has passed once `fn` has returned, and failed where it throws, unless `fn` has said
+ * so itself. Returns what `fn` returns and throws what it throws.
+ *
+ * A batch to which nothing was added tells nothing.
+ */
+export function insert<T>(table: string, options: ConsumeOptions, fn: (batch: Insert) => T | Promise<T>): Promise<T>;
+export function insert<T>(table: string, fn: (batch: Insert) => T | Promise<T>): Promise<T>;
+/** Starts a batch for a table: say `passed` or `failed` in the end. One of which neither was said when its thread ends is pending. */
+export function insert(table: string, options?: ConsumeOptions): Insert;
+
 /** Iterates over messages: each is the current hop until the next one is asked for. Leaving early fails the one in hand. */
 export function consume<M extends MessagePayload | PlacedMessage>(
   source: AsyncIterable<M> | Iterable<M>,

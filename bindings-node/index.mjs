@@ -19,6 +19,7 @@ export const {
   init,
   inject,
   injectPayload,
+  insert,
   instrumentConsole,
   logIds,
   pinoOptions,

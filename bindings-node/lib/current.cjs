@@ -9,7 +9,7 @@ const { AsyncLocalStorage } = require("node:async_hooks");
 const { Hop } = require("./hop.cjs");
 const { batonOf } = require("./otel/context.cjs");
 const { HopContext, ROOT } = require("./otel/hop.cjs");
-const { HOP, hostManager } = require("./otel/keys.cjs");
+const { HOP, SPAN, hostManager } = require("./otel/keys.cjs");
 
 const storage = new AsyncLocalStorage();
 
@@ -25,6 +25,12 @@ function withHop(hop, fn, first, second) {
   const context = hop.isOver(below) ? hop : new HopContext(hop, below);
   if (manager === undefined) return storage.run(context, fn, first, second);
   return manager.with(context, fn, undefined, first, second);
+}
+
+/** Runs `fn` where `span` is the active one. */
+function withSpan(span, fn, first) {
+  const [manager, context] = [hostManager(), activeContext().setValue(SPAN, span)];
+  return manager === undefined ? storage.run(context, fn, first) : manager.with(context, fn, undefined, first);
 }
 
 /** Makes `context` the active one for the code that goes on after the caller, until something else is entered. */
@@ -53,4 +59,4 @@ function currentBaton() {
   return batonOf(activeContext()) ?? hop?.baton ?? null;
 }
 
-module.exports = { activeContext, currentBaton, currentHop, currentNumber, enter, storage, withHop };
+module.exports = { activeContext, currentBaton, currentHop, currentNumber, enter, storage, withHop, withSpan };

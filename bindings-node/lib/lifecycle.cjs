@@ -31,8 +31,8 @@ function init({ serviceName, settings = {}, spans = "otlp" } = {}) {
   take ??= taker;
   forgetRoles();
   // `process.exit()` right after the last message must lose nothing. Workers share the export: the last one to leave
-  // ends it, unless the main thread ends first.
-  if (!hasJoined && isMainThread) process.on("exit", () => native.shutdownSync(2000, take));
+  // ends it, also where the main thread ends first, which stops them.
+  if (!hasJoined && isMainThread) process.on("exit", () => native.leaveProcess(2000, take));
   hasJoined = true;
 }
 

@@ -9,7 +9,7 @@ const { native } = require("./native.cjs");
 const { inputNumber } = require("./topics.cjs");
 const { layUsual } = require("./usual.cjs");
 
-const { fastAdd, fastBegin, fastPolled } = native ?? {};
+const { fastAdd, fastBegin, fastInsert, fastPolled } = native ?? {};
 
 let hasWarned = false;
 
@@ -28,11 +28,17 @@ function hopOnDesk() {
  * Starts the hop of one message: `{ topic, partition, message }` as kafkajs hands it to `eachMessage`, or a message that knows its
  * own topic and partition, as those of @platformatic/kafka and librdkafka's clients.
  */
-function startHop(payload, group) {
+function startHop(payload, given) {
+  const { topic, partition, message, group } = checkPayload(payload, given);
+  return startAt(topic, partition, message, group);
+}
+
+/** Returns what is in a payload of either shape. */
+function checkPayload(payload, group) {
   checkObject("payload", payload);
   const { topic, partition } = payload;
   const message = payload.message === undefined ? payload : checkObject("payload.message", payload.message);
-  return startAt(topic, partition, message, group ?? payload.group);
+  return { topic, partition, message, group: group ?? payload.group };
 }
 
 /** Starts the hop of a message that stood in this topic and partition; `batch` is the hop of the batch that it leaves, if any. */
@@ -52,12 +58,44 @@ function startAt(topic, partition, message, group, batch = 0) {
 
 /** The same for whatever headers, with everything checked. */
 function startSlowly(topic, partition, offset, headers, group, batch) {
+  const input = checkInput(topic, partition, offset, headers, group);
+  if (native === null) return new Hop(0);
+  called(() => native.begin(...input(), batch));
+  return hopOnDesk();
+}
+
+/** Checks where a message stood; returns what gives the native half that and the message's headers. */
+function checkInput(topic, partition, offset, headers, group) {
   checkText("topic", topic);
   if (group !== undefined) checkText("group", group);
   const place = [Number(checkWhole("partition", partition)), checkWhole("offset", offset)];
   const { names, values } = receivedLists(headers);
+  return () => [inputNumber(topic, group), ...place, names, values];
+}
+
+/** Adds a message, in the shapes that `startHop` takes, to the batch for a table that has this number. */
+function addToInsert(number, payload, ofInsert) {
+  const { topic, partition, message, group } = checkPayload(payload, ofInsert);
+  const { headers, offset } = message;
+  if (native !== null && typeof topic === "string" && (partition | 0) === partition && layUsual(headers, true) && layOffset(offset)) {
+    if (group !== undefined) checkText("group", group);
+    words[AT.subject] = inputNumber(topic, group);
+    words[AT.place] = partition;
+    words[AT.batch] = number;
+    words[AT.isDone] = 0;
+    fastInsert();
+    if (words[AT.isDone] === 1) return;
+  }
+  const input = checkInput(topic, partition, offset, headers, group);
+  if (native !== null) called(() => native.addToInsert(number, ...input()));
+}
+
+/** Takes a message out of the batch for a table, and starts its own hop. */
+function takeOutOfInsert(number, payload, ofInsert) {
+  const { topic, partition, message, group } = checkPayload(payload, ofInsert);
+  const input = checkInput(topic, partition, message.offset, message.headers, group);
   if (native === null) return new Hop(0);
-  called(() => native.begin(inputNumber(topic, group), ...place, names, values, batch));
+  called(() => native.takeOutOfInsert(number, ...input()));
   return hopOnDesk();
 }
 
@@ -97,4 +135,4 @@ function startTogether(topic, partition, messages, group) {
   return hopOnDesk();
 }
 
-module.exports = { startAt, startHop, startTogether };
+module.exports = { addToInsert, startAt, startHop, startTogether, takeOutOfInsert };

@@ -71,12 +71,12 @@ pub fn add(
     fast::add(at, &extracted.baton).then_some(()).ok_or_else(too_many)
 }
 
-fn stood(topic: u32, partition: i32, offset: &str) -> napi::Result<fast::Stood> {
+pub(crate) fn stood(topic: u32, partition: i32, offset: &str) -> napi::Result<fast::Stood> {
     let offset = offset.parse().map_err(|_| wrong("offset must be a whole number"))?;
     Ok(fast::Stood { topic, partition, offset })
 }
 
-fn too_many() -> napi::Error {
+pub(crate) fn too_many() -> napi::Error {
     wrong("there are too many topics")
 }
 

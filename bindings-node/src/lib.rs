@@ -13,6 +13,7 @@ mod fast;
 mod headers;
 mod hop;
 mod host;
+mod insert;
 mod lifecycle;
 mod log;
 mod otel;

@@ -1,6 +1,7 @@
 //! Starting and stopping the export.
 
 use std::{
+    cell::Cell,
     sync::{Mutex, MutexGuard, PoisonError, TryLockError},
     thread,
     time::Duration,
@@ -15,8 +16,9 @@ use tracebaton::{
 
 use crate::{
     baton::wrong,
-    fast::{forget_rules, leave_all},
+    fast::{self, forget_rules},
     host::{self, Take},
+    insert,
     settings::{self, Given},
 };
 
@@ -27,6 +29,12 @@ struct Shared {
 }
 
 impl Shared {
+    /// Counts a thread that goes; tells whether it is the last.
+    fn count_down(&mut self) -> bool {
+        self.threads = self.threads.saturating_sub(1);
+        self.threads == 0
+    }
+
     /// Ends the export. Whoever wants to start it again waits meanwhile: what a thread recorded for the new one
     /// would go with the old one, and be lost with it.
     fn stop(&mut self, within: Duration) -> Core {
@@ -89,12 +97,26 @@ pub fn init(
     Ok(())
 }
 
+/// Leaves what this thread has open: it ends in the middle of it.
+fn leave_all() {
+    fast::leave_all();
+    insert::leave_all();
+}
+
+thread_local! {
+    /// How often this thread has joined and gone before its cleanup.
+    static GONE: Cell<usize> = const { Cell::new(0) };
+}
+
 fn leave() {
     leave_all();
     host::leave();
+    if let Some(gone) = GONE.get().checked_sub(1) {
+        GONE.set(gone);
+        return;
+    }
     let mut shared = shared();
-    shared.threads = shared.threads.saturating_sub(1);
-    if shared.threads == 0 {
+    if shared.count_down() {
         shared.stop(LAST_WAIT);
     }
 }
@@ -188,16 +210,32 @@ pub fn shutdown(timeout_ms: u32) -> AsyncTask<Stop> {
     AsyncTask::new(Stop(Duration::from_millis(u64::from(timeout_ms))))
 }
 
-/// As `shutdown`, but waits: for the moment at which the process ends. The hops of this thread that are still
-/// open are pending.
+/// Says that the process ends, and waits until what is left is sent. The hops of this thread that are still open
+/// are pending.
+///
+/// Worker threads that still run are stopped only afterwards: the last of them sends what is left then, with
+/// what they had open.
 #[napi]
-pub fn shutdown_sync(timeout_ms: u32, take: Option<Take<'_>>) -> ShutdownReport {
+pub fn leave_process(timeout_ms: u32, take: Option<Take<'_>>) {
     leave_all();
     let within = Duration::from_millis(u64::from(timeout_ms));
+    let is_last = host::wait_for(take.as_ref(), try_shared).count_down();
+    GONE.set(GONE.get() + 1);
     if take.is_none() {
-        return shared().stop(within).into();
+        if is_last {
+            shared().stop(within);
+        }
+        return;
     }
-    let stops = thread::spawn(move || shared().stop(within));
-    host::wait_for(take.as_ref(), || stops.is_finished().then_some(()));
-    stops.join().unwrap_or_default().into()
+    // This thread's SDK takes spans for as long as this thread is there.
+    let sends = thread::spawn(move || {
+        let mut shared = shared();
+        if is_last {
+            shared.stop(within);
+        } else if let Some(exporter) = &shared.exporter {
+            exporter.flush(within);
+        }
+    });
+    host::wait_for(take.as_ref(), || sends.is_finished().then_some(()));
+    host::leave();
 }

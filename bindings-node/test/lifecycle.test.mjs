@@ -12,7 +12,7 @@ import { listen } from "./support/otlp.mjs";
 
 const index = new URL("../index.mjs", import.meta.url).href;
 const prelude = `
-  import { Logger, consume, eachBatch, flush, init, process as traced, shutdown } from ${JSON.stringify(index)};
+  import { Logger, consume, eachBatch, flush, init, insert, process as traced, shutdown } from ${JSON.stringify(index)};
   const log = new Logger();
   const message = (n) => traced({ topic: "raw", partition: 0, group: "g", message: { offset: String(n) } }, async (hop) => {
     log.info("handled", { n });
@@ -73,6 +73,9 @@ const unfinished = {
   "an iterator that nobody returned": "await consume([open]).next();",
   "an iterator that was collected": "await consume([open]).next(); await new Promise((next) => setTimeout(next, 10)); gc();",
   "a batch": "void eachBatch((_, batch) => { batch.hop(one); return new Promise(() => {}); })({ batch: { topic: 'raw', partition: 0, messages: [one] } });",
+  "an insert": "void insert('t', (batch) => { batch.add(open); return new Promise(() => {}); });",
+  "an insert without a function": "insert('t').add(open);",
+  "what is taken out of an insert": "insert('t').takeOut(open);",
   "a batch as a whole": "void eachBatch((_, batch) => batch.together(() => new Promise(() => {})))({ batch: { topic: 'raw', partition: 0, messages: [one] } });",
 };
 for (const [what, program] of Object.entries(unfinished)) {
@@ -99,6 +102,40 @@ test("what a worker leaves open is pending, however it ends", async () => {
       await Promise.race([once(worker, "exit"), once(worker, "message").then(() => worker.terminate())]);`);
     assert.deepEqual(ledger, [{ in: 1 }]);
   }
+});
+
+/** A program of which three workers, two of them busy, and the main thread are in the middle of a message. */
+const withWorkers = (ending) => `
+  import { Worker } from "node:worker_threads";
+  import { once } from "node:events";
+  const source = ${JSON.stringify(prelude)} + \`
+    import { parentPort } from "node:worker_threads";
+    init({ serviceName: "s" });
+    void traced({ topic: "raw", partition: 1, offset: "1" }, () => new Promise(() => {}));
+    parentPort.postMessage(1);\`;
+  const busy = ["for (;;) await null;", "for (;;);", "setInterval(() => {}, 1000);"];
+  const start = (end) => new Worker(new URL("data:text/javascript," + encodeURIComponent(source + end)));
+  for (const end of busy) {
+    const worker = start(end);
+    worker.unref();
+    await once(worker, "message");
+  }
+  void traced(open, () => new Promise(() => {}));
+  ${ending}`;
+
+const withWorkersLeft = ["", "process.exit(0);", "await flush(); process.exit(0);", "await shutdown(); init({ serviceName: 's' }); process.exit(0);"];
+for (const ending of withWorkersLeft) {
+  test(`what workers have open when the main thread ends the process is pending: ${ending || "by itself"}`, async () => {
+    assert.deepEqual(await leftOpen(withWorkers(ending)), Array(4).fill({ in: 1 }));
+  });
+}
+
+test("an endpoint that is down holds up the end of a process with workers for two seconds", async () => {
+  const start = Date.now();
+  const open = '{ topic: "raw", partition: 0, offset: "1" }';
+  const { code, stderr } = await run(`init(); const open = ${open}; ${withWorkers("process.exit(0);")}`, "http://127.0.0.1:9");
+  assert.equal(code, 0, stderr);
+  assert.ok(Date.now() - start < 8_000);
 });
 
 test("an uncaught exception loses nothing", async () => {

@@ -133,8 +133,11 @@ test("a second init while the export stops holds nothing up", async () => {
   assert.deepEqual([spans.length, report.exported.spans], [500, 500]);
 });
 
-const lacking = { "without a provider": "", "with a provider that makes other ids": "register({});" };
-for (const [what, program] of Object.entries(lacking)) {
+const lacking = {
+  "without a provider": ["", /register one that has a BatonIdGenerator before init/],
+  "with a provider that makes other ids": ["register({});", /give it `idGenerator: new BatonIdGenerator\(\)`/],
+};
+for (const [what, [program, remedy]] of Object.entries(lacking)) {
   test(`${what} the spans are counted as refused, and that is said once`, async () => {
     const { report, spans, stderr, kept } = await run(`
       ${program}
@@ -143,7 +146,8 @@ for (const [what, program] of Object.entries(lacking)) {
       tell(await shutdown());`);
     assert.deepEqual([spans.length, report.refused.spans, kept.spans.length], [0, 3, 0]);
     assert.equal(kept.ledger.length, 3);
-    assert.equal(stderr.match(/BatonIdGenerator/g)?.length ?? 0, program === "" ? 0 : 1, stderr);
+    assert.equal(stderr.match(/TRACEBATON_NO_SPAN_HOST/g)?.length, 1, stderr);
+    assert.match(stderr, remedy);
   });
 }
 
@@ -163,6 +167,28 @@ test("a worker's SDK has its spans while the worker lives", async () => {
     await once(worker, "exit");
     tell({ taken });`);
   assert.equal(report.taken, 10);
+});
+
+test("at the end the main thread's SDK has its spans first, and what a worker leaves open is pending", async () => {
+  const { spans, kept } = await run(`
+    import { Worker } from "node:worker_threads";
+    import { once } from "node:events";
+    register({ idGenerator: new BatonIdGenerator() });
+    init({ spans: "host" });
+    const source = ${JSON.stringify(`import { init, process as traced } from ${JSON.stringify(new URL("../index.mjs", import.meta.url).href)};`)} + \`
+      import { parentPort } from "node:worker_threads";
+      init();
+      void traced({ topic: "raw", partition: 1, offset: 9 }, () => new Promise(() => {}));
+      parentPort.postMessage(1);
+      for (;;);\`;
+    await once(new Worker(new URL("data:text/javascript," + encodeURIComponent(source))), "message");
+    for (let n = 0; n < 50; n += 1) await traced(payload(n), () => {});
+    process.on("exit", tell);
+    process.exit(0);`);
+  assert.equal(spans.length, 50);
+  assert.equal(kept.ledger.length, 51);
+  const pending = kept.ledger.filter(({ attributes }) => attributes["tracebaton.records.passed"] === undefined);
+  assert.deepEqual(pending.map(({ attributes }) => attributes["messaging.kafka.offset"]), [9]);
 });
 
 test("a destination that there is none of is told", () => {

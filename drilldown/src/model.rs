@@ -38,7 +38,7 @@ pub(crate) struct Event {
 }
 
 /// A span that another one points to, as a batch does to the records in it; in JSON a pair.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(from = "(String, String)", into = "(String, String)")]
 pub(crate) struct Link {
     pub(crate) trace_id: String,

@@ -32,3 +32,8 @@ pub mod wire;
 pub use error::ParseError;
 pub use propagate::{Baton, Propagation};
 pub use wire::{Flags, SpanId, TraceContext, TraceId};
+
+/// The examples of this crate's README, which the documentation tests run.
+#[cfg(all(doctest, feature = "kafka", feature = "tower"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -37,6 +37,7 @@ fn the_crate_has_every_name_of_the_table() {
             hop::Batch,
             hop::Counts,
             hop::Hop,
+            hop::Insert,
             hop::Log,
             hop::Output,
             log::LogLayer,
@@ -61,6 +62,15 @@ fn the_crate_has_every_name_of_the_table() {
             hop::Hop::process,
             hop::Hop::span_id,
             hop::Hop::trace_id,
+            hop::Insert::add,
+            hop::Insert::baton,
+            hop::Insert::batch_id,
+            hop::Insert::blocked,
+            hop::Insert::failed,
+            hop::Insert::len,
+            hop::Insert::passed,
+            hop::Insert::start,
+            hop::Insert::take_out,
             hop::Output::delivered,
             hop::Output::undelivered,
             otel::current,
@@ -119,6 +129,7 @@ async fn the_node_package_has_these_names_and_no_others() {
             declared.contains(&format!("  {member}("))
                 || declared.contains(&format!("readonly {member}"))
                 || declared.contains(&format!("static {member}("))
+                || declared.contains(&format!("  {member}: "))
                 || declared.contains(&format!("  {member}<"))
         });
         assert!(has_member, "{name} is not declared");

@@ -22,7 +22,9 @@ function recordAll(spans) {
   for (const span of spans) {
     try {
       // Asked for each time: a provider may be registered later.
-      const tracer = hostProvider()?.getTracer("tracebaton");
+      const provider = hostProvider();
+      if (provider === undefined) warn(NO_PROVIDER);
+      const tracer = provider?.getTracer("tracebaton");
       if (tracer !== undefined && tracer !== unfit && record(tracer, span)) taken += 1;
     } catch {
       // A processor's or a sampler's of the host; what is not taken is counted.
@@ -61,13 +63,19 @@ function record(tracer, { traceId, spanId, flags, tracestate, name, kind, start,
 let unfit = null;
 
 function refuse(tracer) {
-  if (unfit === null) warn();
+  warn(NO_GENERATOR);
   unfit = tracer;
   return false;
 }
 
-function warn() {
-  const text = "no provider with a BatonIdGenerator is registered, so the spans of hops have nobody who records them";
+const LOST = "so the spans of hops have nobody who records them";
+const NO_PROVIDER = `no tracer provider is registered, ${LOST}: register one that has a BatonIdGenerator before init({ spans: "host" }), or leave \`spans\` out`;
+const NO_GENERATOR = `the tracer provider that is registered makes other ids, ${LOST}: give it \`idGenerator: new BatonIdGenerator()\``;
+const warned = new Set();
+
+function warn(text) {
+  if (warned.has(text)) return;
+  warned.add(text);
   process.emitWarning(text, { type: "TracebatonWarning", code: "TRACEBATON_NO_SPAN_HOST" });
 }
 

@@ -55,6 +55,15 @@ fn add_polled(_: sys::napi_env, desk: &mut Desk) -> Answer {
     None
 }
 
+/// `insert()`: texts, topic, partition, offset, batch: one more record on its way into a table.
+fn insert(_: sys::napi_env, desk: &mut Desk) -> Answer {
+    let (baton, _) = usual(desk).baton();
+    if crate::insert::add(desk.batch(), desk.stood(), &baton) {
+        desk.is_done();
+    }
+    None
+}
+
 /// `polled()` → the hop of all messages that were added, as `begin` returns one.
 fn polled(_: sys::napi_env, desk: &mut Desk) -> Answer {
     let (number, hop) = put_polled();
@@ -202,6 +211,7 @@ pub fn register(exports: Object<'_>, env: Env) -> napi::Result<()> {
         (c"fastText", at_desk!(text)),
         (c"fastBegin", at_desk!(begin)),
         (c"fastAdd", at_desk!(add_polled)),
+        (c"fastInsert", at_desk!(insert)),
         (c"fastPolled", at_desk!(polled)),
         (c"fastEmit", at_desk!(emit)),
         (c"fastDelivered", at_desk!(delivered)),

@@ -12,7 +12,7 @@ use tracebaton::{
 /// Which calls there are and where things stand on the desk: JavaScript that knows another number would
 /// misread everything. Whoever changes either counts it up here and in `lib/native.cjs`.
 #[napi]
-pub const LAYOUT: u32 = 6;
+pub const LAYOUT: u32 = 8;
 
 use super::slab::Stood;
 
@@ -73,7 +73,7 @@ impl Desk {
         self.word(PLACE)
     }
 
-    /// Returns the number of the hop of the batch that the message is in; 0 where it is in none.
+    /// Returns the number of the batch that the message is in: of its hop, or of an insert; 0 where it is in none.
     pub(super) fn batch(&self) -> u32 {
         self.word(BATCH).cast_unsigned()
     }

@@ -12,5 +12,5 @@ pub(crate) use call::MAX_SAFE;
 pub(crate) use calls::tell_started;
 pub(crate) use carrier::{forget_rules, propagation, role_of};
 pub(crate) use slab::{
-    Stood, add, hop_of, leave_all, put_output, start, take_output, topic, with_output,
+    Stood, add, hop_of, leave_all, put_output, start, take_output, topic, with_input, with_output,
 };

@@ -142,13 +142,16 @@ pub(crate) fn start(at: Stood, batch: u32, baton: &Baton) -> Option<hop::Hop> {
     })
 }
 
+/// Calls `each` with where a message stood; nothing where there is no such topic.
+pub(crate) fn with_input<T>(at: Stood, each: impl FnOnce(&Coordinates) -> T) -> Option<T> {
+    SLAB.with_borrow_mut(|slab| at.input(&mut slab.topics).map(each))
+}
+
 /// Adds a message to the batch that is being polled; tells whether there is such a topic.
 pub(crate) fn add(at: Stood, baton: &Baton) -> bool {
     POLLED.with_borrow_mut(|polled| {
         let batch = polled.get_or_insert_with(|| hop::Batch::poll(Recorder::global()));
-        SLAB.with_borrow_mut(|slab| {
-            at.input(&mut slab.topics).map(|input| batch.add(input, baton)).is_some()
-        })
+        with_input(at, |input| batch.add(input, baton)).is_some()
     })
 }
 

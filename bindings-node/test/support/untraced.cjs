@@ -36,6 +36,21 @@ async function main() {
     each.delivered([output], [{ partition: 0, baseOffset: "1" }, { partition: 1, baseOffset: "1" }]);
     assert.equal(await each.together((hop) => hop === currentHop()), true);
   })({ batch });
+  const inserted = await tracebaton.insert("orders", { group: "g" }, async (into) => {
+    into.add(payload);
+    into.takeOut(payload).filtered("x");
+    into.blocked(new Error("e"));
+    assert.deepEqual([into.baton, into.traceId, into.length], [null, null, 0]);
+    into.batchId = "mine";
+    return into.batchId;
+  });
+  assert.equal(inserted, "mine");
+  const error = new Error("e");
+  await assert.rejects(tracebaton.insert("orders", () => { throw error; }), error);
+  const into = tracebaton.insert("orders");
+  assert.match(into.batchId, /^[0-9a-f]{32}$/);
+  into.passed();
+  into.failed(error);
   for await (const one of tracebaton.consume([payload])) assert.equal(one, payload);
   for await (const one of tracebaton.transform(() => 7)([payload])) assert.equal(one, 7);
 

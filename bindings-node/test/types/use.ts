@@ -5,9 +5,9 @@ import * as winston from "winston";
 import { propagation, context, type ContextManager, type TextMapPropagator } from "@opentelemetry/api";
 import { BasicTracerProvider, type IdGenerator, type Sampler } from "@opentelemetry/sdk-trace-base";
 import {
-  BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, Propagation, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, flush, init, inject, injectPayload, instrumentConsole,
+  BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, Propagation, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, flush, init, inject, injectPayload, insert, instrumentConsole,
   logIds, pinoOptions, process, refusals, shutdown, transform, winstonFormat,
-  type Baton, type Batch, type BatchPayload, type ConsumeOptions, type Counts, type Extracted, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Medium,
+  type Baton, type Batch, type BatchPayload, type ConsumeOptions, type Counts, type Extracted, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Insert, type Medium,
   type MessagePayload, type OtelContext, type OtelTraceState, type LogIds, type Output, type PlacedMessage, type Inject, type Results, type Settings, type ShutdownReport,
 } from "tracebaton";
 
@@ -98,6 +98,26 @@ async function run(consumer: Consumer, producer: Producer): Promise<void> {
     }),
   });
 }
+async function sink({ topic, partition, message }: EachMessagePayload): Promise<string> {
+  const placed: PlacedMessage = { topic: "t", partition: 0, offset: 7n };
+  const inserted: number = await insert("raw_events", options, async (batch: Insert) => {
+    batch.add({ topic, partition, message });
+    const hop: Hop = batch.takeOut(placed);
+    hop.filtered("a test order");
+    batch.blocked(new Error("no server"));
+    return batch.length;
+  });
+  const sync: string | null = await insert("raw_events", (batch) => batch.traceId);
+  const batch: Insert = insert("raw_events");
+  batch.batchId = "orders-0-7";
+  if (inserted > 0) insert("raw_events", options).passed();
+  else batch.failed(sync);
+  const baton: Baton | null = batch.baton;
+  return baton?.traceparent ?? batch.batchId;
+}
+void sink;
+// @ts-expect-error a batch is for a table
+insert((batch) => batch.length);
 const shape: BatchPayload = { batch: { topic: "t", partition: 0, messages: [{ offset: "1" }] } };
 void [run, shape];
 

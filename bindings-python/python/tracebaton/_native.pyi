@@ -378,7 +378,8 @@ class Batch:
     """Messages that were read together: one hop, linked to the trace of each.
 
     Use it in a `with` statement. Its ledger events are one for each partition, whatever the number of
-    messages, and its trace is its own: where each message's trace is to go on, `process` each.
+    messages, and its trace is its own: where each message's trace is to go on, `process` each. A message
+    that is in it twice is the same input, and counts once.
     """
 
     def __new__(

@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    absent, excess, findings, id,
+    absent,
+    batches::Batches,
+    excess, findings, id,
     ledger::{self, Branch, Ledger},
-    onward, untold,
+    onward::Onward,
+    untold,
     verdict::Verdict,
 };
 use crate::{
@@ -46,20 +49,23 @@ pub(crate) fn diagnose(
         Ok(id) => id::find(store, text, id)?,
         Err(_) => return Ok(absent::malformed(text)),
     };
-    match of_trace(store, id, &clock, &mut BTreeSet::from([id]))? {
+    // What became of an insert is in its own event: it leads nowhere.
+    let batches = Batches::follow(store, id, |event| event.kind != "insert")?;
+    match of_trace(store, id, &clock, &mut Onward::new(id, &batches))? {
         Some(diagnosis) => Ok(Diagnosis { id: text.to_owned(), ..diagnosis }),
         None => absent::explain(store, text, id, clock()),
     }
 }
 
-/// Diagnoses a trace of which there is a ledger; `seen` are the traces that led to it.
+/// Diagnoses a trace of which there is a ledger.
 pub(super) fn of_trace(
     store: &dyn Store,
     id: Id,
     clock: &impl Fn() -> i64,
-    seen: &mut BTreeSet<Id>,
+    onward: &mut Onward<'_>,
 ) -> Result<Option<Diagnosis>, Error> {
-    let mut ledger = ledger::read(store, id, clock)?;
+    let Some(events) = onward.batches.events(id) else { return Ok(None) };
+    let mut ledger = ledger::read(store, id, events, onward.others(id), clock)?;
     let now = clock();
     if ledger.received.is_empty() && ledger.branches.is_empty() && ledger.undelivered.is_empty() {
         return Ok(None);
@@ -76,7 +82,7 @@ pub(super) fn of_trace(
     };
     let mut of_branches: Vec<Vec<Finding>> = ledger.branches.iter().map(of_branch).collect();
     for (findings, branch) in of_branches.iter_mut().zip(&mut ledger.branches) {
-        findings.extend(onward::of_branch(store, branch, clock, seen)?);
+        findings.extend(onward.of_branch(store, branch, clock)?);
     }
     for (findings, branch) in of_branches.iter_mut().zip(&ledger.branches) {
         findings.extend(excess::of_branch(branch, &ledger, now, &dropped));

@@ -49,14 +49,25 @@ pub(super) struct Inputs<'e> {
 }
 
 impl<'e> Inputs<'e> {
-    /// Gathers the trace's inputs out of what the group read; `sent` helps to place them.
-    pub(super) fn gather(trace_id: &str, read: &[&'e HopEvent], sent: &[&HopEvent]) -> Self {
-        let places = Places::of(read, sent);
+    /// Gathers the trace's inputs out of what the group read; `sent` and the places of `others`, which
+    /// are left out, help to place them.
+    pub(super) fn gather(
+        trace_id: &str,
+        read: &[&'e HopEvent],
+        sent: &[&HopEvent],
+        others: &BTreeSet<Place>,
+    ) -> Self {
+        let places = Places::of(read, sent, others);
         let mut inputs = Self::default();
         for event in read {
             inputs.add(trace_id, event, &places);
         }
+        inputs.placed.retain(|place, _| !others.contains(place));
         inputs
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.placed.is_empty() && self.unplaced.is_empty()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Input<'e>> {
@@ -190,19 +201,18 @@ fn fate_of(event: &HopEvent, index: i64) -> Fate {
 struct Places<'e> {
     /// Ranges that hold records of the trace, ascending and apart: partition, first, last.
     sent: Vec<(i64, i64, i64)>,
-    /// Records that left a batch on their own.
+    /// Records that left a batch on their own; a poll batch has no name.
     taken_out: BTreeSet<(&'e str, Place)>,
 }
 
 impl<'e> Places<'e> {
-    fn of(read: &[&'e HopEvent], sent: &[&HopEvent]) -> Self {
-        let mut ranges: Vec<(i64, i64, i64)> = sent
-            .iter()
-            .filter_map(|event| {
-                let first = event.first?;
-                Some((event.partition?, first, event.last.unwrap_or(first)))
-            })
-            .collect();
+    fn of(read: &[&'e HopEvent], sent: &[&HopEvent], others: &BTreeSet<Place>) -> Self {
+        let sent = sent.iter().filter_map(|event| {
+            let first = event.first?;
+            Some((event.partition?, first, event.last.unwrap_or(first)))
+        });
+        let others = others.iter().map(|(partition, offset)| (*partition, *offset, *offset));
+        let mut ranges: Vec<(i64, i64, i64)> = sent.chain(others).collect();
         ranges.sort_unstable();
         ranges.dedup_by(|next, kept| {
             let is_joined = kept.0 == next.0 && next.1 <= kept.2;
@@ -214,7 +224,8 @@ impl<'e> Places<'e> {
         let alone = read.iter().filter(|event| event.members.is_empty());
         let taken_out = alone
             .filter_map(|event| {
-                Some((event.batch_id.as_deref()?, (event.partition?, event.first?)))
+                let batch = event.batch_id.as_deref().unwrap_or_default();
+                Some((batch, (event.partition?, event.first?)))
             })
             .collect();
         Self { sent: ranges, taken_out }

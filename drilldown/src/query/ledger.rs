@@ -1,6 +1,9 @@
 //! The two laws, applied to one trace: what each hop did with its records, and what lies between.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +12,7 @@ use super::{
     excess,
     inputs::{Fate, Inputs},
     order,
+    others::Others,
     verdict::Verdict,
 };
 use crate::{
@@ -97,9 +101,16 @@ pub(crate) struct Ledger {
     pub(crate) last_heard: i64,
 }
 
-/// Reads the ledger of a trace; `clock` tells nanoseconds since 1970.
-pub(crate) fn read(store: &dyn Store, id: Id, clock: &impl Fn() -> i64) -> Result<Ledger, Error> {
-    let events = store.hops(id)?;
+/// Reads the ledger of a trace out of its events; `clock` tells nanoseconds since 1970. Of a batch what
+/// was made of others is left out.
+pub(super) fn read(
+    store: &dyn Store,
+    id: Id,
+    all: &[HopEvent],
+    others: Option<&Others>,
+    clock: &impl Fn() -> i64,
+) -> Result<Ledger, Error> {
+    let events = others.map_or(Cow::Borrowed(all), |others| Cow::Owned(others.without(all)));
     let trace_id = id.to_string();
     let times = || events.iter().map(|event| event.time);
     let mut ledger = Ledger {
@@ -109,7 +120,7 @@ pub(crate) fn read(store: &dyn Store, id: Id, clock: &impl Fn() -> i64) -> Resul
     };
     let mut sent: BTreeMap<&str, Vec<&HopEvent>> = BTreeMap::new();
     let mut read: BTreeMap<(&str, &str), Vec<&HopEvent>> = BTreeMap::new();
-    for event in &events {
+    for event in &*events {
         let topic = event.topic.as_deref().unwrap_or_default();
         match (event.kind.as_str(), event.group.as_deref()) {
             ("receive", _) => ledger.received.push(event.clone()),
@@ -128,7 +139,7 @@ pub(crate) fn read(store: &dyn Store, id: Id, clock: &impl Fn() -> i64) -> Resul
     }
     let topics: BTreeSet<&str> =
         sent.keys().copied().chain(read.keys().map(|(topic, _)| *topic)).collect();
-    let delivered = Delivered::of(&events);
+    let delivered = Delivered::of(all);
     ledger.unconfirmed = ledger.received.iter().map(|event| delivered.lacks(event)).sum();
     let mut made_good = BTreeSet::new();
     for topic in topics {
@@ -142,9 +153,13 @@ pub(crate) fn read(store: &dyn Store, id: Id, clock: &impl Fn() -> i64) -> Resul
             groups.insert("");
         }
         let sent = sent.get(topic).map_or(&[][..], Vec::as_slice);
+        let places = others.map(|others| others.places(topic)).unwrap_or_default();
         for group in groups {
             let read = read.get(&(topic, group)).map_or(&[][..], Vec::as_slice);
-            let inputs = Inputs::gather(&trace_id, read, sent);
+            let inputs = Inputs::gather(&trace_id, read, sent, &places);
+            if sent.is_empty() && inputs.is_empty() {
+                continue;
+            }
             let readers = readers.iter().filter(|reader| reader.group == group).collect();
             let mut branch = branch((topic, group), sent, &inputs, Progress { readers, now });
             branch.unconfirmed = unconfirmed(&inputs, &delivered, &trace_id);

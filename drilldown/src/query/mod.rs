@@ -1,6 +1,7 @@
 //! Questions to the store: what the CLI and the API both speak.
 
 pub(crate) mod absent;
+mod batches;
 mod between;
 pub(crate) mod diagnose;
 mod elapsed;
@@ -12,6 +13,7 @@ pub(crate) mod ledger;
 pub(crate) mod logs;
 mod onward;
 mod order;
+mod others;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trace;

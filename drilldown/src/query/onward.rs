@@ -1,44 +1,110 @@
 //! What became of records that were handled together: a poll batch has a trace of its own, and what
 //! was made of the whole batch is in that one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::{
+    batches::Batches,
     diagnose::{Finding, of_trace},
     findings::name,
     ledger::Branch,
+    others::{Others, Share},
+    verdict::Verdict,
 };
 use crate::{
     model::Id,
     store::{Error, Store},
 };
 
-/// One trace leads to others, and those on; more than these are not gone through.
-const MAX_TRACES: usize = 32;
+/// The batches of a question, and what was found out of them so far.
+pub(super) struct Onward<'b> {
+    pub(super) batches: &'b Batches,
+    /// The trace that is asked for.
+    own: Id,
+    /// Nothing where nothing is known, or not yet: batches may lead to each other.
+    known: BTreeMap<Id, Option<Outcome>>,
+}
 
-/// Finds what became of what the batches of a branch made, and keeps those of which something is known.
-pub(super) fn of_branch(
-    store: &dyn Store,
-    branch: &mut Branch,
-    clock: &impl Fn() -> i64,
-    seen: &mut BTreeSet<Id>,
-) -> Result<Vec<Finding>, Error> {
-    let mut findings = Vec::new();
-    let hop = name(branch);
-    let mut known = Vec::new();
-    for trace_id in std::mem::take(&mut branch.continues_in) {
-        let Some(id) = Id::parse(&trace_id).filter(|_| seen.len() < MAX_TRACES) else { continue };
-        if !seen.insert(id) {
-            continue;
-        }
-        let Some(batch) = of_trace(store, id, clock, seen)? else { continue };
-        let is_sent = batch.ledger.branches.iter().any(|branch| branch.emitted > 0);
-        if is_sent || !batch.ledger.undelivered.is_empty() {
-            let evidence = format!("went on in a batch, trace {trace_id}: {}", batch.summary);
+/// What became of what a batch made.
+#[derive(Clone)]
+struct Outcome {
+    verdict: Verdict,
+    summary: String,
+}
+
+impl<'b> Onward<'b> {
+    pub(super) fn new(own: Id, batches: &'b Batches) -> Self {
+        Self { batches, own, known: BTreeMap::from([(own, None)]) }
+    }
+
+    /// Returns what is to be left out of a trace: who asks for a batch itself wants all of it.
+    pub(super) fn others(&self, id: Id) -> Option<&'b Others> {
+        (id != self.own).then_some(&self.batches.others)
+    }
+
+    /// Finds what became of what the batches of a branch made, and keeps those of which something is
+    /// known.
+    pub(super) fn of_branch(
+        &mut self,
+        store: &dyn Store,
+        branch: &mut Branch,
+        clock: &impl Fn() -> i64,
+    ) -> Result<Vec<Finding>, Error> {
+        let mut findings = Vec::new();
+        let hop = name(branch);
+        let mut known = Vec::new();
+        let mut beyond = 0;
+        for trace_id in std::mem::take(&mut branch.continues_in) {
+            let Some(id) = Id::parse(&trace_id) else { continue };
+            if self.batches.events(id).is_none() {
+                beyond += 1;
+                continue;
+            }
+            let Some(batch) = self.outcome(store, id, clock)? else { continue };
+            let evidence = format!("went on in {}: {}", self.whose(id), batch.summary);
             findings.push(Finding { verdict: batch.verdict, hop: hop.clone(), evidence });
             known.push(trace_id);
         }
+        if beyond > 0 {
+            let evidence = format!("went on in {beyond} more batches, which were not gone through");
+            findings.push(Finding { verdict: Verdict::Inconclusive, hop, evidence });
+        }
+        branch.continues_in = known;
+        Ok(findings)
     }
-    branch.continues_in = known;
-    Ok(findings)
+
+    /// Diagnoses a batch, once for all branches that lead to it.
+    fn outcome(
+        &mut self,
+        store: &dyn Store,
+        id: Id,
+        clock: &impl Fn() -> i64,
+    ) -> Result<Option<Outcome>, Error> {
+        match self.known.entry(id) {
+            Entry::Occupied(known) => return Ok(known.get().clone()),
+            Entry::Vacant(unknown) => unknown.insert(None),
+        };
+        let Some(batch) = of_trace(store, id, clock, self)? else { return Ok(None) };
+        let is_sent = batch.ledger.branches.iter().any(|branch| branch.emitted > 0);
+        let is_known = is_sent || !batch.ledger.undelivered.is_empty();
+        let (verdict, summary) = (batch.verdict, batch.summary);
+        let outcome = is_known.then_some(Outcome { verdict, summary });
+        self.known.insert(id, outcome.clone());
+        Ok(outcome)
+    }
+
+    /// Says which batch it is, and how its outputs are known to be of the records asked for.
+    fn whose(&self, id: Id) -> String {
+        let records = self.batches.find(&id.to_string()).map_or(0, |batch| batch.records);
+        let what = format!("a batch of {records}, trace {id}");
+        match self.batches.others.share(id) {
+            Share { own: 0, .. } => format!("{what}, whose outputs no link ties to one record"),
+            Share { own, unlinked: 0 } => format!("{what}, in {own} linked to it"),
+            Share { own, unlinked } => {
+                format!(
+                    "{what}, in {own} linked to it and {unlinked} that no link ties to one record"
+                )
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::batches::Batches;
 use crate::{
     model::{Id, Link, Span},
     store::{Error, Store},
@@ -16,63 +17,83 @@ pub(crate) struct Node {
     pub(crate) span: Span,
     /// How deep it stands; 0 is a root.
     pub(crate) depth: usize,
-    /// Whether it belongs to another trace and is here by a link.
+    /// Whether it belongs to another trace and is here by a link, or by a batch.
     pub(crate) is_linked: bool,
+    /// How many records the batch had in whose trace it is.
+    pub(crate) batch_records: Option<i64>,
     /// Nanoseconds a message waited in Kafka before this consumer took it.
     pub(crate) queued: Option<i64>,
 }
 
-/// Reads a trace, in the order in which it is to be shown.
+/// Reads a trace, in the order in which it is to be shown. Of a batch there is the whole trace, but for
+/// what was made of other records alone.
 pub(crate) fn read(store: &dyn Store, trace_id: Id) -> Result<Vec<Node>, Error> {
+    let batches = Batches::follow(store, trace_id, |_| true)?;
     let mut spans = store.spans(trace_id)?;
-    stitch(store, trace_id, &mut spans)?;
-    Ok(arrange(&trace_id.to_string(), spans))
+    let mut known: BTreeSet<Link> = spans.iter().map(place).collect();
+    for batch in &batches.all {
+        let own = batch.spans.iter().filter(|span| !batches.others.has(&place(span)));
+        spans.extend(own.filter(|span| known.insert(place(span))).cloned());
+    }
+    stitch(&batches, &mut spans);
+    let mut nodes = arrange(&trace_id.to_string(), spans);
+    for node in nodes.iter_mut().filter(|node| node.is_linked) {
+        let count = node.span.attributes.get("messaging.batch.message_count");
+        let batch = batches.find(&node.span.trace_id).map(|batch| batch.records);
+        node.batch_records = batch.or_else(|| count.and_then(Json::as_i64));
+    }
+    Ok(nodes)
 }
 
-/// Adds the batches that took records of the trace and do not link to it: a span has 128 links
+/// Says which span it is, as a link to it does.
+fn place(span: &Span) -> Link {
+    Link { trace_id: span.trace_id.clone(), span_id: span.span_id.clone() }
+}
+
+/// Links batches to where their records were sent, if they do not say so themselves: a span has 128 links
 /// (OpenTelemetry SDK, `LinkCountLimit`), a batch may have more records. The ledger lists them all.
-fn stitch(store: &dyn Store, trace_id: Id, spans: &mut Vec<Span>) -> Result<(), Error> {
-    let own = trace_id.to_string();
-    let mut known: BTreeSet<String> = spans.iter().map(|span| span.span_id.clone()).collect();
-    for event in store.hops(trace_id)? {
-        if event.trace_id == own || !known.insert(event.span_id.clone()) {
-            continue;
-        }
-        let Some(batch) = Id::parse(&event.trace_id) else { continue };
-        let batch = store.spans(batch)?;
-        let Some(mut batch) = batch.into_iter().find(|span| span.span_id == event.span_id) else {
-            continue;
+fn stitch(batches: &Batches, spans: &mut [Span]) {
+    let known: BTreeSet<Link> = spans.iter().map(place).collect();
+    let is_known = |trace_id: &str, span_id: &str| {
+        known.contains(&Link { trace_id: trace_id.to_owned(), span_id: span_id.to_owned() })
+    };
+    for batch in &batches.all {
+        let own = batch.trace_id.to_string();
+        let is_loose = |span: &&mut Span| {
+            let parent = span.parent_span_id.as_deref();
+            span.trace_id == own
+                && parent.is_none_or(|parent| !is_known(&own, parent))
+                && !span.links.iter().any(|link| is_known(&link.trace_id, &link.span_id))
         };
-        let goes_there = |span: &&Span| {
-            let topic = span.attributes.get("messaging.destination.name").and_then(Json::as_str);
-            span.trace_id == own && span.kind == "producer" && topic == event.topic.as_deref()
-        };
-        let sent = spans.iter().filter(goes_there).max_by_key(|span| span.end);
-        if let Some(sent) = sent.or(spans.first()) {
-            batch.links.push(Link { trace_id: own.clone(), span_id: sent.span_id.clone() });
-            spans.push(batch);
+        let senders = batches.ways(batch).map(|(from, event)| {
+            let from = from.to_string();
+            let goes_there = |span: &&Span| {
+                let topic = span.attributes.get("messaging.destination.name");
+                span.trace_id == from
+                    && span.kind == "producer"
+                    && topic.and_then(Json::as_str) == event.topic.as_deref()
+            };
+            let sent = spans.iter().filter(goes_there).max_by_key(|span| span.end);
+            sent.or_else(|| spans.iter().find(|span| span.trace_id == from)).map(place)
+        });
+        let Some(sender) = senders.flatten().next() else { continue };
+        for span in spans.iter_mut().filter(is_loose) {
+            span.links.push(sender.clone());
         }
     }
-    Ok(())
 }
+
+/// What is known of the spans that are shown: when each ended, and its kind.
+type Shown = BTreeMap<Link, (i64, String)>;
 
 /// Puts every span exactly once: under its parent, under the span it links to, or, where that is not
 /// known, at the top. Spans that are each other's parents are shown at the top too.
 fn arrange(trace_id: &str, spans: Vec<Span>) -> Vec<Node> {
-    let own: BTreeMap<String, (i64, String)> = spans
-        .iter()
-        .filter(|span| span.trace_id == trace_id)
-        .map(|span| (span.span_id.clone(), (span.end, span.kind.clone())))
-        .collect();
-    let mut children: BTreeMap<Option<String>, Vec<Span>> = BTreeMap::new();
+    let shown: Shown =
+        spans.iter().map(|span| (place(span), (span.end, span.kind.clone()))).collect();
+    let mut children: BTreeMap<Option<Link>, Vec<Span>> = BTreeMap::new();
     for span in spans {
-        let above = if span.trace_id == trace_id {
-            span.parent_span_id.clone()
-        } else {
-            let links = span.links.iter().filter(|link| link.trace_id == trace_id);
-            links.map(|link| link.span_id.clone()).find(|span_id| own.contains_key(span_id))
-        };
-        let above = above.filter(|above| own.contains_key(above) && *above != span.span_id);
+        let above = above(trace_id, &span).find(|above| shown.contains_key(above));
         children.entry(above).or_default().push(span);
     }
     for list in children.values_mut() {
@@ -84,10 +105,10 @@ fn arrange(trace_id: &str, spans: Vec<Span>) -> Vec<Node> {
         let mut stack: Vec<(Span, usize)> =
             children.remove(&None).into_iter().flatten().map(|span| (span, 0)).collect();
         while let Some((span, depth)) = stack.pop() {
-            let below = children.remove(&Some(span.span_id.clone())).unwrap_or_default();
+            let below = children.remove(&Some(place(&span))).unwrap_or_default();
             stack.extend(below.into_iter().map(|child| (child, depth + 1)));
-            if placed.insert((span.trace_id.clone(), span.span_id.clone())) {
-                nodes.push(node(trace_id, span, depth, &own));
+            if placed.insert(place(&span)) {
+                nodes.push(node(trace_id, span, depth, &shown));
             }
         }
         // What is left are circles of parents: cut one open and go on.
@@ -96,15 +117,22 @@ fn arrange(trace_id: &str, spans: Vec<Span>) -> Vec<Node> {
     }
 }
 
-fn node(trace_id: &str, span: Span, depth: usize, own: &BTreeMap<String, (i64, String)>) -> Node {
+/// Returns what a span may stand under: its parent, and what it links to if it is of another trace.
+fn above(trace_id: &str, span: &Span) -> impl Iterator<Item = Link> {
+    let own = &span.trace_id;
+    let parent = span.parent_span_id.iter();
+    let parent = parent.map(|id| Link { trace_id: own.clone(), span_id: id.clone() });
+    let links = if own == trace_id { &[][..] } else { &span.links };
+    parent.chain(links.iter().cloned()).filter(|above| *above != place(span))
+}
+
+fn node(trace_id: &str, span: Span, depth: usize, shown: &Shown) -> Node {
     let is_linked = span.trace_id != trace_id;
-    let linked = span.links.iter().find(|link| link.trace_id == trace_id);
-    let linked = linked.map(|link| &link.span_id);
-    let above = if is_linked { linked } else { span.parent_span_id.as_ref() };
     // A consumer below a producer waited from the end of the send to its own start.
-    let sent = above.and_then(|above| own.get(above)).filter(|(_, kind)| kind == "producer");
+    let sent = above(trace_id, &span).filter_map(|above| shown.get(&above));
+    let sent = sent.into_iter().find(|(_, kind)| kind == "producer");
     let queued = sent.map(|(end, _)| span.start - end).filter(|queued| *queued > 0);
-    Node { span, depth, is_linked, queued }
+    Node { span, depth, is_linked, batch_records: None, queued }
 }
 
 #[cfg(test)]

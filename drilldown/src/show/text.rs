@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::model::LogLine;
+use crate::query::logs::Said;
 
 /// Returns the width to fill: `COLUMNS`, or 100.
 pub(crate) fn width() -> usize {
@@ -93,16 +93,17 @@ fn moment(nanos: i64) -> String {
 }
 
 /// Writes log lines, one each.
-pub(crate) fn logs(lines: &[LogLine]) -> String {
+pub(crate) fn logs(lines: &[Said]) -> String {
     let mut out = String::new();
-    let services = lines.iter().map(|line| line.service.chars().count()).max().unwrap_or(0);
-    for line in lines {
+    let services = lines.iter().map(|said| said.line.service.chars().count()).max().unwrap_or(0);
+    for Said { line, batch_records } in lines {
         let _ = write!(
             out,
-            "{} {:5} {:services$}  {}",
+            "{} {:5} {:services$}  {}{}",
             moment(line.time),
             line.level,
             plain(&line.service),
+            batch_records.map_or(String::new(), |records| format!("⇢ batch of {records}: ")),
             plain(&line.message)
         );
         for (key, value) in &line.attributes {

@@ -26,14 +26,22 @@ pub(crate) fn waterfall(trace_id: &str, nodes: &[Node], width: usize) -> String 
     let service_width = longest.unwrap_or(0).clamp(12, (width / 4).max(12));
     let name_width = (width * 45 / 100).clamp(28, 60);
     let bar_width = width.saturating_sub(name_width + service_width + 14).max(10);
+    // The traces that the spans above belong to, from the root on.
+    let mut above: Vec<&str> = Vec::new();
     for node in nodes {
         let span = &node.span;
+        above.truncate(node.depth);
+        let is_first = above.last() != Some(&span.trace_id.as_str());
+        above.push(&span.trace_id);
+        let batch = node.batch_records.filter(|_| is_first);
+        let batch = batch.map_or(String::new(), |records| format!(" (batch of {records})"));
         let mark = match (span.is_error, node.is_linked) {
             (true, _) => "✗ ",
             (_, true) => "⇢ ",
             _ => "",
         };
-        let name = format!("{}{mark}{}", "  ".repeat(node.depth.min(12)), plain(&span.name));
+        let name = plain(&span.name);
+        let name = format!("{}{mark}{name}{batch}", "  ".repeat(node.depth.min(12)));
         let _ = write!(
             out,
             "{:name_width$} {:service_width$} {:>9} ",
@@ -72,7 +80,7 @@ mod tests {
     fn services_are_shown_as_long_as_bars_keep_their_room() {
         let of = |service: &str| {
             let span = Span { service: service.to_owned(), end: 1, ..Span::default() };
-            Node { span, depth: 0, is_linked: false, queued: None }
+            Node { span, depth: 0, is_linked: false, batch_records: None, queued: None }
         };
         let long = "a-service-with-a-name-that-never-ends";
         let text = waterfall("1", &[of("order-transformer"), of(long)], 100);
@@ -80,5 +88,19 @@ mod tests {
         assert!(lines[0].contains(" order-transformer "), "{text}");
         assert!(lines[1].contains(" a-service-with-a-name-th… "), "{text}");
         assert!(lines.iter().all(|line| line.chars().count() <= 100 && line.ends_with('█')));
+    }
+
+    #[test]
+    fn a_batch_is_named_where_it_begins() {
+        let of = |trace_id: &str, depth: usize| {
+            let is_linked = trace_id != "1";
+            let batch_records = is_linked.then_some(7);
+            let span = Span { trace_id: trace_id.into(), name: "work".into(), ..Span::default() };
+            Node { span, depth, is_linked, batch_records, queued: None }
+        };
+        let text = waterfall("1", &[of("1", 0), of("2", 1), of("2", 2), of("2", 1)], 100);
+        let names = text.lines().skip(1).map(|line| line.get(..34).unwrap_or(line).trim_end());
+        let expected = ["work", "  ⇢ work (batch of 7)", "    ⇢ work", "  ⇢ work (batch of 7)"];
+        assert_eq!(names.collect::<Vec<_>>(), expected);
     }
 }

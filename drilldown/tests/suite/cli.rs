@@ -188,6 +188,29 @@ fn a_batch_of_another_trace_is_shown_where_it_links_to() {
 }
 
 #[test]
+fn a_record_that_came_with_a_legacy_id_alone_is_shown_in_its_batch() {
+    let server = Server::start();
+    let legacy = tracebaton::wire::LegacyId::parse("order-1042").unwrap().unwrap().trace_id();
+    let members = [legacy.to_bytes().to_vec(), trace_id(7)].concat();
+    let mut attributes = read(1, "users", "sync", "process", "passed");
+    attributes.push(attribute("tracebaton.batch.traces", Value::BytesValue(members)));
+    server.send_logs(vec![hop(2, "process", attributes), log(2, "summed up")]);
+    let below = Span { parent_span_id: 1_u64.to_be_bytes().to_vec(), ..span(2, 2) };
+    server.send_spans(vec![span(2, 1), below]);
+    for place in [["--server", &server.url()], ["--data", folder(server.data.path())]] {
+        let output = cli(&[&["trace", "order-1042"][..], &place].concat());
+        let lines: Vec<&str> = output.stdout.lines().collect();
+        assert!(lines[0].starts_with(&format!("trace {legacy}   2 spans")), "{}", output.stdout);
+        assert!(lines[1].starts_with("⇢ span 1 (batch of 2) "), "{}", output.stdout);
+        assert!(lines[2].starts_with("  ⇢ span 2 "), "{}", output.stdout);
+        assert_eq!(output.code, 0);
+        let output = cli(&[&["logs", "order-1042"][..], &place].concat());
+        assert!(output.stdout.ends_with("  ⇢ batch of 2: summed up\n"), "{}", output.stdout);
+        assert_eq!(output.code, 0);
+    }
+}
+
+#[test]
 fn events_of_spans_stand_among_the_log_lines() {
     let server = Server::start();
     let mut span = span(1, 1);

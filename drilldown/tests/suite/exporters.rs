@@ -19,7 +19,7 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::{Resource, logs::SdkLoggerProvider, trace::SdkTracerProvider};
 use serde_json::json;
 use tracebaton::{
-    hop::{Coordinates, Hop, Recorder},
+    hop::{Batch, Coordinates, Hop, Recorder},
     otlp::{Exporter, Options},
     propagate::Baton,
 };
@@ -144,5 +144,77 @@ fn tracebatons_own_exporter_arrives_over_http_and_grpc() {
         let attributes: BTreeMap<String, serde_json::Value> =
             serde_json::from_value(spans[0]["span"]["attributes"].clone()).unwrap();
         assert_eq!(attributes["messaging.kafka.offset"], 42);
+    }
+}
+
+#[test]
+fn each_record_of_a_batch_has_the_verdict_of_what_was_made_of_it() {
+    let server = Server::start();
+    let recorder = Recorder::default();
+    let protocol = tracebaton::otlp::Protocol::HttpProtobuf;
+    let options = Options {
+        service_name: Some("own".into()),
+        ..Options::to(&server.url(), protocol).unwrap()
+    };
+    let exporter = Exporter::start(&recorder, &options).unwrap();
+    let at = |topic: &str, offset| Coordinates {
+        topic: topic.into(),
+        partition: 0,
+        offset,
+        group: Some(format!("of-{topic}")),
+    };
+    let mut batch = Batch::poll(&recorder);
+    let send = |offset| {
+        let source = Hop::process(&recorder, &at("source", offset), &Baton::default());
+        let sent = source.output("raw");
+        let baton = sent.baton().clone();
+        sent.delivered(0, offset);
+        source.end();
+        (at("raw", offset), baton)
+    };
+    let inputs: Vec<(Coordinates, Baton)> = (0..3).map(send).collect();
+    inputs.iter().for_each(|(input, baton)| batch.add(input, baton));
+    batch.polled();
+    let outputs = inputs.iter().map(|(input, baton)| batch.output_of("out", input, baton));
+    for (offset, output) in (5..).zip(outputs.collect::<Vec<_>>()) {
+        let baton = output.baton().clone();
+        output.delivered(0, offset);
+        let end = Hop::process(&recorder, &at("out", offset), &baton);
+        match offset {
+            6 => end.failed("ValueError", "no"),
+            _ => end.filtered("a test order"),
+        }
+        end.end();
+    }
+    batch.passed();
+    let report = exporter.shutdown(Duration::from_secs(10));
+    assert!(report.is_complete(), "{report}");
+    for ((_, baton), verdict) in
+        inputs.iter().zip(["FILTERED", "TRANSFORM_FAILED_LOST", "FILTERED"])
+    {
+        let id = baton.context.unwrap().trace_id.to_string();
+        let found = server.get(&format!("/api/v1/traces/{id}/diagnosis")).json();
+        assert_eq!(found["verdict"], verdict, "{found:#}");
+        let spans = server.get(&format!("/api/v1/traces/{id}")).json();
+        let shape: Vec<(&str, i64, Option<i64>)> = spans
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|node| {
+                let (name, depth) = (&node["span"]["name"], &node["depth"]);
+                let records = node["batch_records"].as_i64();
+                (name.as_str().unwrap(), depth.as_i64().unwrap(), records)
+            })
+            .collect();
+        let of_three = Some(3);
+        let expected = [
+            ("process source", 0, None),
+            ("send raw", 1, None),
+            ("poll raw", 2, of_three),
+            ("process raw", 3, of_three),
+            ("send out", 4, of_three),
+            ("process out", 5, of_three),
+        ];
+        assert_eq!(shape, expected);
     }
 }

@@ -73,7 +73,8 @@ impl Batch {
         Self { recorder: recorder.clone(), tally, start, poll, hop: None, is_told: false }
     }
 
-    /// Adds a message.
+    /// Adds a message. One that is added again is the same input, and counts once; if it had been taken
+    /// out it is in again.
     pub fn add(&mut self, input: &Coordinates, baton: &Baton) {
         self.tally.add(input, baton);
     }
@@ -171,10 +172,11 @@ impl Batch {
     }
 
     fn end(&mut self) {
-        let tally = std::mem::take(&mut self.tally);
         // A poll that brought nothing is no hop, unless something was made of it all the same.
-        if tally.len() > 0 || self.hop.is_some() {
-            let hop = self.process();
+        if self.tally.len() > 0 || self.hop.is_some() {
+            // The span of the poll tells of the messages too.
+            let hop = self.process().clone();
+            let tally = std::mem::take(&mut self.tally);
             for (key, value) in attributes(&tally) {
                 hop.set(key, value.into_owned());
             }

@@ -34,6 +34,8 @@ pub enum DropCause {
     MemoryFull,
     /// The endpoint would not take it.
     Refused,
+    /// The endpoint failed on it for long, while it took what else there was.
+    GivenUp,
 }
 
 impl DropCause {
@@ -43,6 +45,7 @@ impl DropCause {
         match self {
             Self::MemoryFull => "memory_full",
             Self::Refused => "refused",
+            Self::GivenUp => "given_up",
         }
     }
 }

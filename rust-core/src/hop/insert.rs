@@ -12,14 +12,15 @@ use super::{
 };
 use crate::{
     propagate::Baton,
-    wire::{Flags, SpanId, TraceContext, TraceId},
+    wire::{SpanId, TraceContext, TraceId},
 };
 
 /// A batch of records on its way into a table.
 ///
 /// The batch has a trace of its own; the records' traces are linked from its span, and listed whole
 /// in its ledger events. A record that does not go in with the batch is taken out by
-/// [`Insert::take_out`] and has a hop of its own.
+/// [`Insert::take_out`] and has a hop of its own. Of a batch that is dropped without a word nothing is
+/// told: its records are on their way in another one.
 ///
 /// # Examples
 ///
@@ -44,7 +45,8 @@ pub struct Insert {
     recorder: Recorder,
     table: String,
     batch_id: String,
-    trace_id: TraceId,
+    /// The span of this attempt, in the batch's own trace.
+    baton: Baton,
     start: u64,
     attempt: u32,
     tally: Tally,
@@ -55,11 +57,14 @@ impl Insert {
     #[must_use]
     pub fn start(recorder: &Recorder, table: &str) -> Self {
         let trace_id = TraceId::generate();
+        let context = Some(TraceContext::root(trace_id));
+        let mut baton = recorder.decide_on(Baton { context, ..Baton::default() });
+        next_span(&mut baton);
         Self {
             recorder: recorder.clone(),
             table: table.to_owned(),
             batch_id: trace_id.to_string(),
-            trace_id,
+            baton,
             start: now(),
             attempt: 1,
             tally: Tally::default(),
@@ -77,6 +82,12 @@ impl Insert {
         batch_id.clone_into(&mut self.batch_id);
     }
 
+    /// Returns what is current while this attempt goes on: the batch's trace and the attempt's span.
+    #[must_use]
+    pub fn baton(&self) -> &Baton {
+        &self.baton
+    }
+
     /// Returns how many records are in.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -89,14 +100,16 @@ impl Insert {
         self.len() == 0
     }
 
-    /// Adds a record to the batch.
+    /// Adds a record to the batch. One that is added again is the same input, and counts once.
     pub fn add(&mut self, input: &Coordinates, baton: &Baton) {
         self.tally.add(input, baton);
     }
 
-    /// Starts the hop of a record that does not go in with the batch: say what became of it there.
+    /// Starts the hop of a record that does not go in with the batch, whether it had been added or not: say
+    /// what became of it there.
     #[must_use]
-    pub fn take_out(&self, input: &Coordinates, baton: &Baton) -> Hop {
+    pub fn take_out(&mut self, input: &Coordinates, baton: &Baton) -> Hop {
+        self.tally.remove(input);
         Hop::insert(&self.recorder, &self.table, input, baton, &self.batch_id)
     }
 
@@ -115,16 +128,22 @@ impl Insert {
         self.write(None, Some((cut(error_type), cut(message))));
         self.attempt += 1;
         self.start = now();
+        next_span(&mut self.baton);
+    }
+
+    /// Leaves off in the middle, as [`Hop::leave_pending`] does: the records are pending.
+    pub fn leave_pending(mut self) {
+        self.write(None, None);
     }
 
     fn write(&mut self, fate: Option<Fate>, error: Option<(&str, &str)>) {
+        let Some(TraceContext { trace_id, span_id: Some(span_id), flags, .. }) = self.baton.context
+        else {
+            return;
+        };
         if self.is_empty() {
             return;
         }
-        let span_id = SpanId::generate();
-        let context = Some(TraceContext::root(self.trace_id));
-        let decided = self.recorder.decide_on(Baton { context, ..Baton::default() });
-        let flags = decided.context.map_or(Flags::RANDOM, |context| context.flags);
         let mut attributes: Vec<(&str, Value<'_>)> = vec![
             ("db.system.name", "clickhouse".into()),
             ("db.operation.name", "INSERT".into()),
@@ -134,12 +153,12 @@ impl Insert {
         ];
         attributes.extend(error.map(|(error_type, _)| ("error.type", error_type.into())));
         let span = SpanRecord {
-            trace_id: self.trace_id,
+            trace_id,
             span_id,
             parent: None,
             parent_is_remote: false,
             flags,
-            tracestate: decided.tracestate.as_str(),
+            tracestate: self.baton.tracestate.as_str(),
             name: &format!("INSERT {}", self.table),
             kind: SpanKind::Client,
             start: self.start,
@@ -154,7 +173,7 @@ impl Insert {
         self.tally.keep_span(&self.recorder, &span);
         let event = LedgerEvent {
             time: now(),
-            trace_id: self.trace_id,
+            trace_id,
             span_id,
             flags,
             kind: HopKind::Insert,
@@ -168,5 +187,11 @@ impl Insert {
             extra: &[("tracebaton.batch.id", self.batch_id.as_str().into())],
         };
         self.recorder.write(|room| self.tally.write(room, &event, fate));
+    }
+}
+
+fn next_span(baton: &mut Baton) {
+    if let Some(context) = &mut baton.context {
+        context.span_id = Some(SpanId::generate());
     }
 }

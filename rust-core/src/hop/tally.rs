@@ -30,26 +30,47 @@ struct Part {
     /// How many parts there were before it.
     number: usize,
     group: Option<String>,
-    /// Offset and trace of each record; zero where there was no trace.
+    /// Offset and trace of each record, ascending, as brokers give them; zero where there was no trace.
     traces: Vec<(i64, [u8; 16])>,
+    /// Those that came after a later one.
+    late: BTreeMap<i64, [u8; 16]>,
     /// Those of them that were taken out again.
     gone: BTreeSet<i64>,
 }
 
 impl Part {
-    fn left(&self) -> impl Iterator<Item = &(i64, [u8; 16])> {
-        self.traces.iter().filter(|(offset, _)| self.gone.is_empty() || !self.gone.contains(offset))
+    /// Adds a record, and tells whether it is new: a redelivery is the same input.
+    fn add(&mut self, offset: i64, trace_id: [u8; 16]) -> bool {
+        if self.traces.last().is_none_or(|(last, _)| *last < offset) {
+            self.traces.push((offset, trace_id));
+            return true;
+        }
+        self.gone.remove(&offset);
+        let is_new = !self.has(offset);
+        if is_new {
+            self.late.insert(offset, trace_id);
+        }
+        is_new
+    }
+
+    fn len(&self) -> usize {
+        self.traces.len() + self.late.len() - self.gone.len()
+    }
+
+    fn left(&self) -> impl Iterator<Item = (i64, [u8; 16])> {
+        let late = self.late.iter().map(|(offset, trace_id)| (*offset, *trace_id));
+        let all = self.traces.iter().copied().chain(late);
+        all.filter(|(offset, _)| self.gone.is_empty() || !self.gone.contains(offset))
     }
 
     fn has(&self, offset: i64) -> bool {
-        // Brokers give records in order.
         let is_found = self.traces.binary_search_by_key(&offset, |(offset, _)| *offset).is_ok();
-        is_found || self.traces.iter().any(|(known, _)| *known == offset)
+        is_found || self.late.contains_key(&offset)
     }
 }
 
 impl Tally {
-    /// Adds a record.
+    /// Adds a record, unless it is in: the first law counts input coordinates.
     pub(super) fn add(&mut self, input: &Coordinates, baton: &Baton) {
         let trace_id = baton.context.map_or([0; 16], |context| context.trace_id.to_bytes());
         let number = self.parts.len();
@@ -57,10 +78,9 @@ impl Tally {
             .parts
             .entry((input.topic.clone(), input.partition))
             .or_insert_with(|| Part { number, group: input.group.clone(), ..Part::default() });
-        if part.gone.remove(&input.offset) {
-            part.traces.retain(|(offset, _)| *offset != input.offset);
+        if !part.add(input.offset, trace_id) {
+            return;
         }
-        part.traces.push((input.offset, trace_id));
         let linked = baton.context.and_then(|context| {
             let span_id = context.span_id?;
             Some(Link { trace_id: context.trace_id, span_id, flags: context.flags })
@@ -84,7 +104,7 @@ impl Tally {
 
     /// Returns how many records are in.
     pub(super) fn len(&self) -> u64 {
-        self.parts.values().map(|part| (part.traces.len() - part.gone.len()) as u64).sum()
+        self.parts.values().map(|part| part.len() as u64).sum()
     }
 
     /// Returns the spans that the records came with.
@@ -155,7 +175,7 @@ impl Tally {
         let mut emitted = whole.emitted;
         let mut is_first = true;
         for ((topic, partition), part) in &self.parts {
-            let mut traces: Vec<_> = part.left().copied().collect();
+            let mut traces: Vec<_> = part.left().collect();
             traces.sort_unstable_by_key(|(offset, _)| *offset);
             let (Some((first, _)), Some((last, _))) = (traces.first(), traces.last()) else {
                 continue;

@@ -8,7 +8,10 @@ use super::header_name;
 use crate::propagate::Single;
 use crate::{
     carrier::Medium,
-    otel::usual::{self, Answer, Usual},
+    otel::{
+        stale,
+        usual::{self, Answer, Usual},
+    },
     wire,
 };
 
@@ -122,6 +125,10 @@ impl Extractor for ReadHeaders<'_> {
 
 /// The headers of a request that goes out; what is written replaces what stood there.
 ///
+/// A `traceparent` that [`BatonPropagator`](crate::otel::BatonPropagator) writes also replaces `tracestate`
+/// and `baggage`: headers that were copied from a request that came in do not go on beside another trace.
+/// Of other propagators what they do not write stays.
+///
 /// # Examples
 ///
 /// ```
@@ -141,6 +148,9 @@ pub struct WriteHeaders<'h>(pub &'h mut HeaderMap);
 
 impl Injector for WriteHeaders<'_> {
     fn set(&mut self, key: &str, value: String) {
+        for name in stale::besides(key) {
+            self.0.remove(*name);
+        }
         if let (Some(name), Ok(value)) = (header_name(key), HeaderValue::try_from(value)) {
             self.0.insert(name, value);
         }
@@ -155,7 +165,7 @@ mod tests {
     use crate::{
         carrier::Carrier,
         otel::{BatonPropagator, baton_of},
-        propagate::{Baton, LegacyNames, Propagation},
+        propagate::{Baton, Format, LegacyNames, Propagation},
     };
 
     const TEXT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -256,6 +266,44 @@ mod tests {
         assert_eq!(read(&HidingParent(ours)).context, None);
         let hiding = read(&HidingState(ours));
         assert_eq!((hiding.context, hiding.tracestate.is_empty()), (plain.context, true));
+    }
+
+    #[test]
+    fn what_belongs_to_another_trace_does_not_stay() {
+        let copied = || {
+            let mut headers = HeaderMap::new();
+            for (name, value) in
+                [("traceparent", OTHER), ("tracestate", "a=1"), ("baggage", "a=1"), ("host", "x")]
+            {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+            headers
+        };
+        let write = |propagation: Propagation, headers: &mut HeaderMap, text: &'static str| {
+            let read = HeaderMap::from_iter([
+                (HeaderName::from_static("traceparent"), HeaderValue::from_static(TEXT)),
+                (HeaderName::from_static("x-trace-id"), HeaderValue::from_static(text)),
+            ]);
+            let cx = BatonPropagator::default().extract(&ReadHeaders::new(&read));
+            BatonPropagator::new(propagation).inject_context(&cx, &mut WriteHeaders(headers));
+        };
+        // A baton that is no more than its ids, and one that is.
+        for id in ["0af7651916cd43dd8448eb211c80319c", "order-1234"] {
+            let mut headers = copied();
+            write(Propagation::default(), &mut headers, id);
+            let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+            names.sort_unstable();
+            assert_eq!(names, ["host", "traceparent", "x-trace-id"]);
+            assert_eq!(headers["traceparent"], TEXT);
+        }
+        let mut headers = copied();
+        write(Propagation::default().with_write([Format::TraceContext]), &mut headers, "order-1");
+        assert!(!headers.contains_key("tracestate"));
+        assert_eq!(headers["baggage"], "a=1", "nothing is written in its place");
+        let mut headers = copied();
+        let parent = TEXT.to_owned();
+        WriteHeaders(&mut headers).set("traceparent", parent);
+        assert_eq!(headers["tracestate"], "a=1", "another propagator's own business");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use rdkafka::{
 use crate::{
     carrier::{Carrier, CarrierMut, Medium, Search},
     otel::{
-        texts,
+        stale, texts,
         usual::{self, Answer, Usual},
     },
     wire::text,
@@ -293,16 +293,23 @@ fn bit(number: usize) -> u64 {
 
 /// Writes for OpenTelemetry propagators, in place of what stood there. A propagator is not told what
 /// it writes to: the legacy id comes by its name in HTTP and gets the one that it has in Kafka.
+///
+/// A `traceparent` that [`BatonPropagator`](crate::otel::BatonPropagator) writes also replaces `tracestate`
+/// and `baggage`, so that headers which were copied from a message that came in do not go on beside another
+/// trace. Of other propagators what they do not write stays.
 impl Injector for OwnedBaton {
     fn set(&mut self, key: &str, value: String) {
-        let is_next = usual::is_next(key);
+        let is_next = stale::is_next(key);
         let is_id = is_next || key == usual::LEGACY;
         let key = if is_id { Medium::Kafka.legacy_name() } else { key };
         match self.count() {
             0 => {}
             // What was written just now is all there is.
             1 if is_next => {}
-            _ => CarrierMut::remove(self, key),
+            _ => {
+                stale::besides(key).iter().for_each(|name| self.remove(name));
+                self.remove(key);
+            }
         }
         self.add(key, &value);
         texts::give_back(value);
@@ -366,6 +373,20 @@ mod tests {
             };
             assert_eq!(all(&written), all(&direct), "{before:?}");
         }
+    }
+
+    #[test]
+    fn what_belongs_to_another_trace_does_not_stay() {
+        let headers = OwnedHeaders::new().insert(header("traceparent", Some(TEXT.as_bytes())));
+        let cx = BatonPropagator::default().extract(&ReadHeaders(Some(headers.as_borrowed())));
+        let mut copied = OwnedHeaders::new();
+        for name in ["tracestate", "baggage", "shop", "tracestate"] {
+            copied = copied.insert(header(name, Some(b"a=1")));
+        }
+        let mut written = OwnedBaton(copied);
+        BatonPropagator::default().inject_context(&cx, &mut written);
+        let names: Vec<&str> = written.0.iter().map(|header| header.key).collect();
+        assert_eq!(names, ["shop", "traceparent", "trace_id"]);
     }
 
     #[test]

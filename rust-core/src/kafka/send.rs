@@ -89,13 +89,30 @@ impl std::error::Error for SendError {}
 /// failed, where and why ([`Hop::error_headers`]).
 ///
 /// At most 1,024 are on their way at once, and a full producer queue is waited for: the caller is
-/// slowed down instead of the queue growing.
-pub async fn send_all<C: ClientContext + 'static>(
+/// slowed down instead of the queue growing. Records may be made one by one as they are asked for; what
+/// makes them goes from thread to thread with the future.
+pub fn send_all<C, R>(
     producer: &FutureProducer<C>,
     propagation: &Propagation,
     hop: &Hop,
     topic: &str,
-    records: impl IntoIterator<Item = Record>,
+    records: R,
+) -> impl Future<Output = Vec<Result<(i32, i64), SendError>>> + Send
+where
+    C: ClientContext + 'static,
+    R: IntoIterator<Item = Record, IntoIter: Send>,
+{
+    // `Send` is promised here, where the compiler knows whose lifetimes an iterator borrows. Inside of a
+    // caller's future it does not any more, and calls the closures of most iterators "not general enough".
+    send_each(producer, propagation, hop, topic, records.into_iter())
+}
+
+async fn send_each<C: ClientContext + 'static>(
+    producer: &FutureProducer<C>,
+    propagation: &Propagation,
+    hop: &Hop,
+    topic: &str,
+    records: impl Iterator<Item = Record> + Send,
 ) -> Vec<Result<(i32, i64), SendError>> {
     let mut results = Vec::new();
     let mut waiting: VecDeque<(Output, DeliveryFuture)> = VecDeque::new();
@@ -172,4 +189,24 @@ async fn drain(
 fn refuse(output: Output, error: SendError) -> Result<(i32, i64), SendError> {
     output.undelivered(&error.kind(), &error.message);
     Err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handler_may_send_what_it_makes_of_borrowed_values_one_by_one() {
+        async fn handle(producer: FutureProducer, hop: Hop, body: String) -> usize {
+            let lines = body.lines().filter(|line| !line.is_empty());
+            let records = lines.map(|line| Record { payload: line.into(), ..Record::default() });
+            send_all(&producer, &Propagation::default(), &hop, "orders", records).await.len()
+        }
+        /// As routers and runtimes take it.
+        fn takes<F: Future<Output = usize> + Send + 'static>(
+            _: impl Fn(FutureProducer, Hop, String) -> F,
+        ) {
+        }
+        takes(handle);
+    }
 }

@@ -11,6 +11,11 @@ mod propagator;
 mod sampler;
 #[cfg(feature = "otlp")]
 mod spans;
+#[cfg_attr(
+    not(any(feature = "http", feature = "kafka")),
+    allow(dead_code, reason = "our own carriers are who listens")
+)]
+pub(crate) mod stale;
 #[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "carriers for Kafka give texts back"))]
 pub(crate) mod texts;
 #[cfg_attr(

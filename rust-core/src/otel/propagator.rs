@@ -9,7 +9,7 @@ use opentelemetry::{
 
 use super::{
     context::{baton_of, cx_in, cx_of, cx_passing, plain_of},
-    texts,
+    stale, texts,
     usual::{self, NotText, Reply, Usual},
 };
 use crate::{
@@ -49,6 +49,8 @@ pub struct BatonPropagator {
     /// The name under which the id is written beside a `traceparent`, where no other format is.
     id_name: Option<Cow<'static, str>>,
     is_passing: bool,
+    /// The name of `traceparent`, as our own carriers know what it takes the place of.
+    parent: &'static str,
 }
 
 impl Default for BatonPropagator {
@@ -63,11 +65,12 @@ impl BatonPropagator {
     pub fn new(propagation: Propagation) -> Self {
         let is_usual = propagation.reads_only(&usual::NAMES, usual::PREFIX);
         let id_name = propagation.only_id_name().map(in_lower_case).map(|name| match &*name {
-            usual::LEGACY => Cow::Borrowed(usual::next()),
+            usual::LEGACY => Cow::Borrowed(stale::next_id()),
             _ => Cow::Owned(name.into_owned()),
         });
         let fields = propagation.fields();
-        Self { fields, propagation, is_usual, id_name, is_passing: false }
+        let parent = stale::parent(fields.iter().any(|name| name == "baggage"));
+        Self { fields, propagation, is_usual, id_name, is_passing: false, parent }
     }
 
     /// Passes `tracestate` and baggage through, for services that hand them on and ask little of them.
@@ -75,7 +78,8 @@ impl BatonPropagator {
     /// What came in is checked and kept as one text each, goes out again where the context is injected,
     /// and is there for whoever asks [`otel::baton_of`](baton_of). OpenTelemetry does not get a copy:
     /// its own `cx.baggage()` and `trace_state()` have only what the application puts there itself,
-    /// which goes out too, before what came in under the same keys.
+    /// which goes out too, in place of what came in under the same keys. What came in cannot be removed
+    /// that way, neither one entry nor all: whoever has to do that wants the copy.
     ///
     /// Without this, every message that has them pays for OpenTelemetry's tables whether anybody looks
     /// into them or not, which is most of what reading such a message costs.
@@ -140,10 +144,10 @@ impl TextMapPropagator for BatonPropagator {
             && let Some(context) = plain_of(cx)
             && let Some(parent) = context.traceparent_in(texts::memory(PARENT_BYTES))
         {
-            injector.set("traceparent", parent);
+            injector.set(self.parent, parent);
             injector.set(name, context.trace_id.hex_in(texts::memory(ID_BYTES)));
         } else if let Some(baton) = baton_of(cx) {
-            self.propagation.inject(&baton, &mut Injected(injector));
+            self.propagation.inject(&baton, &mut Injected { injector, parent: self.parent });
         }
     }
 
@@ -281,7 +285,10 @@ impl Carrier for Offered<'_> {
     }
 }
 
-struct Injected<'a>(&'a mut dyn Injector);
+struct Injected<'a> {
+    injector: &'a mut dyn Injector,
+    parent: &'static str,
+}
 
 impl CarrierMut for Injected<'_> {
     fn medium(&self) -> Medium {
@@ -289,10 +296,12 @@ impl CarrierMut for Injected<'_> {
     }
 
     fn set(&mut self, name: &str, value: &str) {
-        self.0.set(&in_lower_case(name), texts::owned(value));
+        let lower = in_lower_case(name);
+        let name = if name == self.parent { self.parent } else { &lower };
+        self.injector.set(name, texts::owned(value));
     }
 
-    /// An injector cannot remove; it starts from an empty carrier.
+    /// An injector cannot remove; our own carriers do so when `traceparent` is set.
     fn remove(&mut self, _: &str) {}
 }
 

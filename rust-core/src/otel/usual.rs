@@ -175,22 +175,6 @@ pub(super) fn parent(extractor: &dyn Extractor) -> Option<&str> {
     extractor.get(asked())
 }
 
-/// The name of the id where it is written next after a `traceparent`; no other name stands there.
-static NEXT: &str = "x-trace-id, next";
-
-/// Returns the name under which the id is written after a `traceparent`, both to the same injector:
-/// our own know by where its text stands that nothing else came in between.
-#[inline]
-pub(super) fn next() -> &'static str {
-    NEXT.get(..LEGACY.len()).unwrap_or_default()
-}
-
-/// Tells whether a name was given as the id's that is written after a `traceparent`.
-#[inline]
-pub(crate) fn is_next(key: &str) -> bool {
-    ptr::eq(key.as_ptr(), NEXT.as_ptr())
-}
-
 #[inline]
 fn asked() -> &'static str {
     ASKED.get(..ASKED_BYTES).unwrap_or_default()
@@ -420,12 +404,6 @@ mod tests {
         // Nor are its own letters, where nobody asks.
         assert_eq!(ours.get_all(asked()).unwrap(), [PARENT]);
         assert_eq!(asked(), NAMES[0]);
-    }
-
-    #[test]
-    fn the_id_after_a_parent_has_its_name() {
-        assert_eq!(next(), LEGACY);
-        assert!(is_next(next()) && !is_next(LEGACY) && !is_next(&next().to_owned()));
     }
 
     #[test]

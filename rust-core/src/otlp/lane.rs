@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{sync::Notify, task::spawn_blocking, time::sleep};
@@ -11,6 +11,8 @@ use tokio::{sync::Notify, task::spawn_blocking, time::sleep};
 use super::{
     answer::Delivery,
     host::SpanHost,
+    options::Options,
+    patience::{Next, Record, Tries},
     report::{Tally, say},
     request::{Shipment, Signal},
     transport::Transport,
@@ -24,8 +26,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// An endpoint may ask for more time than we would give it, but not for ever.
 const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(60);
-/// After so many tries in vain a request lets others go first: it may be what the endpoint dies of.
-const PATIENCE: u32 = 3;
 
 /// Where a signal goes.
 pub(super) enum Way {
@@ -39,6 +39,7 @@ pub(super) enum Way {
 pub(super) struct Lane {
     signal: Signal,
     is_quiet: bool,
+    patience: Duration,
     resource: Arc<[u8]>,
     recorder: Recorder,
     way: Way,
@@ -60,6 +61,9 @@ struct State {
     /// How many items were given up.
     refused: u64,
     standing: Standing,
+    record: Record,
+    /// Whether it was said that requests are given up.
+    is_told: bool,
     /// The export is about to end.
     is_last: bool,
 }
@@ -69,8 +73,7 @@ struct Waiting {
     shipment: Shipment,
     /// How many were put in up to this one.
     number: u64,
-    /// How often it was sent in vain.
-    tries: u32,
+    tries: Tries,
 }
 
 /// What the last request came to.
@@ -95,7 +98,7 @@ impl Lane {
     pub(super) fn new(
         signal: Signal,
         recorder: &Recorder,
-        is_quiet: bool,
+        options: &Options,
         resource: Arc<[u8]>,
         way: Way,
         tally: Tally,
@@ -103,7 +106,8 @@ impl Lane {
     ) -> Self {
         Self {
             signal,
-            is_quiet,
+            is_quiet: options.is_quiet,
+            patience: options.patience,
             resource,
             recorder: recorder.clone(),
             way,
@@ -118,7 +122,7 @@ impl Lane {
     /// Tells whether something is on its way, or waits to be; what has let others go first does not
     /// keep them waiting.
     pub(super) fn is_waiting(&self) -> bool {
-        self.lock().queue.iter().any(|waiting| waiting.tries < PATIENCE)
+        self.lock().queue.iter().any(|waiting| !waiting.tries.is_last())
     }
 
     /// Tells whether the export is about to end: there is no time for packing then.
@@ -165,7 +169,7 @@ impl Lane {
             let mut state = self.lock();
             state.queued += 1;
             let number = state.queued;
-            state.queue.push_back(Waiting { shipment, number, tries: 0 });
+            state.queue.push_back(Waiting { shipment, number, tries: Tries::default() });
             drop(state);
             self.work.notify_one();
         }
@@ -254,6 +258,7 @@ impl Lane {
             match transport.post(body).await {
                 Delivery::Done { rejected, cause } => {
                     pause = FIRST_PAUSE;
+                    self.lock().record.take();
                     let stood = match rejected {
                         0 => self.stand(Standing::Well),
                         _ => self.stand(Standing::Choosy),
@@ -273,9 +278,15 @@ impl Lane {
                     self.finish(u64::MAX);
                 }
                 Delivery::Retry { after, cause } => {
-                    // A request that fails each time says nothing new of its endpoint.
-                    if !self.put_back() && self.stand(Standing::Away) != Standing::Away {
-                        self.say(&format!("cannot export to {url}: {cause}; trying again"));
+                    match self.put_back() {
+                        Next::GiveUp => self.give_up(url, &cause),
+                        // A request that fails each time says nothing new of its endpoint.
+                        Next::WaitOn => {}
+                        Next::TryAgain | Next::Wait => {
+                            if self.stand(Standing::Away) != Standing::Away {
+                                self.say(&format!("cannot export to {url}: {cause}; trying again"));
+                            }
+                        }
                     }
                     pause = self.pause(pause, after).await;
                 }
@@ -298,21 +309,34 @@ impl Lane {
         }
     }
 
-    /// Notes that the first shipment was sent in vain, and lets others go first if it was so too often;
-    /// tells whether they went first before.
-    fn put_back(&self) -> bool {
+    /// Notes that the first shipment was sent in vain, lets others go first if it was so too often, and
+    /// tells what is to become of it.
+    fn put_back(&self) -> Next {
         let mut state = self.lock();
-        let Some(first) = state.queue.front_mut() else { return false };
-        first.tries += 1;
-        let tries = first.tries;
-        if tries >= PATIENCE {
-            state.queue.rotate_left(1);
+        let State { queue, record, .. } = &mut *state;
+        let Some(first) = queue.front_mut() else { return Next::TryAgain };
+        let next = first.tries.fail(record, self.patience, Instant::now());
+        if matches!(next, Next::Wait | Next::WaitOn) {
+            queue.rotate_left(1);
         }
-        tries > PATIENCE
+        next
+    }
+
+    /// Lets the first shipment go, as the endpoint fails on it and takes others.
+    fn give_up(&self, url: &str, cause: &str) {
+        if !std::mem::replace(&mut self.lock().is_told, true) {
+            let why = "it was tried for long, while others were taken";
+            self.say(&format!("gave up a request that {url} fails on: {cause}; {why}"));
+        }
+        self.settle(u64::MAX, Tally::given_up);
     }
 
     /// Counts what the first shipment came to and lets it go.
     fn finish(&self, rejected: u64) {
+        self.settle(rejected, Tally::refused);
+    }
+
+    fn settle(&self, rejected: u64, count: fn(&Tally, Counts)) {
         let mut state = self.lock();
         let Some(Waiting { shipment, .. }) = state.queue.pop_front() else { return };
         let (exported, refused) = shipment.split(rejected);
@@ -320,7 +344,7 @@ impl Lane {
         drop(state);
         self.recorder.settle(shipment.len());
         self.tally.exported(exported);
-        self.tally.refused(refused);
+        count(&self.tally, refused);
         self.progress.notify_one();
     }
 

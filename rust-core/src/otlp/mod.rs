@@ -17,6 +17,7 @@ mod host;
 mod lane;
 mod options;
 mod pairs;
+mod patience;
 mod report;
 mod request;
 mod resource;

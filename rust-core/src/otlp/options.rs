@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
-use super::{error::OptionError, host::SpanHost, request::Signal, url};
+use super::{error::OptionError, host::SpanHost, patience, request::Signal, url};
 
 /// As long as anything is waited for: some weeks.
 pub(super) const LONGEST: Duration = Duration::from_millis(u32::MAX as u64);
@@ -109,6 +109,9 @@ pub struct Options {
     pub sample_rate: Option<f64>,
     /// How long telemetry waits for company before it is sent.
     pub interval: Duration,
+    /// How long a request is tried, at least, that its endpoint fails on while it takes others; then it is
+    /// given up. An endpoint that fails on all is tried without end.
+    pub patience: Duration,
     /// How many bytes of telemetry may be held.
     pub limit_bytes: usize,
     /// Who takes the spans instead of their endpoint, for instance the host's own SDK.
@@ -134,6 +137,7 @@ impl Default for Options {
             logs: endpoint(Signal::Logs),
             sample_rate: None,
             interval: Duration::from_millis(500),
+            patience: patience::USUAL,
             limit_bytes: 64 << 20,
             span_host: None,
             is_quiet: false,

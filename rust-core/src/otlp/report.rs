@@ -14,7 +14,7 @@ pub struct ShutdownReport {
     pub exported: Counts,
     /// What was given up before the end: memory was full, or the endpoint refused it.
     pub dropped: Counts,
-    /// Of what was dropped, that which the endpoint refused.
+    /// Of what was dropped, that which the endpoint refused, or failed on for long while it took the rest.
     pub refused: Counts,
     /// What was still held when the deadline came.
     pub lost: Counts,
@@ -55,7 +55,17 @@ pub(super) struct Tally(Arc<Mutex<Running>>);
 struct Running {
     report: ShutdownReport,
     /// What the endpoint refused and has not been told of.
-    unsaid: Counts,
+    refused: Counts,
+    /// What it failed on for long and has not been told of.
+    given_up: Counts,
+}
+
+impl Running {
+    fn refuse(&mut self, counts: Counts) -> &mut Self {
+        self.report.dropped += counts;
+        self.report.refused += counts;
+        self
+    }
 }
 
 impl Tally {
@@ -64,10 +74,11 @@ impl Tally {
     }
 
     pub(super) fn refused(&self, counts: Counts) {
-        let mut running = self.lock();
-        running.report.dropped += counts;
-        running.report.refused += counts;
-        running.unsaid += counts;
+        self.lock().refuse(counts).refused += counts;
+    }
+
+    pub(super) fn given_up(&self, counts: Counts) {
+        self.lock().refuse(counts).given_up += counts;
     }
 
     pub(super) fn memory_full(&self, counts: Counts) {
@@ -78,9 +89,10 @@ impl Tally {
         self.lock().report.lost += counts;
     }
 
-    /// Returns what was refused since the last call.
-    pub(super) fn take_refused(&self) -> Counts {
-        std::mem::take(&mut self.lock().unsaid)
+    /// Returns what was refused and what was given up since the last call.
+    pub(super) fn take_unsaid(&self) -> (Counts, Counts) {
+        let mut running = self.lock();
+        (std::mem::take(&mut running.refused), std::mem::take(&mut running.given_up))
     }
 
     pub(super) fn report(&self) -> ShutdownReport {

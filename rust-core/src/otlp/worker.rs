@@ -59,10 +59,8 @@ impl Worker {
                 (Some(endpoint), _) => Way::Endpoint(Box::new(Transport::new(endpoint)?)),
                 (None, _) => Way::Nowhere,
             };
-            let (resource, quiet) = (resource.clone(), options.is_quiet);
-            let (tally, progress) = (tally.clone(), progress.clone());
-            let lane = Lane::new(signal, recorder, quiet, resource, way, tally, progress);
-            Ok(Arc::new(lane))
+            let (resource, tally, progress) = (resource.clone(), tally.clone(), progress.clone());
+            Ok(Arc::new(Lane::new(signal, recorder, options, resource, way, tally, progress)))
         };
         let lanes = [lane(Signal::Traces)?, lane(Signal::Logs)?];
         Ok(Self { recorder: recorder.clone(), interval: options.interval, tally, lanes, progress })
@@ -169,9 +167,12 @@ impl Worker {
         }
         let dropped = self.recorder.take_dropped();
         self.tally.memory_full(dropped);
-        let causes =
-            [(dropped, DropCause::MemoryFull), (self.tally.take_refused(), DropCause::Refused)];
-        for (counts, cause) in causes {
+        let (refused, given_up) = self.tally.take_unsaid();
+        for (counts, cause) in [
+            (dropped, DropCause::MemoryFull),
+            (refused, DropCause::Refused),
+            (given_up, DropCause::GivenUp),
+        ] {
             if counts.total() > 0 {
                 self.recorder.report_dropped(counts, cause);
             }

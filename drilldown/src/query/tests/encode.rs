@@ -1,16 +1,21 @@
 //! Ledger events as the OTLP request that brings them.
 
 use opentelemetry_proto::tonic::{
-    collector::logs::v1::ExportLogsServiceRequest,
+    collector::{logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest},
     common::v1::{AnyValue, KeyValue, any_value::Value},
     logs::v1::{LogRecord, ResourceLogs, ScopeLogs},
     resource::v1::Resource,
+    trace::v1::{
+        ResourceSpans, ScopeSpans, Span as WireSpan, Status,
+        span::{Link as WireLink, SpanKind},
+        status::StatusCode,
+    },
 };
 use prost::Message;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::model::Id;
+use crate::model::{Id, Link, LogLine, Span};
 
 pub(super) fn request(hops: Vec<HopEvent>) -> Vec<u8> {
     let of_service = |hop: HopEvent| ResourceLogs {
@@ -23,6 +28,62 @@ pub(super) fn request(hops: Vec<HopEvent>) -> Vec<u8> {
     };
     let resource_logs = hops.into_iter().map(of_service).collect();
     ExportLogsServiceRequest { resource_logs }.encode_to_vec()
+}
+
+/// Log lines, all of one service.
+pub(super) fn lines(lines: Vec<LogLine>) -> Vec<u8> {
+    let record = |line: LogLine| LogRecord {
+        time_unix_nano: line.time.cast_unsigned(),
+        trace_id: line.trace_id.map(|name| id(&name)).unwrap_or_default(),
+        span_id: line.span_id.map(|name| id(&name)[..8].to_vec()).unwrap_or_default(),
+        body: Some(AnyValue { value: Some(Value::StringValue(line.message)) }),
+        ..LogRecord::default()
+    };
+    let log_records = lines.into_iter().map(record).collect();
+    let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
+    let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+    ExportLogsServiceRequest { resource_logs }.encode_to_vec()
+}
+
+/// Spans, all of one service.
+pub(super) fn spans(spans: Vec<Span>) -> Vec<u8> {
+    let kind = |kind: &str| match kind {
+        "producer" => SpanKind::Producer,
+        "consumer" => SpanKind::Consumer,
+        _ => SpanKind::Client,
+    };
+    let link = |link: Link| WireLink {
+        trace_id: id(&link.trace_id),
+        span_id: id(&link.span_id)[..8].to_vec(),
+        ..WireLink::default()
+    };
+    let value = |value: serde_json::Value| match value.as_i64() {
+        Some(number) => Value::IntValue(number),
+        None => Value::StringValue(value.as_str().unwrap_or_default().to_owned()),
+    };
+    let span = |span: Span| WireSpan {
+        trace_id: id(&span.trace_id),
+        span_id: id(&span.span_id)[..8].to_vec(),
+        parent_span_id: span.parent_span_id.map(|name| id(&name)[..8].to_vec()).unwrap_or_default(),
+        name: span.name,
+        kind: kind(&span.kind) as i32,
+        start_time_unix_nano: span.start.cast_unsigned(),
+        end_time_unix_nano: span.end.cast_unsigned(),
+        attributes: span
+            .attributes
+            .into_iter()
+            .map(|(key, of)| attribute(&key, value(of)))
+            .collect(),
+        links: span.links.into_iter().map(link).collect(),
+        status: span
+            .is_error
+            .then_some(Status { message: span.status_message, code: StatusCode::Error as i32 }),
+        ..WireSpan::default()
+    };
+    let spans = spans.into_iter().map(span).collect();
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    ExportTraceServiceRequest { resource_spans }.encode_to_vec()
 }
 
 fn attribute(key: &str, value: Value) -> KeyValue {

@@ -1,5 +1,6 @@
 //! Ledgers made by hand, and what is made of them.
 
+mod batches;
 mod encode;
 mod laws;
 mod settling;

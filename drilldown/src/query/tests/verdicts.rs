@@ -466,9 +466,9 @@ fn what_was_made_of_a_whole_batch_is_followed_into_its_trace() {
     let total = sent(id, "totals", 5, 5);
     let diagnosis = diagnosis_of(polled_together(vec![total.clone()]));
     assert_eq!(found(&diagnosis), [(ProducedNotConsumed, "totals (process raw)")]);
-    let summary = "totals (process raw): went on in a batch, trace \
-        00000000000000000000000000000002: totals: 1 not read yet; no consumer group has ever read \
-        this topic";
+    let summary = "totals (process raw): went on in a batch of 2, trace \
+        00000000000000000000000000000002, whose outputs no link ties to one record: totals: 1 not \
+        read yet; no consumer group has ever read this topic";
     assert_eq!(diagnosis.summary, summary);
     let inserted =
         HopEvent { group: Some("sink".into()), ..batch("batch", "totals", 5, &[id], Fate::Passed) };

@@ -77,7 +77,7 @@ impl Sink {
         // Halves of a batch that was refused are put on this stack until the poison is alone.
         let mut parts = vec![(whole, rows)];
         while let Some((insert, mut rows)) = parts.pop() {
-            let Err((insert, reason)) = self.insert_part(insert, &rows).await else { continue };
+            let Err((mut insert, reason)) = self.insert_part(insert, &rows).await else { continue };
             let Some(reason) = reason else { return false };
             if let [only] = &rows[..] {
                 let hop = insert.take_out(&only.input, &only.baton);

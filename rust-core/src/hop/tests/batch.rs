@@ -111,6 +111,40 @@ fn messages_taken_out_of_a_batch_have_events_of_their_own() {
 }
 
 #[test]
+fn a_message_that_is_in_a_batch_twice_is_one_input() {
+    let recorder = recorder();
+    let mut batch = Batch::poll(&recorder);
+    // Read again from 1 on, before anything was handled.
+    for offset in [0, 1, 2, 1, 2, 3] {
+        batch.add(&at(offset), &baton());
+    }
+    assert_eq!(batch.len(), 4);
+    batch.take_out(&at(2), &baton()).filtered("a test user");
+    assert_eq!(batch.len(), 3);
+    batch.add(&at(2), &baton());
+    assert_eq!(batch.len(), 4, "it is in again");
+    batch.take_out(&at(1), &baton()).filtered("a test user");
+    batch.passed();
+    let mut insert = Insert::start(&recorder, "shop.users");
+    [9, 8, 9, 8].iter().for_each(|offset| insert.add(&at(*offset), &baton()));
+    assert_eq!(insert.len(), 2);
+    insert.passed();
+    let (spans, logs) = read(&recorder);
+    let events = logs.iter().map(|log| map(&log.attributes));
+    let told: Vec<_> = events
+        .filter(|event| event.contains_key("tracebaton.batch.traces"))
+        .map(|event| {
+            let keys =
+                ["tracebaton.records.in", "tracebaton.batch.traces", "messaging.kafka.offset"];
+            keys.map(|key| event[key].to_owned())
+        })
+        .collect();
+    assert_eq!(told, [["3", "48 bytes", "0"], ["2", "32 bytes", "8"]]);
+    let links = |name: &str| named(&spans, name).links.len();
+    assert_eq!((links("poll raw"), links("INSERT shop.users")), (4, 2), "each is linked once");
+}
+
+#[test]
 fn a_batch_fails_when_told_when_an_output_is_refused_and_when_it_is_dropped() {
     let recorder = recorder();
     let polled = || {

@@ -340,6 +340,42 @@ fn a_blocked_batch_is_pending_and_then_passes() {
 }
 
 #[test]
+fn a_record_that_is_taken_out_of_an_insert_is_no_longer_in_it() {
+    let recorder = recorder();
+    let mut insert = Insert::start(&recorder, "shop.users");
+    insert.add(&at(1), &baton());
+    insert.add(&at(2), &baton());
+    insert.take_out(&at(2), &baton()).filtered("a test order");
+    assert_eq!(insert.len(), 1);
+    insert.passed();
+    let (_, logs) = read(&recorder);
+    assert_eq!(map(&logs[0].attributes)["tracebaton.records.filtered"], "1");
+    assert_eq!(map(&logs[1].attributes)["tracebaton.records.passed"], "1");
+}
+
+#[test]
+fn each_attempt_of_an_insert_has_a_span_that_can_be_known_while_it_goes_on() {
+    let recorder = recorder();
+    let mut insert = Insert::start(&recorder, "shop.users");
+    insert.add(&at(1), &baton());
+    let first = insert.baton().context.unwrap();
+    insert.blocked("ConnectionRefused", "no server");
+    let second = insert.baton().context.unwrap();
+    insert.leave_pending();
+    let (spans, logs) = read(&recorder);
+    assert_eq!(first.trace_id, second.trace_id);
+    for (context, (span, log)) in [first, second].into_iter().zip(spans.iter().zip(&logs)) {
+        assert_eq!(span.trace_id, context.trace_id.to_bytes());
+        let span_id = context.span_id.unwrap().to_bytes();
+        assert_eq!((&span.span_id[..], &log.span_id[..]), (&span_id[..], &span_id[..]));
+    }
+    let pending = map(&logs[1].attributes);
+    assert_eq!(pending["tracebaton.records.in"], "1");
+    assert!(!pending.contains_key("tracebaton.records.passed"));
+    assert!(!pending.contains_key("error.type"));
+}
+
+#[test]
 fn what_is_left_in_the_middle_is_pending_with_its_outputs_unconfirmed() {
     let recorder = recorder();
     let hop = Hop::process(&recorder, &at(1), &baton());

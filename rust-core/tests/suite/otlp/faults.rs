@@ -44,11 +44,14 @@ fn what_is_refused_for_now_is_sent_again() {
     }
 }
 
-/// Returns an endpoint that answers the first request by 503 each time, and takes all others.
+/// Returns an endpoint that answers the first request with spans by 503 each time, and takes all others.
 fn dies_of_the_first() -> Sink {
     let sink = Sink::start();
     let deadly = AtomicUsize::new(0);
     sink.answer(move |request| {
+        if request.path != "/v1/traces" {
+            return Answer::Take;
+        }
         // It is known by its size whenever it comes again.
         let _ = deadly.compare_exchange(0, request.size, Ordering::Relaxed, Ordering::Relaxed);
         let is_deadly = request.size == deadly.load(Ordering::Relaxed);
@@ -113,6 +116,54 @@ fn a_request_that_its_endpoint_always_fails_on_holds_up_no_other() {
     assert!(!exporter.flush(Duration::from_millis(100)), "the first is still to come");
     let report = exporter.shutdown(Duration::from_secs(1));
     assert_eq!((report.exported.spans, report.lost.spans), (4, 20));
+}
+
+#[test]
+fn a_request_that_fails_for_long_while_others_are_taken_is_given_up_and_told_of() {
+    let sink = dies_of_the_first();
+    let patience = Duration::from_secs(1);
+    let options = Options { patience, ..options(&sink, Protocol::HttpProtobuf) };
+    let recorder = Recorder::new();
+    recorder.switch(true);
+    record(&recorder, 0..20);
+    let exporter = Exporter::start(&recorder, &options).unwrap();
+    let has_spans = || sink.received().iter().any(|request| request.path == "/v1/traces");
+    wait_for("the first try", || has_spans().then_some(()));
+    let mut others = 0;
+    let told = wait_for("the report of what was given up", || {
+        // Each is a request of its own, and all of them arrive.
+        record(&recorder, 0..2);
+        others += 2;
+        exporter.flush(Duration::from_millis(100));
+        let logs = sink.telemetry().logs;
+        let told = logs.iter().find(|log| log.event_name == "tracebaton.dropped");
+        told.map(|told| attributes(&told.attributes))
+    });
+    assert_eq!(told["tracebaton.reason"], "given_up");
+    let report = exporter.shutdown(SOON);
+    let given_up = |key: &str| told[&format!("tracebaton.dropped.{key}")].parse::<u64>().unwrap();
+    let counts = ["spans", "logs", "ledger"].map(given_up);
+    let Counts { spans, logs, ledger } = report.refused;
+    assert_eq!((counts, report.dropped), ([spans, logs, ledger], report.refused));
+    assert_eq!((spans, report.lost.total()), (20, 0), "the request of the first twenty spans");
+    assert_eq!(sink.telemetry().spans.len(), others);
+}
+
+#[test]
+fn an_outage_of_everything_gives_nothing_up_whatever_the_patience() {
+    let sink = Sink::start();
+    sink.answer(|_| Answer::Status(503));
+    let options = options(&sink, Protocol::HttpProtobuf);
+    let (recorder, exporter) = start(&Options { patience: Duration::ZERO, ..options });
+    for _ in 0..20 {
+        record(&recorder, 0..2);
+        exporter.flush(Duration::from_millis(50));
+    }
+    sink.answer(|_| Answer::Take);
+    assert!(exporter.flush(SOON));
+    let report = exporter.shutdown(SOON);
+    assert!(report.is_complete(), "{report}");
+    assert_eq!(sink.telemetry().spans.len(), 40);
 }
 
 #[test]

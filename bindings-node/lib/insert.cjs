@@ -1,0 +1,114 @@
+// Batches on their way into a table: their records share its fate, and a record that does not go in has a hop of its own.
+"use strict";
+
+const { randomUUID } = require("node:crypto");
+
+const { withSpan } = require("./current.cjs");
+const { checkFunction, checkObject, checkText } = require("./errors.cjs");
+const { endAll } = require("./hop.cjs");
+const { addToInsert, takeOutOfInsert } = require("./message.cjs");
+const { native } = require("./native.cjs");
+const { RemoteSpan, toSpanContext } = require("./otel/span.cjs");
+const { describeError } = require("./text.cjs");
+
+/** The span of an attempt, as OpenTelemetry's API sees it: of the one that goes on when somebody asks. */
+class AttemptSpan extends RemoteSpan {
+  constructor(insert) {
+    super(null);
+    this._insert = insert;
+  }
+
+  spanContext() {
+    return toSpanContext(this._insert.baton, false);
+  }
+}
+
+class Insert {
+  constructor(table, group) {
+    checkText("table", table);
+    if (group !== undefined) checkText("group", group);
+    this._group = group;
+    this._number = native?.startInsert(table) ?? 0;
+    // Untraced, too, it names a query.
+    this._batchId = native?.insertBatchId(this._number) ?? randomUUID().replaceAll("-", "");
+    this._baton = null;
+    /** The hops of the records that do not go in. */
+    this._hops = [];
+  }
+
+  get batchId() {
+    return this._batchId;
+  }
+
+  set batchId(batchId) {
+    this._batchId = checkText("batchId", batchId);
+    native?.setInsertBatchId(this._number, batchId);
+  }
+
+  get baton() {
+    return (this._baton = native?.insertBaton(this._number) ?? this._baton);
+  }
+
+  get traceId() {
+    return this.baton?.traceId ?? null;
+  }
+
+  get length() {
+    return native?.insertLength(this._number) ?? 0;
+  }
+
+  add(payload) {
+    addToInsert(this._number, payload, this._group);
+  }
+
+  takeOut(payload) {
+    const hop = takeOutOfInsert(this._number, payload, this._group);
+    this._hops.push(hop);
+    return hop;
+  }
+
+  passed() {
+    native?.insertPassed(this._number);
+    endAll(this._hops);
+  }
+
+  failed(error) {
+    native?.insertFailed(this._number, ...describeError(error));
+    endAll(this._hops);
+  }
+
+  blocked(error) {
+    native?.insertBlocked(this._number, ...describeError(error));
+  }
+
+  /** @internal Ends it because its function threw: so has failed what was not said to have ended otherwise. */
+  abandon(error) {
+    native?.insertFailed(this._number, ...describeError(error));
+    for (const hop of this._hops) hop.abandon(error);
+  }
+}
+
+async function run(table, options, fn) {
+  checkFunction("fn", fn);
+  const batch = start(table, options);
+  try {
+    const result = await (native === null ? fn(batch) : withSpan(new AttemptSpan(batch), fn, batch));
+    batch.passed();
+    return result;
+  } catch (error) {
+    batch.abandon(error);
+    throw error;
+  }
+}
+
+function start(table, options) {
+  return new Insert(table, checkObject("options", options).group);
+}
+
+/** Starts a batch for a table, or runs `fn` with one: it has passed once `fn` has returned, and failed where that throws. */
+function insert(table, options = {}, fn) {
+  if (typeof options === "function") return run(table, {}, options);
+  return fn === undefined ? start(table, options) : run(table, options, fn);
+}
+
+module.exports = { insert };

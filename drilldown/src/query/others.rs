@@ -1,0 +1,233 @@
+//! What batches made of other records than those asked for, as far as links tell: a `send` out of a
+//! batch is linked to the record it was made of, if it was made of one alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value as Json;
+
+use super::{batches::Batch, inputs::Place};
+use crate::model::{HopEvent, Id, Link, Span};
+
+/// A `send` may claim any number of records in a few bytes; more than these are not gone through.
+const MAX_LISTED: i64 = 10_000;
+
+/// What was made of other records, and of them alone; and which outputs are known not to be of others.
+#[derive(Default)]
+pub(super) struct Others {
+    spans: BTreeSet<Link>,
+    /// Where the broker put records of others, by topic, and in the trace of which batch they are.
+    places: BTreeMap<String, BTreeMap<Place, Id>>,
+    /// The outputs of each batch's hop that are linked, by topic and place; whether to others.
+    outputs: BTreeMap<Link, Outputs>,
+    shares: BTreeMap<Id, Share>,
+}
+
+type Outputs = BTreeMap<(String, Place), bool>;
+
+/// How the outputs of a batch are known to be those asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Share {
+    /// Linked to what is asked for.
+    pub(super) own: i64,
+    /// Linked to nothing.
+    pub(super) unlinked: i64,
+}
+
+impl Others {
+    /// Learns it of batches, each of which stands behind those that lead to it; `own` is the trace that
+    /// is asked for.
+    pub(super) fn of(own: Id, batches: &[Batch], events: &BTreeMap<Id, Vec<HopEvent>>) -> Self {
+        let ids = std::iter::once(own).chain(batches.iter().map(|batch| batch.trace_id));
+        let traces: BTreeSet<String> = ids.map(|id| id.to_string()).collect();
+        let mut others = Self::default();
+        for batch in batches {
+            let events = events.get(&batch.trace_id).map_or(&[][..], Vec::as_slice);
+            others.learn(batch, events, &traces);
+        }
+        others
+    }
+
+    /// Tells whether a span, or what was said during it, is of other records alone.
+    pub(super) fn has(&self, span: &Link) -> bool {
+        self.spans.contains(span)
+    }
+
+    /// Returns how many outputs of a batch count for what is asked for, and why.
+    pub(super) fn share(&self, batch: Id) -> Share {
+        self.shares.get(&batch).copied().unwrap_or_default()
+    }
+
+    /// Returns where others' records stand in a topic.
+    pub(super) fn places(&self, topic: &str) -> BTreeSet<Place> {
+        self.places.get(topic).into_iter().flatten().map(|(place, _)| *place).collect()
+    }
+
+    /// Tells whether all records of a batch's trace in another batch are others'.
+    pub(super) fn are_all_of(&self, event: &HopEvent, batch: Id) -> bool {
+        let own = batch.to_string();
+        let members = event.members.iter().filter(|member| **member == own).count();
+        let (Some(topic), Some((partition, first, last))) = (&event.topic, range(event)) else {
+            return false;
+        };
+        let of_topic = self.places.get(topic).into_iter();
+        let here = of_topic.flat_map(|of| of.range((partition, first)..=(partition, last)));
+        here.filter(|(_, others)| **others == batch).count() >= members.max(1)
+    }
+
+    /// Leaves out what is others'.
+    pub(super) fn without(&self, events: &[HopEvent]) -> Vec<HopEvent> {
+        let rest = events.iter().map(|event| (event, hop_of(event)));
+        let rest = rest.filter(|(_, hop)| !self.has(hop));
+        rest.flat_map(|(event, hop)| match self.outputs.get(&hop) {
+            Some(outputs) if event.kind == "send" => deliveries(event, outputs),
+            _ => vec![event.clone()],
+        })
+        .collect()
+    }
+
+    fn learn(&mut self, batch: &Batch, events: &[HopEvent], traces: &BTreeSet<String>) {
+        let trace_id = batch.trace_id.to_string();
+        let below = Below::of(batch, events);
+        let mut open: Vec<&str> = Vec::new();
+        let of_hops = below.hops.iter().filter_map(|hop| below.sent.get(hop)).flatten();
+        let mut share = Share { own: 0, unlinked: of_hops.map(|event| event.emitted).sum() };
+        let is_out = |span: &&Span| {
+            let parent = span.parent_span_id.as_deref();
+            span.kind == "producer" && parent.is_some_and(|parent| below.hops.contains(parent))
+        };
+        for span in batch.spans.iter().filter(is_out).filter(|span| !span.links.is_empty()) {
+            let is_own =
+                |link: &Link| traces.contains(&link.trace_id) && !self.spans.contains(link);
+            let is_own = span.links.iter().any(is_own);
+            if !is_own {
+                open.push(&span.span_id);
+            }
+            if span.is_error {
+                continue;
+            }
+            share.unlinked -= 1;
+            share.own += i64::from(is_own);
+            if let (Some(place), Some(span_id)) = (place_of(span), span.parent_span_id.clone()) {
+                let hop = Link { trace_id: trace_id.clone(), span_id };
+                self.outputs.entry(hop).or_default().insert(place, !is_own);
+            }
+        }
+        share.unlinked = share.unlinked.max(0);
+        self.shares.insert(batch.trace_id, share);
+        while let Some(span_id) = open.pop() {
+            let of = Link { trace_id: trace_id.clone(), span_id: span_id.to_owned() };
+            if !self.spans.insert(of) {
+                continue;
+            }
+            open.extend(below.children.get(span_id).into_iter().flatten());
+            let sent = below.sent.get(span_id).into_iter().flatten().copied();
+            let mut places: Vec<(String, Place)> = sent.flat_map(places_of).collect();
+            places.extend(below.spans.get(span_id).and_then(|span| place_of(span)));
+            for (topic, place) in places {
+                open.extend(below.read.get(&(topic.as_str(), place)).into_iter().flatten());
+                self.places.entry(topic).or_default().insert(place, batch.trace_id);
+            }
+        }
+    }
+}
+
+/// Parts what the hop of a batch delivered: each record that is known not to be others', and the rest.
+fn deliveries(event: &HopEvent, outputs: &Outputs) -> Vec<HopEvent> {
+    let (Some(topic), Some((partition, first, last))) = (&event.topic, range(event)) else {
+        return vec![event.clone()];
+    };
+    let key = |offset| (topic.clone(), (partition, offset));
+    let known = || outputs.range(key(first)..=key(last));
+    let of = |(first, last): (i64, i64), emitted: i64| HopEvent {
+        first: Some(first),
+        last: Some(last),
+        records_in: emitted,
+        passed: emitted,
+        emitted,
+        ..event.clone()
+    };
+    if is_dense(event) {
+        let left = (first..=last).filter(|offset| outputs.get(&key(*offset)) != Some(&true));
+        return left.map(|offset| of((offset, offset), 1)).collect();
+    }
+    let own = known().filter(|(_, is_others)| !**is_others);
+    let mut left: Vec<HopEvent> = own.map(|((_, (_, at)), _)| of((*at, *at), 1)).collect();
+    let rest = event.emitted - known().count() as i64;
+    if rest > 0 {
+        left.push(of((first, last), rest));
+    }
+    left
+}
+
+fn hop_of(event: &HopEvent) -> Link {
+    Link { trace_id: event.trace_id.clone(), span_id: event.span_id.clone() }
+}
+
+/// Returns the partition, the first offset and the last.
+fn range(event: &HopEvent) -> Option<(i64, i64, i64)> {
+    let first = event.first?;
+    Some((event.partition?, first, event.last.unwrap_or(first).max(first)))
+}
+
+/// Tells whether each offset of a `send` is one of its records.
+fn is_dense(sent: &HopEvent) -> bool {
+    let is_whole = |(_, first, last): (i64, i64, i64)| last - first + 1 == sent.emitted;
+    range(sent).is_some_and(is_whole) && sent.emitted <= MAX_LISTED
+}
+
+/// Returns the topic that an output went to, and where the broker put it.
+fn place_of(span: &Span) -> Option<(String, Place)> {
+    let text = |key: &str| span.attributes.get(key).and_then(Json::as_str);
+    let topic = text("messaging.destination.name").filter(|_| span.kind == "producer")?;
+    let partition = text("messaging.destination.partition.id")?.parse().ok()?;
+    let offset = span.attributes.get("messaging.kafka.offset").and_then(Json::as_i64)?;
+    Some((topic.to_owned(), (partition, offset)))
+}
+
+/// What came of what within the trace of a batch.
+#[derive(Default)]
+struct Below<'b> {
+    /// The hops that handled the batch.
+    hops: BTreeSet<&'b str>,
+    spans: BTreeMap<&'b str, &'b Span>,
+    children: BTreeMap<&'b str, Vec<&'b str>>,
+    /// The hops that read single records, by place.
+    read: BTreeMap<(&'b str, Place), Vec<&'b str>>,
+    /// What hops sent.
+    sent: BTreeMap<&'b str, Vec<&'b HopEvent>>,
+}
+
+impl<'b> Below<'b> {
+    fn of(batch: &'b Batch, events: &'b [HopEvent]) -> Self {
+        let mut below = Self::default();
+        for span in &batch.spans {
+            below.spans.insert(&span.span_id, span);
+            if let Some(parent) = &span.parent_span_id {
+                below.children.entry(parent).or_default().push(&span.span_id);
+            }
+        }
+        let trace_id = batch.trace_id.to_string();
+        for event in events.iter().filter(|event| event.trace_id == trace_id) {
+            if !event.members.is_empty() {
+                below.hops.insert(&event.span_id);
+            } else if event.kind == "send" {
+                below.sent.entry(&event.span_id).or_default().push(event);
+            } else if let (Some(topic), Some(partition), Some(offset)) =
+                (&event.topic, event.partition, event.first)
+            {
+                let place = (topic.as_str(), (partition, offset));
+                below.read.entry(place).or_default().push(&event.span_id);
+            }
+        }
+        below
+    }
+}
+
+/// Lists where a `send` without gaps put its records.
+fn places_of(event: &HopEvent) -> Vec<(String, Place)> {
+    let (Some(topic), Some((partition, first, last))) = (&event.topic, range(event)) else {
+        return Vec::new();
+    };
+    let offsets = if is_dense(event) { first..last + 1 } else { 0..0 };
+    offsets.map(|offset| (topic.clone(), (partition, offset))).collect()
+}
