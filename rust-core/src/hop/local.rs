@@ -59,6 +59,7 @@ impl LocalSpan {
     }
 
     /// Sets an attribute; the last value of a key stays.
+    #[cfg_attr(not(feature = "log"), allow(dead_code, reason = "a call has its facts"))]
     pub(crate) fn set(&mut self, key: &'static str, value: impl Into<Value<'static>>) {
         let value = value.into();
         if let Some((_, old)) = self.attributes.iter_mut().find(|(known, _)| *known == key) {
