@@ -327,12 +327,11 @@ impl<'n, 'a> Search<'n, 'a> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "kafka"))]
 mod tests {
     use super::*;
     use crate::carrier::List;
 
-    #[cfg(feature = "kafka")]
     #[test]
     fn the_first_two_letters_leave_out_no_name_that_is_looked_for() {
         let offered = ["", "a", "ab", "abc", "A", "aB", "AbC", "-", "-1", "b", "ba"];
