@@ -266,7 +266,7 @@ impl SpanHead<'_> {
 
 /// Writes ids, times and flags of a `LogRecord`: fields 1, 8, 9, 10 and 11.
 #[inline]
-fn write_event_head(event: &mut Writer<'_>, time: u64, context: &TraceContext) {
+pub(super) fn write_event_head(event: &mut Writer<'_>, time: u64, context: &TraceContext) {
     event.filled(&[0; 51], |head| {
         head[0] = 0x09;
         head[1..9].copy_from_slice(&time.to_le_bytes());
