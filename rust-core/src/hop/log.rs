@@ -9,7 +9,7 @@ use super::{
     clock::now,
     json::{self, push_ascii},
     proto::Writer,
-    template::write_event_head,
+    template::fill_event_head,
     timestamp,
     value::{Value, encode_pair},
 };
@@ -75,7 +75,9 @@ impl Log<'_> {
         Writer::new(buffer).message_of(2, self.is_short(baton), |log| {
             let context = baton.and_then(|baton| baton.context);
             match context {
-                Some(context) if context.span_id.is_some() => write_event_head(log, time, &context),
+                Some(context) if context.span_id.is_some() => {
+                    log.filled(&[0; 51], |head| fill_event_head(head, time, &context));
+                }
                 context => {
                     log.fixed64(1, time);
                     log.fixed64(11, time);

@@ -104,17 +104,24 @@ impl<'h> Found<'h> {
     /// Tells by the start of the name, which most need not be measured for, if it may be a usual one.
     #[inline]
     fn may_be_usual(&self) -> bool {
+        let (first, second) = self.start();
+        usual::may_start_with(first, || second)
+    }
+
+    /// Returns the first two bytes of the name; after the only one of a name there is zero.
+    #[inline]
+    fn start(&self) -> (u8, u8) {
         let name = self.name.cast::<u8>();
         // SAFETY: librdkafka keeps every name with a NUL after it, inside the list that is borrowed; so
         // there is a second byte where the first is another.
         unsafe {
             let first = name.read();
-            first != 0 && usual::may_start_with(first, || name.add(1).read())
+            (first, if first == 0 { 0 } else { name.add(1).read() })
         }
     }
 
     fn name(&self) -> &'h [u8] {
-        // SAFETY: as in `may_be_usual`; the list is borrowed for as long as the returned slice lives.
+        // SAFETY: as in `start`; the list is borrowed for as long as the returned slice lives.
         unsafe { CStr::from_ptr(self.name.as_ptr()) }.to_bytes()
     }
 
@@ -156,8 +163,11 @@ impl Carrier for ReadHeaders<'_> {
     }
 
     fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
-        for (name, value) in self.iter() {
-            search.offer(name, value);
+        for header in self.found() {
+            let (first, second) = header.start();
+            if search.may_start_with(first, second) {
+                search.offer(header.name(), header.value());
+            }
         }
     }
 }
