@@ -286,7 +286,7 @@ impl SpanHead<'_> {
         bytes[3..5].copy_from_slice(&[0x22, 8]);
         bytes[5..13].copy_from_slice(&parent.to_bytes());
         if let Some(rest) = bytes.last_chunk_mut() {
-            fill_event_head(rest, self.time, self.context);
+            self.fill_rest(rest);
         }
     }
 
@@ -311,7 +311,7 @@ impl SpanHead<'_> {
     /// Writes one after the other what is not as in most spans.
     #[inline(never)]
     fn write(&self, span: &mut Writer<'_>) {
-        span.filled(&[0; 52], |bytes| fill_event_head(bytes, self.time, self.context));
+        span.filled(&[0; 52], |bytes| self.fill_rest(bytes));
         if let Some(parent) = self.parent {
             span.bytes(4, &parent.to_bytes());
         }
