@@ -362,3 +362,28 @@ fn a_record_that_left_a_poll_batch_is_not_taken_for_one_that_stayed() {
     let totals = branch(&diagnosis, "totals");
     assert_eq!((totals.passed, totals.filtered, totals.unseen), (2, 1, 0), "{totals:#?}");
 }
+
+#[test]
+fn a_large_batch_is_gone_through_at_once() {
+    const COUNT: i64 = 2_000;
+    let members: Vec<String> =
+        (0..COUNT).map(|number| format!("{:032x}", number + 0x1000)).collect();
+    let others: Vec<&str> = members.iter().map(String::as_str).collect();
+    let mut events = vec![polled(BATCH, "raw", "totals", &others, COUNT)];
+    events.push(sent_by(BATCH, "out", 0, COUNT - 1));
+    let mut spans = spans_of(BATCH, &[]);
+    for (offset, member) in (0..).zip(&others) {
+        let name = format!("send-{offset}");
+        spans.push(span_of_send(BATCH, &name, offset, Some(link(member, "send-of-it"))));
+        let fate = if offset == 7 { Fate::Filtered } else { Fate::Failed };
+        let end = read(&format!("end-{offset}"), "out", "end", offset, fate);
+        events.push(HopEvent { trace_id: BATCH.into(), ..end });
+    }
+    let (store, _folder) = store(events, Vec::new());
+    add_spans(&store, spans);
+    let start = std::time::Instant::now();
+    assert_eq!(verdict_of(&store, others[7]).0, Filtered);
+    assert_eq!(trace::read(&store, id(others[7])).unwrap().len(), 3);
+    let took = start.elapsed();
+    assert!(took.as_secs() < 15, "{took:?}");
+}
