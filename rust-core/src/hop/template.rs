@@ -336,29 +336,14 @@ impl EventHead<'_> {
     fn fill(&self, bytes: &mut [u8; EVENT_START]) {
         bytes[..3].copy_from_slice(&START);
         if let Some(rest) = bytes.last_chunk_mut() {
-            self.fill_rest(rest);
+            fill_event_head(rest, self.time, self.context);
         }
-    }
-
-    /// Fills in ids, times and flags of a `LogRecord`: fields 1, 8, 9, 10 and 11.
-    #[inline]
-    fn fill_rest(&self, head: &mut [u8; 51]) {
-        head[0] = 0x09;
-        head[1..9].copy_from_slice(&self.time.to_le_bytes());
-        head[9] = 0x45;
-        head[10..14].copy_from_slice(&u32::from(self.context.flags.bits()).to_le_bytes());
-        head[14..16].copy_from_slice(&[0x4a, 16]);
-        head[16..32].copy_from_slice(&self.context.trace_id.to_bytes());
-        head[32..34].copy_from_slice(&[0x52, 8]);
-        head[34..42].copy_from_slice(&bytes(self.context.span_id));
-        head[42] = 0x59;
-        head[43..].copy_from_slice(&self.time.to_le_bytes());
     }
 
     /// Writes one after the other what is not as in most events.
     #[inline(never)]
     fn write(&self, has_passed: bool, event: &mut Writer<'_>) {
-        event.filled(&[0; 51], |bytes| self.fill_rest(bytes));
+        event.filled(&[0; 51], |bytes| fill_event_head(bytes, self.time, self.context));
         if !has_passed {
             self.fates.write(event, self.emitted);
         } else if self.emitted > 0 {
@@ -368,6 +353,21 @@ impl EventHead<'_> {
             write_place::<6>(event, place);
         }
     }
+}
+
+/// Fills in ids, times and flags of a `LogRecord`: fields 1, 8, 9, 10 and 11.
+#[inline]
+pub(super) fn fill_event_head(head: &mut [u8; 51], time: u64, context: &TraceContext) {
+    head[0] = 0x09;
+    head[1..9].copy_from_slice(&time.to_le_bytes());
+    head[9] = 0x45;
+    head[10..14].copy_from_slice(&u32::from(context.flags.bits()).to_le_bytes());
+    head[14..16].copy_from_slice(&[0x4a, 16]);
+    head[16..32].copy_from_slice(&context.trace_id.to_bytes());
+    head[32..34].copy_from_slice(&[0x52, 8]);
+    head[34..42].copy_from_slice(&bytes(context.span_id));
+    head[42] = 0x59;
+    head[43..].copy_from_slice(&time.to_le_bytes());
 }
 
 /// A hop always has a span.

@@ -56,6 +56,7 @@ impl<'h> ReadHeaders<'h> {
     }
 
     /// Returns which of the usual names there are, and the place of the last `traceparent`.
+    #[inline]
     fn usual(self) -> Answer {
         let mut all = Answer { medium: Medium::Kafka, usual: Usual::default(), place: 0 };
         let Some(headers) = self.0 else { return all };
@@ -310,8 +311,10 @@ fn bit(number: usize) -> u64 {
 impl Injector for OwnedBaton {
     fn set(&mut self, key: &str, value: String) {
         let is_next = stale::is_next(key);
-        let is_id = is_next || key == usual::LEGACY;
-        let key = if is_id { Medium::Kafka.legacy_name() } else { key };
+        let key = match key {
+            usual::LEGACY => Medium::Kafka.legacy_name(),
+            key => key,
+        };
         match self.count() {
             0 => {}
             // What was written just now is all there is.
