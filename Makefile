@@ -54,11 +54,16 @@ test-node: node-dev broker enrich target/tls/localhost.pem tests/w3c/node/node_m
 	cd examples/pipeline/enrich && npm test
 
 .PHONY: test-node-versions
-test-node-versions: node-dev target/tls/localhost.pem bindings-node/test/versions/node_modules/.package-lock.json ## Runs the tests of the Node binding with the other versions of Node
+test-node-versions: node-dev broker target/tls/localhost.pem bindings-node/test/versions/node_modules/.package-lock.json bindings-node/test/clients/platformatic/node_modules/.package-lock.json ## Runs the tests of the Node binding with Node 22 and 24, and with a client that needs them
 	@for node in $(CURDIR)/bindings-node/test/versions/node_modules/node-*/bin; do \
 	  echo "== Node $$($$node/node --version)"; \
-	  (cd bindings-node && PATH="$$node:$$PATH" node --test test/*.test.mjs); \
+	  (cd bindings-node && PATH="$$node:$$PATH" node --test test/*.test.mjs test/clients/platformatic/*.test.mjs); \
 	done
+
+.PHONY: test-node-confluent
+test-node-confluent: node-dev broker bindings-node/test/clients/confluentinc/node_modules/.package-lock.json ## Runs the Node binding with @confluentinc/kafka-javascript, whose native half comes from its maker or is built (minutes)
+	cd bindings-node/test/clients/confluentinc && npm rebuild @confluentinc/kafka-javascript
+	cd bindings-node && node --test test/clients/confluentinc/*.test.mjs
 
 .PHONY: test-faults
 test-faults: tools ## Runs outages of minutes and millions of hops, one after the other
@@ -153,7 +158,7 @@ lint: tools ## Checks formatting and lints
 .PHONY: clean
 clean: ## Removes everything that was built
 	rm -rf target .venv .cache bindings-node/*.node examples/{pipeline/enrich,runner/node}/dist
-	rm -rf {bindings-node,bindings-node/test/versions,bench/node,tests/w3c/node,examples/node,examples/pipeline/enrich,examples/runner/node,examples/embedded/clickhouse}/node_modules
+	rm -rf {bindings-node,bindings-node/test/{versions,clients/*},bench/node,tests/w3c/node,examples/node,examples/pipeline/enrich,examples/runner/node,examples/embedded/clickhouse}/node_modules
 
 # ---- what is built
 

@@ -4,7 +4,7 @@ export type HeaderValue = Buffer | Uint8Array | string | null | undefined;
 export type Headers =
   | Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>
   | readonly (readonly [string | Uint8Array, HeaderValue] | Readonly<Record<string, HeaderValue>>)[]
-  | Iterable<readonly [string, HeaderValue | readonly HeaderValue[]]>;
+  | Iterable<readonly [string | Uint8Array, HeaderValue | readonly HeaderValue[]]>;
 export type Medium = "http" | "kafka" | "metadata";
 export type Format =
   | "tracecontext" | "baggage" | "legacy" | "b3" | "b3multi" | "jaeger" | "xray" | "gcp" | "datadog";
@@ -51,11 +51,23 @@ export interface Inject {
     headers: ReadonlyMap<string, V>,
     options?: { readonly medium?: Medium },
   ): Map<string, V | string>;
+  /** Names of bytes get company of bytes: @platformatic/kafka without serializers takes nothing else. */
+  (
+    baton: Baton | null,
+    headers: ReadonlyMap<Buffer, Buffer>,
+    options?: { readonly medium?: Medium },
+  ): Map<Buffer, Buffer>;
   <V extends HeaderValue>(
     baton: Baton | null,
     headers: readonly (readonly [string, V])[],
     options?: { readonly medium?: Medium },
   ): [string, V | string][];
+  /** A list of objects, as librdkafka's clients have it. */
+  <V extends HeaderValue>(
+    baton: Baton | null,
+    headers: readonly Readonly<Record<string, V>>[],
+    options?: { readonly medium?: Medium },
+  ): Record<string, V | string>[];
 }
 
 /** How batons are read and written: rules of one's own. The functions below go by the process's. */
@@ -100,7 +112,9 @@ export function refusals(): Readonly<Record<string, number>>;
 export type HeaderShape =
   | Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>
   | ReadonlyMap<string, HeaderValue>
-  | readonly (readonly [string, HeaderValue])[];
+  | ReadonlyMap<Buffer, Buffer>
+  | readonly (readonly [string, HeaderValue])[]
+  | readonly Readonly<Record<string, HeaderValue>>[];
 
 /** A message on its way to a topic. */
 export interface Output<H = Readonly<Record<string, string>>> {
@@ -113,7 +127,7 @@ export interface Output<H = Readonly<Record<string, string>>> {
   delivered(metadata: unknown): void;
   /** Says that the broker or the client refused it. */
   undelivered(error: unknown): void;
-  /** The callback for clients that report deliveries. */
+  /** The callback for clients that report deliveries. Once it was asked for, the hop waits for it after its function is over. */
   readonly onDelivery: (error: unknown, report?: unknown) => void;
 }
 
@@ -135,7 +149,10 @@ export interface Hop {
   filtered(reason: string): void;
   /** Says that the record could not be handled and nothing else took it. */
   failed(error: unknown): void;
-  /** Ends the hop before its function does; without a word before, the record has passed. */
+  /**
+   * Ends the hop before its function does; without a word before, the record has passed. Outputs whose `onDelivery` was asked for are
+   * waited for, others of which nobody has told are unconfirmed.
+   */
   end(): void;
 }
 

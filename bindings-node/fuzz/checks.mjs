@@ -59,8 +59,8 @@ const SHAPES = [
   { make: (pairs) => Object.fromEntries(pairs.map(toText)), isWritten: true },
   { make: (pairs) => pairs, isWritten: true },
   { make: (pairs) => new Map(pairs), isWritten: true },
-  { make: (pairs) => pairs.map((pair) => Object.fromEntries([toText(pair)])), isWritten: false },
-  { make: (pairs) => pairs.values(), isWritten: null },
+  { make: (pairs) => pairs.map((pair) => Object.fromEntries([toText(pair)])), isWritten: true },
+  { make: (pairs) => pairs.values(), isWritten: false },
 ];
 
 function isMistake(error) {
@@ -84,11 +84,9 @@ export function checkHeaders(data) {
   const pairs = toPairs(kinds, data.subarray(3));
   const found = rules.extract(shape.make(pairs), options);
   look(found);
-  if (shape.isWritten === true) {
+  if (shape.isWritten) {
     const out = rules.inject(found.baton, shape.make(pairs), options);
     assert.equal(rules.extract(out, options).baton.traceparent, found.baton.traceparent);
-  } else if (shape.isWritten === false && pairs.length > 0) {
-    assert.throws(() => rules.inject(found.baton, shape.make(pairs), options), isMistake);
   }
   if (faults % 16 === 15 && pairs.length > 0) checkFaults(rules, shape, pairs, faults >> 4);
 }

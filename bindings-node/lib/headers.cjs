@@ -1,7 +1,7 @@
 // Headers as the Kafka clients and HTTP give them, turned into names and values by position.
 "use strict";
 
-const { isUint8Array } = require("node:util/types");
+const { isMap, isUint8Array } = require("node:util/types");
 
 const { wrongType } = require("./errors.cjs");
 
@@ -66,7 +66,7 @@ class Lists {
 
   /** One of a list: an object with one header or several, or a pair. */
   putEither(header) {
-    if (typeof header === "object" && header !== null && !Array.isArray(header)) this.putObject(header);
+    if (isObject(header)) this.putObject(header);
     else this.putPair(header);
   }
 
@@ -144,16 +144,46 @@ function toObject(flat) {
   return headers;
 }
 
-/** Makes headers of the same shape as `like` out of pairs. */
-function reshape(pairs, like) {
-  if (Array.isArray(like)) return pairs;
-  return like instanceof Map ? new Map(pairs) : Object.fromEntries(pairs);
+/** Empty `Map`s that came with a message whose other parts are bytes: nothing in them shows it. */
+const emptyOfBytes = new WeakSet();
+
+/** Takes note of how a message without headers has its texts. */
+function noteEmpty({ headers, key, value }) {
+  try {
+    if (headers?.size === 0 && isMap(headers) && isUint8Array(value ?? key)) emptyOfBytes.add(headers);
+  } catch {
+    // A getter's or a proxy's own.
+  }
+}
+
+/** Tells whether a `Map` has bytes for names: @platformatic/kafka then takes nothing but bytes, else nothing but strings. */
+function isOfBytes(map) {
+  const [name] = map.keys();
+  return isUint8Array(name) || emptyOfBytes.has(map);
+}
+
+/** Makes headers of the same shape as `like` out of those of its pairs that are kept, and texts. */
+function reshape(kept, added, like) {
+  if (Array.isArray(like)) return isOfObjects(like) ? [...kept, ...added].map((pair) => Object.fromEntries([pair])) : [...kept, ...added];
+  if (!(like instanceof Map)) return Object.fromEntries([...kept, ...added]);
+  const bytes = isOfBytes(like) ? ([name, value]) => [Buffer.from(name), Buffer.from(value)] : (pair) => pair;
+  return new Map([...kept, ...added.map(bytes)]);
+}
+
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Tells whether a list is one of objects, as librdkafka's clients have headers. */
+function isOfObjects(list) {
+  return list.length > 0 && list.every(isObject);
 }
 
 function toPairs(headers) {
-  if (typeof headers !== "object" || headers === null) throw wrongType("headers", "an object, a list of pairs or a Map", headers);
+  if (typeof headers !== "object" || headers === null) throw wrongType("headers", "an object, a list of pairs or of objects, or a Map", headers);
   if (headers instanceof Map) return [...headers];
   if (!Array.isArray(headers)) return Object.entries(headers);
+  if (isOfObjects(headers)) return headers.flatMap(Object.entries);
   for (const pair of headers) {
     if (!Array.isArray(pair) || pair.length !== 2) throw wrongType("a header", "a [name, value] pair", pair);
   }
@@ -168,9 +198,9 @@ function sendable(value) {
 /** Returns a copy of headers in the shape they came in; `change` tells by their names what stays, and what comes. */
 function rewrite(headers, change) {
   const pairs = toPairs(headers).map(([name, value]) => [name, sendable(value)]);
-  if (change === null) return reshape(pairs, headers);
+  if (change === null) return reshape(pairs, [], headers);
   const { kept, added } = change(pairs.map(([name]) => toName(name)));
-  return reshape([...kept.map((at) => pairs[at]), ...Object.entries(toObject(added))], headers);
+  return reshape(kept.map((at) => pairs[at]), Object.entries(toObject(added)), headers);
 }
 
-module.exports = { isHeaderValue, receivedLists, rewrite, toLists, toObject };
+module.exports = { isHeaderValue, noteEmpty, receivedLists, rewrite, toLists, toObject };

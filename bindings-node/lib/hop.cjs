@@ -66,10 +66,12 @@ class Output {
     native?.undelivered(this._hop, this._number, ...describeError(error));
   }
 
-  /** The callback for clients that report deliveries: `(error, report)`. */
+  /** The callback for clients that report deliveries: `(error, report)`. Its hop waits for it. */
   get onDelivery() {
+    native?.awaitDelivery(this._hop, this._number);
     return (error, report) => {
       if (error) this.undelivered(error);
+      else if (report === undefined || report === null) this.acknowledged();
       else this.delivered(report);
     };
   }
@@ -201,7 +203,10 @@ class Hop {
     if (!this._hasFate && this._outputs === 0) this.filtered("nothing was made of it");
   }
 
-  /** Ends the hop now; without a word before, the record has passed. Outputs of which nobody has heard are unconfirmed. */
+  /**
+   * Ends the hop; without a word before, the record has passed. It waits for the outputs whose `onDelivery` was asked for; others of
+   * which nobody has heard are unconfirmed.
+   */
   end() {
     this._isStopped = true;
     if (native === null) return;
@@ -222,10 +227,17 @@ class Hop {
     this._isStopped = true;
   }
 
+  /** @internal Ends it because of an error of its own: no output can save its record. */
+  fail(error) {
+    this.failed(error);
+    this._isStopped = true;
+    native?.closeFailed(this._number);
+  }
+
   /** @internal Ends it because of an error outside: what was not done or sent by then has failed. */
   abandon(error) {
     if (!this._isStopped && !this._hasFate) this.failed(error);
-    for (let output = 0; output < this._outputs; output += 1) native?.undelivered(this._number, output, ...describeError(error));
+    if (this._outputs > 0) native?.refuseAll(this._number, ...describeError(error));
     this.end();
   }
 }

@@ -37,8 +37,7 @@ function runMessage(payload, group, fn, first, second) {
     return value;
   };
   const fail = (error) => {
-    hop?.failed(error);
-    hop?.end();
+    hop?.fail(error);
     throw error;
   };
   try {

@@ -152,6 +152,24 @@ pub fn acknowledged(hop: u32, output: u32) {
     }
 }
 
+/// Says that a client will report the delivery of an output: its hop waits for it.
+#[napi]
+pub fn await_delivery(hop: u32, output: u32) {
+    fast::await_delivery(hop, output);
+}
+
+/// Ends a hop that has failed: it settles at once.
+#[napi]
+pub fn close_failed(hop: u32) {
+    fast::close_failed(hop);
+}
+
+/// Says of the outputs of which no client will report that they were not sent.
+#[napi]
+pub fn refuse_all(hop: u32, error_type: String, message: String) {
+    fast::refuse_all(hop, &error_type, &message);
+}
+
 /// Gives an output up: nobody will tell what became of it.
 #[napi]
 pub fn release(hop: u32, output: u32) {

@@ -16,7 +16,7 @@ const group = "g";
 const kafkajs = (n) => ({ key: null, value: Buffer.from(`${n}`), offset: String(n), timestamp: "0", headers: { trace_id: Buffer.from(`order-${n}`) } });
 const librdkafka = (n) => ({ topic: "raw", partition: 0, offset: n, key: null, value: Buffer.from(`${n}`), headers: [{ trace_id: Buffer.from(`order-${n}`) }] });
 const platformatic = (n) => ({
-  topic: "raw", partition: 0, offset: BigInt(n), key: "k", value: `${n}`, timestamp: 0n, headers: new Map([[Buffer.from("trace_id"), Buffer.from(`order-${n}`)]]),
+  topic: "raw", partition: 0, offset: BigInt(n), key: Buffer.from("k"), value: Buffer.from(`${n}`), timestamp: 0n, headers: new Map([[Buffer.from("trace_id"), Buffer.from(`order-${n}`)]]),
 });
 
 /** The ledger's `process` events: offset → fate. */
@@ -67,6 +67,73 @@ test("headers that are copied keep their shape and lose what an earlier hop left
     assert.equal(dead["tracebaton-error-message"], "second");
     assert.equal(dead.keep, "1");
   });
+});
+
+test("headers that are copied can be sent by the client they came from", async () => {
+  const strings = new Map([["keep", "1"], ["traceparent", "old"]]);
+  const bytes = new Map([...strings].map(([name, value]) => [Buffer.from(name), Buffer.from(value)]));
+  const objects = [{ keep: "1" }, { traceparent: "old" }];
+  await process({ ...librdkafka(1), headers: { traceparent } }, (hop) => {
+    const isOne = (headers, isWanted) => {
+      const pairs = [...headers].flatMap((one) => (Array.isArray(one) ? [one] : Object.entries(one)));
+      assert.deepEqual(pairs.map(([name]) => String(name)), ["keep", "traceparent", "trace_id"]);
+      assert.ok(pairs.flat().every(isWanted));
+      assert.ok(!String(pairs[1][1]).includes("old"));
+    };
+    isOne(hop.output("out", strings).headers, (text) => typeof text === "string");
+    isOne(hop.output("out", bytes).headers, Buffer.isBuffer);
+    const copied = hop.output("out", objects).headers;
+    isOne(copied, (text) => typeof text === "string");
+    assert.ok(copied.every((one) => !Array.isArray(one) && Object.keys(one).length === 1));
+  });
+  // An empty `Map` does not say it: what else came with it does.
+  for (const [value, isWanted] of [[Buffer.from("v"), Buffer.isBuffer], ["v", (text) => typeof text === "string"]]) {
+    const message = { ...platformatic(1), key: undefined, value, headers: new Map() };
+    await process(message, (hop) => {
+      const names = [...hop.output("out", message.headers).headers.keys(), ...hop.deadLetter("dlq", new Error("e"), message.headers).headers.keys()];
+      assert.ok(names.length > 4 && names.every(isWanted));
+    });
+  }
+});
+
+/** Runs a hop of one output, which `report` gets to settle when the function is over; returns its ledger. */
+async function reported(run, report) {
+  let onDelivery;
+  const { ledger } = await recorded(tracebaton, async () => {
+    const done = run((hop) => { ({ onDelivery } = hop.output("out")); });
+    await done.catch(() => {});
+    await pause(20);
+    report?.(onDelivery);
+  });
+  return ledger.map(({ attributes }) => attributes);
+}
+
+test("a delivery that is reported after its function is over settles the hop", async () => {
+  const place = { topic: "out", partition: 1, offset: 5 };
+  const forms = [
+    (fn) => process(librdkafka(1), fn),
+    (fn) => eachMessage((_, hop) => fn(hop))({ topic: "raw", partition: 0, message: kafkajs(1) }),
+    (fn) => eachBatch((_, batch) => batch.process(batch.messages?.[0] ?? kafkajs(1), fn))({ batch: { topic: "raw", partition: 0, messages: [kafkajs(1)] } }),
+    (fn) => eachBatch((_, batch) => batch.together(fn))({ batch: { topic: "raw", partition: 0, messages: [kafkajs(1)] } }),
+  ];
+  for (const run of forms) {
+    const [own, sent, ...rest] = await reported(run, (onDelivery) => { onDelivery(null, place); onDelivery(null, place); });
+    assert.deepEqual([own["tracebaton.records.passed"], own["tracebaton.outputs.unconfirmed"], rest.length], [1, undefined, 0]);
+    assert.deepEqual([sent["messaging.destination.partition.id"], sent["messaging.kafka.offset"]], ["1", 5]);
+    const [refused] = await reported(run, (onDelivery) => onDelivery(new Error("full")));
+    assert.equal(refused["tracebaton.records.failed"], 1);
+    const [silent, ...others] = await reported(run);
+    assert.deepEqual([silent["tracebaton.records.passed"], silent["tracebaton.outputs.unconfirmed"], others.length], [1, 1, 0]);
+  }
+  const [own, sent] = await reported((fn) => process(librdkafka(1), fn), (onDelivery) => onDelivery(null));
+  assert.deepEqual([own["tracebaton.records.passed"], sent["tracebaton.records.emitted"], sent["messaging.kafka.offset"]], [1, 1, undefined]);
+});
+
+test("what throws has failed at once, and its output still says where it is", async () => {
+  const failing = (fn) => process(librdkafka(1), (hop) => { fn(hop); throw new Error("mine"); });
+  const [own, sent] = await reported(failing, (onDelivery) => onDelivery(null, { topic: "out", partition: 1, offset: 5 }));
+  assert.equal(own["tracebaton.records.failed"], 1);
+  assert.equal(sent["messaging.kafka.offset"], 5);
 });
 
 test("eachMessage hands over the payload and the hop, and returns what the function returns", async () => {

@@ -82,7 +82,7 @@ impl Batch {
     /// block, if any did.
     fn end_own(&self, error: &Bound<'_, PyAny>) -> PyResult<()> {
         let own = std::mem::take(&mut self.state().own);
-        let ended = own.values().map(|hop| hop.get().finish(error));
+        let ended = own.values().map(|hop| hop.get().finish_within(error));
         ended.fold(Ok(()), PyResult::and)
     }
 }
@@ -199,18 +199,17 @@ impl Batch {
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         self.block.leave(py)?;
-        let mut noted = self.end_own(error);
+        let own = self.end_own(error);
         let batch = self.state().batch.take();
-        if let Some(batch) = batch {
-            if error.is_none() {
+        let whole = match batch {
+            None => Ok(()),
+            Some(batch) if error.is_none() => {
                 batch.passed();
-            } else {
-                let told = value::error(error, "");
-                batch.failed(&told.kind, &told.text);
-                noted = noted.and(told.interrupted);
+                Ok(())
             }
-        }
-        noted.map(|()| false)
+            Some(batch) => value::tell(error, "", |kind, text| batch.failed(kind, text)),
+        };
+        own.and(whole).map(|()| false)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

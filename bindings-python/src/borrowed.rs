@@ -132,7 +132,7 @@ impl Carrier for Members<'_, '_> {
 /// # Safety
 ///
 /// `item` has to be an object that lives, unchanged, for as long as `'a`, or null.
-#[inline]
+#[inline(always)]
 #[expect(unsafe_code, reason = "see the callers")]
 unsafe fn pair<'a>(item: *mut ffi::PyObject) -> Option<Entry<'a>> {
     // SAFETY: tuples and what is in them do not change, and a tuple of length two has two items;
@@ -151,14 +151,36 @@ unsafe fn pair<'a>(item: *mut ffi::PyObject) -> Option<Entry<'a>> {
 /// # Safety
 ///
 /// As for [`pair`].
+#[inline(always)]
 #[expect(unsafe_code, reason = "see the callers")]
 unsafe fn text<'a>(object: *mut ffi::PyObject) -> Option<&'a [u8]> {
-    // SAFETY: the object is a `str`, which keeps its UTF-8 for as long as it lives; making it runs
-    // no Python code. Where it has none, the error is ours to take back.
+    // SAFETY: the object is a `str`, which does not change; ASCII is its own UTF-8, and of CPython 3.14
+    // on pyo3 does not know where that is written.
     unsafe {
         if object.is_null() || ffi::PyUnicode_CheckExact(object) == 0 {
             return None;
         }
+        #[cfg(not(Py_3_14))]
+        if ffi::PyUnicode_IS_COMPACT_ASCII(object) != 0 {
+            let length = ffi::PyUnicode_GET_LENGTH(object).cast_unsigned();
+            let start = ffi::PyUnicode_1BYTE_DATA(object);
+            return Some(std::slice::from_raw_parts(start.cast_const(), length));
+        }
+        encoded(object)
+    }
+}
+
+/// Returns a `str` as UTF-8; nothing for one with lone surrogates.
+///
+/// # Safety
+///
+/// As for [`pair`]; the object has to be a `str`.
+#[inline(never)]
+#[expect(unsafe_code, reason = "see the callers")]
+unsafe fn encoded<'a>(object: *mut ffi::PyObject) -> Option<&'a [u8]> {
+    // SAFETY: a `str` keeps its UTF-8 for as long as it lives; making it runs no Python code. Where it
+    // has none, the error is ours to take back.
+    unsafe {
         let mut length = 0;
         let start = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut length);
         if start.is_null() {
@@ -174,6 +196,7 @@ unsafe fn text<'a>(object: *mut ffi::PyObject) -> Option<&'a [u8]> {
 /// # Safety
 ///
 /// As for [`pair`].
+#[inline(always)]
 #[expect(unsafe_code, reason = "see the callers")]
 #[expect(clippy::option_option, reason = "an absent value is a value")]
 unsafe fn bytes<'a>(object: *mut ffi::PyObject) -> Option<Option<&'a [u8]>> {

@@ -116,9 +116,14 @@ fn hop_in<'py>(context: Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Hop>>> 
     Ok(found.cast_into::<Hop>().ok())
 }
 
-/// Returns the hop that was entered while there was no OpenTelemetry.
+/// Returns the hop that was entered while there was no OpenTelemetry; what was entered within, that is no
+/// hop, stands around it.
 fn own_hop(py: Python<'_>) -> PyResult<Option<Bound<'_, Hop>>> {
-    Ok(get(variable(py)?)?.cast_into::<Hop>().ok())
+    let mut found = get(variable(py)?)?;
+    while let Ok(ours) = found.cast_exact::<LazyContext>() {
+        found = ours.get().outer(py);
+    }
+    Ok(found.cast_into::<Hop>().ok())
 }
 
 /// Calls `with` with the baton that a log line of now is to carry: the current hop's, or that of
@@ -140,8 +145,11 @@ pub(crate) fn with_current<T>(
             }
         }
     }
-    let hop = own_hop(py)?;
-    Ok(with(hop.as_ref().map(|hop| hop.get().core().baton())))
+    let own = get(variable(py)?)?;
+    if let Ok(ours) = own.cast_exact::<LazyContext>() {
+        return Ok(with(Some(ours.get().baton())));
+    }
+    Ok(with(own.cast_exact::<Hop>().ok().map(|hop| hop.get().core().baton())))
 }
 
 type Ids = (String, Option<String>, Option<String>);
@@ -172,12 +180,40 @@ impl Block {
     /// Raises `RuntimeError` where the block is entered already: it can put back only what was
     /// current before the outer one, and the inner one would end what the outer one works for.
     pub(crate) fn enter(&self, hop: &Bound<'_, Hop>) -> PyResult<()> {
+        self.begin(|| enter(hop))
+    }
+
+    /// Makes the span of a baton the current one: the hop around it stays the current hop.
+    ///
+    /// # Errors
+    ///
+    /// As [`Block::enter`].
+    pub(crate) fn enter_span(&self, py: Python<'_>, baton: &propagate::Baton) -> PyResult<()> {
+        self.begin(|| enter_span(py, baton))
+    }
+
+    /// Makes the span of another baton the current one, if the block is entered.
+    ///
+    /// # Errors
+    ///
+    /// Raises what setting a `ContextVar` raises.
+    pub(crate) fn change_span(&self, py: Python<'_>, baton: &propagate::Baton) -> PyResult<()> {
+        let before = std::mem::take(&mut *self.before());
+        if matches!(before, Before::Nothing) {
+            return Ok(());
+        }
+        leave(py, &before)?;
+        *self.before() = enter_span(py, baton)?;
+        Ok(())
+    }
+
+    fn begin(&self, enter: impl FnOnce() -> PyResult<Before>) -> PyResult<()> {
         if self.is_entered.swap(true, Ordering::Relaxed) {
             let message = "this `with` block is entered already: inside of it, and in other threads, \
                            say `with hop.active():`";
             return Err(PyRuntimeError::new_err(message));
         }
-        let before = enter(hop);
+        let before = enter();
         self.is_entered.store(before.is_ok(), Ordering::Relaxed);
         *self.before() = before?;
         Ok(())
@@ -221,6 +257,20 @@ fn enter(hop: &Bound<'_, Hop>) -> PyResult<Before> {
     let ours = LazyContext::of_hop(hop.clone().unbind(), before.clone().unbind());
     set(variable, Bound::new(py, ours)?.as_any())?;
     Ok(Before::Host(before.unbind()))
+}
+
+/// Makes the span of a baton the current one and returns what was before.
+fn enter_span(py: Python<'_>, baton: &propagate::Baton) -> PyResult<Before> {
+    let host = host(py)?;
+    let variable = match host {
+        Some(variable) => variable,
+        None => variable(py)?,
+    };
+    let before = get(variable)?;
+    let ours = LazyContext::of_span(baton.clone(), before.clone().unbind());
+    set(variable, Bound::new(py, ours)?.as_any())?;
+    let before = before.unbind();
+    Ok(if host.is_some() { Before::Host(before) } else { Before::Own(before) })
 }
 
 /// Puts back what was before.

@@ -7,7 +7,7 @@ use pyo3::{
     types::{PyByteArray, PyBytes, PyDict, PyList, PyMapping, PyMemoryView, PyString, PyTuple},
 };
 
-use crate::{errors::caught, once::name};
+use crate::once::name;
 use tracebaton::carrier::{Carrier, CarrierMut, List, Medium};
 
 use crate::borrowed;
@@ -78,8 +78,7 @@ pub(crate) fn read_with_holes(
     } else if is_text(headers) {
         return Err(wrong("headers", WANTED, headers));
     } else {
-        let items = caught(headers.py(), headers.try_iter())?;
-        let items = items.map_err(|_| wrong("headers", WANTED, headers))?;
+        let items = headers.try_iter().map_err(|error| not_iterable(headers, WANTED, error))?;
         for (at, item) in items.enumerate() {
             let item = item?;
             match pair(&item) {
@@ -95,6 +94,18 @@ pub(crate) fn read_with_holes(
         }
     }
     Ok((List::new(medium, entries), has_holes))
+}
+
+/// Returns what to raise where there is no iterator: what the headers' own `__iter__` raised, or, where they
+/// have none, what was wanted of them.
+fn not_iterable(headers: &Bound<'_, PyAny>, wanted: &str, raised: PyErr) -> PyErr {
+    let py = headers.py();
+    if !raised.is_instance_of::<PyTypeError>(py) {
+        return raised;
+    }
+    let told = wrong("headers", wanted, headers);
+    told.set_cause(py, Some(raised));
+    told
 }
 
 /// Returns headers as a mapping. What is none is mostly a list, and need not ask an abstract class.
@@ -177,7 +188,7 @@ fn is_text(value: &Bound<'_, PyAny>) -> bool {
 }
 
 /// Returns the bytes of a text or of bytes. Lone surrogates become bytes that are not UTF-8, which
-/// the core refuses as it does from any peer.
+/// the core refuses as it does from any peer. No method of a class derived from these is called.
 pub(crate) fn bytes(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Some(bytes.as_bytes().to_vec());
@@ -196,7 +207,10 @@ pub(crate) fn bytes(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
 }
 
 fn encode(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
-    text.call_method1(name!(text.py(), "encode"), ("utf-8", "surrogatepass"))?.extract()
+    let py = text.py();
+    // The text may be of a class of the application's, whose own `encode` may do anything.
+    let arguments = (text, "utf-8", "surrogatepass");
+    py.get_type::<PyString>().call_method1(name!(py, "encode"), arguments)?.extract()
 }
 
 /// New headers of a Kafka message, made as Python has them.

@@ -210,21 +210,21 @@ impl Hop {
     /// Says that the message could not be handled and nothing else took it.
     #[pyo3(signature = (error, message=""))]
     fn failed(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
-        let told = value::error(error, message);
-        self.hop.failed(&told.kind, &told.text);
-        self.state().has_failed = true;
-        told.interrupted
+        value::tell(error, message, |kind, text| {
+            self.hop.failed(kind, text);
+            self.state().has_failed = true;
+        })
     }
 
     /// Says that the message goes to a dead-letter topic; make the output for it after this.
     #[pyo3(signature = (error, message=""))]
     fn dead_lettered(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
-        let told = value::error(error, message);
-        self.hop.dead_lettered(&told.kind, &told.text);
-        let mut state = self.state();
-        state.has_failed = true;
-        state.is_dead_letter = true;
-        told.interrupted
+        value::tell(error, message, |kind, text| {
+            self.hop.dead_lettered(kind, text);
+            let mut state = self.state();
+            state.has_failed = true;
+            state.is_dead_letter = true;
+        })
     }
 
     /// Says that the message goes to a dead-letter topic, and starts the message for it.
@@ -271,9 +271,17 @@ impl Hop {
 }
 
 impl Hop {
+    /// Ends the hop of a message that has left its batch, by the exception that left the batch's block, if
+    /// one did: that takes nothing back of what was said of this message.
+    pub(crate) fn finish_within(&self, error: &Bound<'_, PyAny>) -> PyResult<()> {
+        let is_filtered = self.state().is_filtered;
+        let none = error.py().None();
+        self.finish(if is_filtered { none.bind(error.py()) } else { error })
+    }
+
     /// Ends the hop, by the exception that left its block, if one did; once it has ended nothing is
     /// changed.
-    pub(crate) fn finish(&self, error: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn finish(&self, error: &Bound<'_, PyAny>) -> PyResult<()> {
         let (has_failed, is_dead_letter, is_filtered) = {
             let mut state = self.state();
             if self.is_batch || std::mem::replace(&mut state.has_ended, true) {
@@ -285,9 +293,7 @@ impl Hop {
         let is_told = has_failed || (is_filtered && error.is_instance_of::<PyGeneratorExit>());
         let mut noted = Ok(());
         if !error.is_none() && !is_told {
-            let told = value::error(error, "");
-            self.hop.failed(&told.kind, &told.text);
-            noted = told.interrupted;
+            noted = value::tell(error, "", |kind, text| self.hop.failed(kind, text));
         }
         // A failure no output can change any more; whether a dead letter arrives, its output tells.
         if error.is_none() || is_dead_letter {

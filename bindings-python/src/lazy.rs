@@ -28,6 +28,9 @@ fn make(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 
 enum Source {
     Hop(Py<Hop>),
+    /// A span of this process that is no hop's.
+    Span(Baton),
+    /// What came in.
     Baton(Baton),
 }
 
@@ -41,16 +44,27 @@ impl LazyContext {
     pub(crate) fn baton(&self) -> &Baton {
         match &self.source {
             Source::Hop(hop) => hop.get().core().baton(),
-            Source::Baton(baton) => baton,
+            Source::Span(baton) | Source::Baton(baton) => baton,
         }
+    }
+
+    /// Returns what was current before.
+    pub(crate) fn outer<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        let outer = self.outer.as_ref().map(|outer| outer.bind(py).clone());
+        outer.unwrap_or_else(|| py.None().into_bound(py))
     }
 
     /// Returns the hop, where this is the context of one.
     pub(crate) fn hop<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Hop>> {
         match &self.source {
             Source::Hop(hop) => Some(hop.bind(py).clone()),
-            Source::Baton(_) => None,
+            Source::Span(_) | Source::Baton(_) => None,
         }
+    }
+
+    /// Creates the context of a span of this process that began in `outer`.
+    pub(crate) fn of_span(baton: Baton, outer: Py<PyAny>) -> Self {
+        Self { source: Source::Span(baton), outer: Some(outer), made: PyOnceLock::new() }
     }
 
     /// Creates the context of what came in, on top of `outer`.
@@ -61,7 +75,8 @@ impl LazyContext {
     fn made<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
         let made = get_or_make(&self.made, py, || {
             let carried = Carried(beside(self.baton().clone()));
-            let arguments = (carried, self.outer.as_ref(), self.hop(py));
+            let is_remote = matches!(self.source, Source::Baton(_));
+            let arguments = (carried, self.outer.as_ref(), self.hop(py), is_remote);
             make(py)?.call1(arguments).map(Bound::unbind)
         });
         made.map(|made| made.bind(py))

@@ -16,6 +16,7 @@ mod fork;
 mod headers;
 mod hop;
 mod host;
+mod insert;
 mod lazy;
 mod lifecycle;
 mod logger;
@@ -48,6 +49,8 @@ pub mod _native {
     use crate::errors::{ConfigError, PayloadError, TracebatonError};
     #[pymodule_export]
     use crate::hop::{Active, Hop, process};
+    #[pymodule_export]
+    use crate::insert::{Insert, insert};
     #[pymodule_export]
     use crate::lazy::LazyContext;
     #[pymodule_export]

@@ -112,11 +112,11 @@ impl Output {
     /// Says that the broker or the client refused it; the hop's message has then failed.
     #[pyo3(signature = (error, message=""))]
     fn undelivered(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
-        let told = value::error(error, message);
-        if let Some(output) = self.take() {
-            output.undelivered(&told.kind, &told.text);
-        }
-        told.interrupted
+        value::tell(error, message, |kind, text| {
+            if let Some(output) = self.take() {
+                output.undelivered(kind, text);
+            }
+        })
     }
 
     /// Says that the client took it and returned this future: it is settled as the future is. Returns
@@ -165,9 +165,8 @@ pub(crate) fn settle(
     msg: &Bound<'_, PyAny>,
 ) -> PyResult<bool> {
     if !err.is_none() {
-        let told = value::error(err, "");
-        output.undelivered(&told.kind, &told.text);
-        return told.interrupted.map(|()| false);
+        let told = value::tell(err, "", |kind, text| output.undelivered(kind, text));
+        return told.map(|()| false);
     }
     let place = message::place(msg)?;
     if let Some((partition, offset)) = place {

@@ -10,6 +10,7 @@ use tracebaton::{carrier::Medium, config::Value, propagate};
 
 use crate::{
     baton::{Extracted, baton_of},
+    borrowed,
     errors::PayloadError,
     fastcall::{Call, Function, needed},
     headers, settings,
@@ -120,7 +121,6 @@ pub(crate) fn of_process() -> Arc<propagate::Propagation> {
 }
 
 /// Reads headers; the answer is made in its place, and not handed through.
-#[inline]
 fn extract<'py>(
     rules: &propagate::Propagation,
     headers: &Bound<'py, PyAny>,
@@ -128,6 +128,18 @@ fn extract<'py>(
 ) -> PyResult<Bound<'py, Extracted>> {
     headers::extract(headers, medium, |carrier| {
         Bound::new(headers.py(), Extracted(rules.extract_compact(carrier)))
+    })?
+}
+
+/// Reads a Kafka message's headers where they lie. Nothing where they are of another shape, or there is no
+/// memory for the answer: [`extract`] says which.
+#[inline]
+fn extract_borrowed<'py>(
+    rules: &propagate::Propagation,
+    headers: &Bound<'py, PyAny>,
+) -> Option<Bound<'py, Extracted>> {
+    borrowed::of_pairs(headers, Medium::Kafka, |carrier| {
+        Bound::new(headers.py(), Extracted(rules.extract_compact(carrier))).ok()
     })?
 }
 
@@ -139,15 +151,21 @@ impl Function for Extract {
     const DOC: &'static CStr = c"extract($module, headers, *, medium='kafka')\n--\n\n\
         Reads a baton from headers. What is not taken is listed in `refused`.";
 
+    #[inline]
     fn call<'py>(_: Python<'py>, call: &Call<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        if let ([headers], 1) = (call.values, call.by_place)
+            && let Some(found) =
+                propagate::Propagation::with_process(|rules| extract_borrowed(rules, headers))
+        {
+            return Ok(found.into_any());
+        }
         let [headers, medium] = call.sorted("extract", ["headers", "medium"], 1)?;
         let headers = needed("extract", "headers", headers)?;
         let medium = match medium {
             Some(medium) => headers::medium(medium.extract()?)?,
             None => Medium::Kafka,
         };
-        propagate::Propagation::with_process(|rules| extract(rules, headers, medium))
-            .map(Bound::into_any)
+        extract(&of_process(), headers, medium).map(Bound::into_any)
     }
 }
 

@@ -83,26 +83,36 @@ pub(crate) fn borrowed<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Value<'a>> {
     }
 }
 
-/// Returns the type and the message of an error, as OpenTelemetry names them ("exception.type",
-/// "exception.message").
+/// Says what an error is by `with`: its type and its message, as OpenTelemetry names them
+/// ("exception.type", "exception.message").
 ///
 /// An error may be given as an exception, as confluent-kafka's `KafkaError`, or as the name of its
 /// type with the message beside it.
-pub(crate) fn error(error: &Bound<'_, PyAny>, message: &str) -> Told {
+///
+/// # Errors
+///
+/// Raises an interruption of whoever is asked about the error, once the error was told all the same.
+pub(crate) fn tell(
+    error: &Bound<'_, PyAny>,
+    message: &str,
+    with: impl FnOnce(&str, &str),
+) -> PyResult<()> {
     if let Ok(name) = error.cast::<PyString>() {
-        let kind = name.to_string_lossy().into_owned();
-        return Told { kind, text: message.to_owned(), interrupted: Ok(()) };
+        with(&name.to_string_lossy(), message);
+        return Ok(());
     }
     let told = named(error).and_then(|named| match named {
         Some(named) => Ok(named),
         None => Ok((type_name(error), shown(error)?)),
     });
     match told {
-        Ok((kind, text)) => Told { kind, text, interrupted: Ok(()) },
+        Ok((kind, text)) => with(&kind, &text),
         Err(raised) => {
-            Told { kind: type_name(error), text: String::new(), interrupted: Err(raised) }
+            with(&type_name(error), "");
+            return Err(raised);
         }
     }
+    Ok(())
 }
 
 /// Asks an error of confluent-kafka's kind for its name and its text.
@@ -113,14 +123,6 @@ fn named(error: &Bound<'_, PyAny>) -> PyResult<Option<(String, String)>> {
     };
     let Some(name) = call("name")? else { return Ok(None) };
     Ok(call("str")?.map(|text| (name, text)))
-}
-
-/// What is known of an error.
-pub(crate) struct Told {
-    pub(crate) kind: String,
-    pub(crate) text: String,
-    /// What is to be raised once the error was passed on: whoever was asked about it was interrupted.
-    pub(crate) interrupted: PyResult<()>,
 }
 
 /// Returns the qualified name of a value's type, without `builtins`.

@@ -51,6 +51,14 @@ def test_each_partition_has_its_event(exported: Exported) -> None:
     assert passed == {"raw": 2, "other": 1}
 
 
+def test_a_message_that_was_delivered_again_counts_once(exported: Exported) -> None:
+    again = [message(n) for n in (1, 2, 1, 2, 3)]
+    with tracebaton.Batch([*again, again[0]]) as batch:
+        with batch.hop(again[3]) as hop:
+            hop.filtered("a test order")
+    assert by_offset(exported()) == {1: {"in": 2, "passed": 2}, 2: {"in": 1, "filtered": 1}}
+
+
 def test_a_message_with_an_end_of_its_own_leaves_the_batch(exported: Exported) -> None:
     given = [message(n) for n in range(4)]
     with tracebaton.Batch(given) as batch:
@@ -72,8 +80,7 @@ def test_a_message_with_an_end_of_its_own_leaves_the_batch(exported: Exported) -
 def test_an_exception_fails_what_is_left_of_the_batch(exported: Exported) -> None:
     given = [message(n) for n in range(4)]
     with pytest.raises(OSError), tracebaton.Batch(given) as batch:
-        with batch.hop(given[0]) as hop:
-            hop.filtered("a test order")
+        batch.hop(given[0]).filtered("a test order")
         batch.hop(given[1])
         raise OSError("down")
     assert tracebaton.current_hop() is None

@@ -108,6 +108,41 @@ def test_an_iterator_that_raises_raises_its_own_error() -> None:
         tracebaton.extract(headers())
 
 
+def test_what_has_an_iterator_that_raises_raises_its_own_error() -> None:
+    class Headers:
+        def __iter__(self) -> Iterator[Any]:
+            raise KeyError("mine")
+
+    class Wrong:
+        def __iter__(self) -> Iterator[Any]:
+            raise TypeError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        tracebaton.extract(Headers())
+    with pytest.raises(TypeError, match="headers must be a list") as told:
+        tracebaton.extract(Wrong())
+    assert str(told.value.__cause__) == "mine"
+
+
+@pytest.mark.parametrize("text", ["order-1234", "order-\ud800"])
+def test_methods_of_a_text_of_the_applications_own_are_not_called(text: str) -> None:
+    class Own(str):
+        def encode(self, *_: Any) -> bytes:
+            raise RuntimeError("mine")
+
+    class Odd(str):
+        def encode(self, *_: Any) -> Any:
+            return 7
+
+    for kind in (Own, Odd):
+        headers: list[Any] = [(kind("\ud800"), b"1"), ("trace_id", kind(text))]
+        found = tracebaton.extract(headers)
+        assert found.legacy_id == (text if text.isascii() else None)
+        assert [one.kind for one in found.refused] == ([] if text.isascii() else ["bad_byte"])
+        written = tracebaton.inject(found, headers, medium="http")
+        assert written[0] == ("\ud800", "1")
+
+
 def test_a_dictionary_may_change_while_its_values_are_asked() -> None:
     pytest.importorskip("opentelemetry")
     from tracebaton.otel import BatonPropagator, baton_of

@@ -36,13 +36,25 @@ class Producer:
         on_delivery(None, message(b"", len(self.sent), topic))
 
 
-def run(example: str, *values: bytes) -> Producer:
+class Client:
+    """A database that takes what it is given, and keeps under which name."""
+
+    def __init__(self) -> None:
+        self.inserted: list[tuple[str, str]] = []
+
+    def raw_insert(self, table: str, insert_block: str, fmt: str, settings: dict[str, str]) -> None:
+        assert fmt == "JSONEachRow"
+        self.inserted.append((settings["query_id"], insert_block))
+
+
+def run(example: str, *values: bytes, client: Client | None = None) -> Producer:
     messages = [message(value, offset) for offset, value in enumerate(values)]
     producer = Producer()
     ours = SimpleNamespace(**vars(tracebaton))
     ours.init = lambda *_: None  # the tests have theirs
     names = {
         "tracebaton": ours,
+        "client": client,
         "consumer": SimpleNamespace(consume=lambda *_: messages),
         "message": messages[0],
         "producer": producer,
@@ -76,6 +88,12 @@ ORDER, NOTHING = b'{"lines": [1, 2]}', b'{"lines": []}'
             ["invoices"] * 2,
             [{"in": 1, "filtered": 1}, *[{"in": 1, "passed": 1, "emitted": 1}] * 2],
         ),
+        (
+            'batch="together"',
+            [ORDER, NOTHING, ORDER],
+            ["receipts"] * 2,
+            [{"in": 1, "filtered": 1}, {"in": 2, "passed": 2, "emitted": 2}],
+        ),
     ],
 )
 def test_an_example(
@@ -86,5 +104,19 @@ def test_an_example(
     assert [fates(event) for event in events(exported(), "process")] == found
 
 
+def test_the_example_of_a_table(exported: Exported) -> None:
+    (example,) = (example for example in EXAMPLES if "tracebaton.insert" in example)
+    client = Client()
+    assert run(example, ORDER, b"{", ORDER, client=client).sent == ["raw_events.dlq"]
+    found = events(exported(), "insert")
+    assert [fates(event) for event in found] == [
+        {"in": 2, "passed": 2},
+        {"in": 1, "dead_lettered": 1, "emitted": 1},
+    ]
+    ((name, rows),) = client.inserted
+    assert {event.attributes["tracebaton.batch.id"] for event in found} == {name}
+    assert rows.encode() == ORDER + b"\n" + ORDER
+
+
 def test_every_example_is_run() -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 7

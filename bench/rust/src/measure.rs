@@ -52,8 +52,7 @@ pub(crate) struct Row {
 impl Pair<'_> {
     /// Measures both, a round each in turns, after two that do not count.
     pub(crate) fn measure(mut self) -> Row {
-        if std::env::var_os("BENCH_OURS_ONLY").is_some() {
-            // For a profiler: the peer's time is nobody's concern then.
+        if is_ours_only() {
             self.peer = Box::new(|_| {});
         }
         let (mut ours, mut peer) = (Vec::new(), Vec::new());
@@ -76,6 +75,11 @@ impl Pair<'_> {
         println!("{row}");
         row
     }
+}
+
+/// Tells whether the peers are left out: under a profiler their time is nobody's concern.
+pub(crate) fn is_ours_only() -> bool {
+    std::env::var_os("BENCH_OURS_ONLY").is_some()
 }
 
 /// Returns the nanoseconds that doing something once takes, done so many times.

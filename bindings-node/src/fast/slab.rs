@@ -17,9 +17,20 @@ const MAX_TOPICS: usize = 1 << 16;
 
 struct Open {
     hop: hop::Hop,
-    outputs: Vec<Option<hop::Output>>,
+    outputs: Vec<Option<OnItsWay>>,
+    /// How many outputs will be reported even after the work is done.
+    awaited: u32,
+    /// Whether the work is done: it stays for what is awaited alone.
+    is_closed: bool,
     /// Whose hop it is, where that is a whole batch's.
     batch: Option<Box<hop::Batch>>,
+}
+
+/// An output of which nobody has told yet.
+struct OnItsWay {
+    output: hop::Output,
+    /// Whether a client has been given what reports its delivery.
+    is_awaited: bool,
 }
 
 #[derive(Default)]
@@ -38,7 +49,17 @@ struct Slab {
 
 impl Slab {
     fn open(&mut self, number: u32) -> Option<&mut Open> {
-        open(&mut self.places, number)
+        open(&mut self.places, number).filter(|open| !open.is_closed)
+    }
+
+    /// Takes an output whose delivery is known; with the last that is awaited goes its hop.
+    fn take_output(&mut self, hop: u32, output: u32) -> (Option<hop::Output>, Option<Open>) {
+        let Some(open) = open(&mut self.places, hop) else { return (None, None) };
+        let taken = open.outputs.get_mut(output as usize).and_then(Option::take);
+        open.awaited -= u32::from(taken.as_ref().is_some_and(|taken| taken.is_awaited));
+        let is_over = open.is_closed && open.awaited == 0;
+        let over = is_over.then(|| self.take(place_of(hop))).flatten();
+        (taken.map(|taken| taken.output), over)
     }
 
     /// Keeps what is open; one for which there is no place comes back.
@@ -78,7 +99,15 @@ fn keep(new: Open) -> u32 {
 }
 
 impl Open {
+    fn new(hop: hop::Hop, batch: Option<Box<hop::Batch>>) -> Self {
+        Self { hop, outputs: Vec::new(), awaited: 0, is_closed: false, batch }
+    }
+
     fn leave_pending(self) {
+        if self.is_closed {
+            // Its outputs are unconfirmed with their last handle.
+            return;
+        }
         match self.batch {
             Some(batch) => batch.leave_pending(),
             None => self.hop.leave_pending(),
@@ -86,8 +115,12 @@ impl Open {
     }
 }
 
+const fn place_of(number: u32) -> u32 {
+    number & ((1 << PLACE_BITS) - 1)
+}
+
 fn open(places: &mut [Place], number: u32) -> Option<&mut Open> {
-    let place = places.get_mut((number & ((1 << PLACE_BITS) - 1)) as usize)?;
+    let place = places.get_mut(place_of(number) as usize)?;
     place.open.as_mut().filter(|_| place.turn == number >> PLACE_BITS)
 }
 
@@ -160,13 +193,12 @@ pub(crate) fn put_polled() -> (u32, hop::Hop) {
     let polled = POLLED.with_borrow_mut(Option::take);
     let mut batch = polled.unwrap_or_else(|| hop::Batch::poll(Recorder::global()));
     let hop = batch.hop().clone();
-    let new = Open { hop: hop.clone(), outputs: Vec::new(), batch: Some(Box::new(batch)) };
-    (keep(new), hop)
+    (keep(Open::new(hop.clone(), Some(Box::new(batch)))), hop)
 }
 
 /// Keeps a hop until it is closed, and returns its number; 0 where there is no place: it is pending then.
 pub(crate) fn put(hop: hop::Hop) -> u32 {
-    keep(Open { hop, outputs: Vec::new(), batch: None })
+    keep(Open::new(hop, None))
 }
 
 /// Returns a hop that is open.
@@ -191,7 +223,7 @@ pub(crate) fn put_output<T>(
         let made = slab.open(hop).and_then(|open| {
             let output = start(&open.hop, &topics)?;
             let result = each(&output);
-            open.outputs.push(Some(output));
+            open.outputs.push(Some(OnItsWay { output, is_awaited: false }));
             Some((u32::try_from(open.outputs.len() - 1).ok()?, result))
         });
         slab.topics = topics;
@@ -205,29 +237,69 @@ pub(crate) fn with_output<T>(
     output: u32,
     each: impl FnOnce(&hop::Output) -> T,
 ) -> Option<T> {
-    SLAB.with_borrow_mut(|slab| slab.open(hop)?.outputs.get(output as usize)?.as_ref().map(each))
+    SLAB.with_borrow_mut(|slab| {
+        let outputs = &open(&mut slab.places, hop)?.outputs;
+        outputs.get(output as usize)?.as_ref().map(|on| each(&on.output))
+    })
 }
 
 /// Takes an output whose delivery is known.
 pub(crate) fn take_output(hop: u32, output: u32) -> Option<hop::Output> {
-    SLAB.with_borrow_mut(|slab| slab.open(hop)?.outputs.get_mut(output as usize)?.take())
+    let (output, over) = SLAB.with_borrow_mut(|slab| slab.take_output(hop, output));
+    // Outside of the borrow: the last handle of a hop may be among it.
+    drop(over);
+    output
 }
 
-/// Gives a hop up: what is still on its way is unconfirmed.
+/// Takes note that a client will report the delivery of an output: its hop waits for it.
+pub(crate) fn await_delivery(hop: u32, output: u32) {
+    SLAB.with_borrow_mut(|slab| {
+        let open = slab.open(hop)?;
+        let on = open.outputs.get_mut(output as usize)?.as_mut()?;
+        open.awaited += u32::from(!std::mem::replace(&mut on.is_awaited, true));
+        Some(())
+    });
+}
+
+/// Ends a hop: it waits for the outputs that are awaited; what else is still on its way is unconfirmed.
 pub(crate) fn close(number: u32) {
+    leave(number, hop::Hop::end);
+}
+
+/// Ends a hop whose record no output can save: it settles at once. What is told of an output that is awaited
+/// still has its own event.
+pub(crate) fn close_failed(number: u32) {
+    leave(number, hop::Hop::close);
+}
+
+fn leave(number: u32, end: impl FnOnce(&hop::Hop)) {
     let closed = SLAB.with_borrow_mut(|slab| {
-        let at = number & ((1 << PLACE_BITS) - 1);
-        slab.open(number)?;
-        slab.take(at)
+        let open = slab.open(number)?;
+        if open.awaited == 0 {
+            return slab.take(place_of(number));
+        }
+        open.is_closed = true;
+        let others = |on: &mut Option<OnItsWay>| on.take_if(|on| !on.is_awaited);
+        let outputs = open.outputs.iter_mut().map(others).collect();
+        Some(Open { outputs, ..Open::new(open.hop.clone(), open.batch.take()) })
     });
     // Ended and dropped outside of the borrow.
-    if let Some(Open { hop, outputs, batch }) = closed {
+    if let Some(Open { hop, outputs, batch, .. }) = closed {
         match batch {
             Some(batch) => batch.passed(),
-            None => hop.end(),
+            None => end(&hop),
         }
         drop(outputs);
     }
+}
+
+/// Says of the outputs that nobody will report that they were not sent.
+pub(crate) fn refuse_all(number: u32, error_type: &str, message: &str) {
+    let outputs: Vec<_> = SLAB.with_borrow_mut(|slab| {
+        let outputs = slab.open(number).map(|open| open.outputs.iter_mut()).into_iter().flatten();
+        outputs.filter_map(|on| on.take_if(|on| !on.is_awaited)).collect()
+    });
+    outputs.into_iter().for_each(|on| on.output.undelivered(error_type, message));
 }
 
 /// Leaves every hop of this thread that is still open: the thread ends in the middle of it.

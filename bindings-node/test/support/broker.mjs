@@ -17,7 +17,7 @@ async function freePort() {
 }
 
 /** Calls `attempt` until it does not throw, for a minute. */
-async function eventually(attempt) {
+export async function eventually(attempt) {
   const until = Date.now() + 60_000;
   for (;;) {
     try {

@@ -42,7 +42,9 @@ for (const headers of shapes) {
   const object: Record<string, HeaderValue> = inject(baton, { keep: "1" }, { medium: "kafka" });
   const map: Map<string, HeaderValue> = inject(baton, new Map<string, HeaderValue>());
   const list: [string, HeaderValue][] = inject(baton, [["keep", "1"]] as [string, HeaderValue][]);
-  void [object, map, list];
+  const bytesMap: Map<Buffer, Buffer> = inject(baton, new Map<Buffer, Buffer>());
+  const objects: Record<string, HeaderValue>[] = inject(baton, [{ keep: Buffer.from("1") }]);
+  void [object, map, list, bytesMap, objects];
 }
 const job: string = injectPayload(extract([]).baton, "{}");
 const bytes: Buffer = injectPayload(null, Buffer.from(job));

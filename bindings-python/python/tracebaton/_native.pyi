@@ -30,6 +30,7 @@ __all__ = [
     "Extracted",
     "FastMethod",
     "Hop",
+    "Insert",
     "LazyContext",
     "Logger",
     "Output",
@@ -48,6 +49,7 @@ __all__ = [
     "init",
     "inject",
     "inject_payload",
+    "insert",
     "log",
     "otel_baton",
     "otel_fields",
@@ -420,6 +422,65 @@ class Batch:
         _traceback: TracebackType | None,
         /,
     ) -> Literal[False]: ...
+
+@final
+class Insert:
+    """Records on their way into a table: they share what becomes of the batch.
+
+    It has a trace of its own, with a span for each attempt, and one ledger event for each partition that
+    lists the records' traces, whatever their number.
+    """
+
+    batch_id: str
+    """The batch's name: give it to ClickHouse as `query_id`. It may be set, for instance to one made of the
+    offsets at which batches are cut; that one is its `insert_deduplication_token`, too."""
+    @property
+    def baton(self) -> Baton:
+        """What is current while an attempt goes on: the batch's trace and the attempt's span."""
+
+    @property
+    def trace_id(self) -> str | None: ...
+    def __len__(self) -> int:
+        """How many records are in; 0 once the batch has ended."""
+
+    def add(self, message: object) -> None:
+        """Adds a record; one that is added again counts once."""
+
+    def take_out(self, message: object) -> Hop:
+        """Takes a record out, or says that it does not go in, and returns its own hop: say there what became
+        of it. The hop ends with the batch."""
+
+    def passed(self) -> None:
+        """Says that the table has the batch; leaving the `with` block does."""
+
+    def failed(self, error: _Error, message: str = "") -> None:
+        """Says that the batch was given up: nothing else took its records."""
+
+    def blocked(self, error: _Error, message: str = "") -> None:
+        """Says that an attempt failed and another will follow: the records stay pending."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+        /,
+    ) -> Literal[False]: ...
+
+def insert(
+    table: str,
+    *,
+    group: str | None = None,
+    batch_id: str | None = None,
+    propagation: Propagation | None = None,
+) -> Insert:
+    """Starts a batch of records for a table; use it in a `with` statement.
+
+    It has passed once the block is left, unless it was said to have failed. An exception that leaves the
+    block is recorded as the failure of its records and raised on. A batch without records tells nothing, and
+    one that is given up without a word leaves its records pending.
+    """
 
 def current_hop() -> Hop | None:
     """Returns the current hop; none outside a `with process(…)` block."""

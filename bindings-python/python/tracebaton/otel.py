@@ -82,7 +82,9 @@ def _plain(span: trace.SpanContext) -> _Span:
     return span.trace_id, span.span_id, span.trace_flags, span.trace_state.to_header()
 
 
-def _context(carried: Carried, context: Context | None, hop: Hop | None = None) -> Context:
+def _context(
+    carried: Carried, context: Context | None, hop: Hop | None = None, is_remote: bool = True
+) -> Context:
     """Returns a context with a baton in it: baggage, and the parent of the next span."""
     values: dict[str, object] = {} if context is None else dict(context)
     values[KEY] = carried
@@ -97,7 +99,7 @@ def _context(carried: Carried, context: Context | None, hop: Hop | None = None) 
         span = trace.SpanContext(
             TraceId.of(trace_id, carried),
             span_id,
-            hop is None,
+            is_remote,
             _FLAGS[carried.flags],
             trace.TraceState.from_header([state]) if state else None,
         )

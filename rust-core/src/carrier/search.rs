@@ -15,8 +15,10 @@ pub(crate) struct Names {
     slots: usize,
     /// The bit of a length is set where a name has it; the last stands for all that are longer.
     lengths: u64,
-    /// The bit of a first letter is set where a name has it, or a start of names.
+    /// The bit of a first letter is set where a name has it.
     letters: u64,
+    /// … or a start of names.
+    prefix_letters: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -37,8 +39,7 @@ fn length_bit(name: &[u8]) -> u64 {
     1 << name.len().min(63)
 }
 
-/// Returns the bit of a name's first letter, whatever its case: most names of others have a letter
-/// that none of ours has.
+/// Returns the bit of a name's first letter, whatever its case.
 fn letter_bit(name: &[u8]) -> u64 {
     name.first().map_or(1, |byte| 1 << (byte & 0x1f))
 }
@@ -60,7 +61,8 @@ impl Names {
     /// Looks for names that start so, given in lower case; returns the number of the prefix.
     pub(crate) fn add_prefix(&mut self, prefix: Cow<'static, str>) -> usize {
         // Every name starts with nothing.
-        self.letters |= if prefix.is_empty() { u64::MAX } else { letter_bit(prefix.as_bytes()) };
+        let letters = if prefix.is_empty() { u64::MAX } else { letter_bit(prefix.as_bytes()) };
+        self.prefix_letters |= letters;
         self.prefixes.push(prefix);
         self.prefixes.len() - 1
     }
@@ -76,6 +78,15 @@ impl Names {
     pub(crate) fn has(&self, name: &str) -> bool {
         self.known.iter().any(|known| known.name == name)
             || self.prefixes.iter().any(|prefix| name.starts_with(&**prefix))
+    }
+
+    /// Tells whether a name may be one that is looked for, whatever its case: most of others are not, by
+    /// their first letter or their length.
+    #[inline(always)]
+    fn may_have(&self, name: &[u8]) -> bool {
+        let letter = letter_bit(name);
+        let is_known = self.letters & letter != 0 && self.lengths & length_bit(name) != 0;
+        is_known || self.prefix_letters & letter != 0
     }
 
     /// Searches the headers of a carrier, and gives what was found to `then`.
@@ -154,14 +165,24 @@ pub struct Search<'n, 'a> {
 impl<'n, 'a> Search<'n, 'a> {
     /// Takes a header, if its name is one of those that are looked for; a header without a value has
     /// `None`. Names are compared without case in HTTP and exactly elsewhere.
-    #[inline]
+    #[inline(always)]
     pub fn offer(&mut self, name: &'a [u8], value: Option<&'a [u8]>) {
-        if self.names.letters & letter_bit(name) == 0 {
-            return;
+        if self.names.may_have(name) {
+            self.take(name, value);
         }
-        if let Some((number, _)) = self.find(name) {
+    }
+
+    fn take(&mut self, name: &'a [u8], value: Option<&'a [u8]>) {
+        if let Some((number, _)) = self.known(name) {
             self.answer(number, value);
         }
+        if self.names.prefix_letters & letter_bit(name) != 0 {
+            self.take_prefixed(name, value);
+        }
+    }
+
+    #[inline(never)]
+    fn take_prefixed(&mut self, name: &'a [u8], value: Option<&'a [u8]>) {
         for (index, prefix) in self.names.prefixes.iter().enumerate() {
             if let Some(rest) = self.rest(prefix, name) {
                 self.prefixed.push((index, rest, value));
@@ -217,9 +238,11 @@ impl<'n, 'a> Search<'n, 'a> {
     #[inline]
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<(usize, &'n str)> {
-        if self.names.lengths & length_bit(name) == 0 {
-            return None;
-        }
+        if self.names.may_have(name) { self.known(name) } else { None }
+    }
+
+    #[inline]
+    fn known(&self, name: &[u8]) -> Option<(usize, &'n str)> {
         let hint = hint(name);
         let mut known = self.names.known.iter().enumerate();
         let is_it = |known: &Known| known.hint == hint && self.is_same(&known.name, name);

@@ -60,7 +60,7 @@ impl Consumer {
     /// Starts the hop of one message that a transform processes.
     #[must_use]
     pub fn process(&self, recorder: &Recorder, partition: i32, offset: i64, baton: &Baton) -> Hop {
-        Hop::start(recorder, self.0.clone(), Some((partition, offset)), baton, None)
+        Hop::start(recorder, self.0.clone().into(), Some((partition, offset)), baton, None)
     }
 }
 

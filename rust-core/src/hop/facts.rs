@@ -1,5 +1,7 @@
 //! What is known of a request when it comes in: encoded at once, in one piece of memory.
 
+use std::{cell::Cell, mem};
+
 use super::proto::{Key, Writer};
 
 /// What a request is called in the ledger, and attributes of its span.
@@ -27,11 +29,54 @@ macro_rules! attribute {
 }
 pub(crate) use attribute;
 
+/// Encodes an attribute of [`Facts`] when this is compiled, key and value.
+macro_rules! pair {
+    ($key:literal, $value:literal) => {
+        const { &$crate::hop::encoded_pair::<{ $key.len() + $value.len() + 8 }>(9, $key, $value) }
+    };
+}
+pub(crate) use pair;
+
+/// Facts that took more than this do not leave their memory behind.
+const MAX_SPARE: usize = 4 << 10;
+
+thread_local! {
+    /// The memory of the last facts that went, for the next.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl Drop for Facts {
+    fn drop(&mut self) {
+        // Only requests have any.
+        if (1..=MAX_SPARE).contains(&self.bytes.capacity()) {
+            let bytes = mem::take(&mut self.bytes);
+            // A thread that is ending keeps nothing.
+            let _ = SPARE.try_with(|spare| spare.set(bytes));
+        }
+    }
+}
+
 impl Facts {
-    pub(super) fn new(name: &str, span_name: &'static str) -> Self {
-        let mut bytes = Vec::with_capacity(name.len() + USUAL);
+    pub(crate) fn new(name: &str, span_name: &'static str) -> Self {
+        let mut bytes = SPARE.try_with(Cell::take).unwrap_or_default();
+        bytes.clear();
+        bytes.reserve(name.len() + USUAL);
         bytes.extend_from_slice(name.as_bytes());
         Self { bytes, name_length: name.len(), count: 0, span_name }
+    }
+
+    /// Adds an attribute that was encoded beforehand, under a key that was not there before.
+    #[inline]
+    pub(crate) fn constant<const N: usize>(&mut self, pair: &[u8; N]) {
+        self.bytes.extend_from_slice(pair);
+        self.count += 1;
+    }
+
+    /// Adds the attributes of others, whose keys were not there before.
+    #[cfg(any(feature = "tower", test))]
+    pub(crate) fn extend(&mut self, others: &Self) {
+        self.bytes.extend_from_slice(others.encoded());
+        self.count += others.count;
     }
 
     /// Adds an attribute under a key that was not there before.
@@ -107,6 +152,23 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_encoded_beforehand_is_nothing_else() {
+        let (mut said, mut known) = (Facts::new("", "GET"), Facts::new("", "GET"));
+        said.text(attribute!("url.scheme"), "https");
+        known.constant(pair!("url.scheme", "https"));
+        assert_eq!((said.encoded(), said.count()), (known.encoded(), known.count()));
+    }
+
+    #[test]
+    fn memory_is_used_again_and_a_large_one_is_not_kept() {
+        drop(Facts::new("/orders/7", "GET"));
+        assert_eq!(SPARE.take().capacity(), 9 + USUAL);
+        drop(Facts::new(&"x".repeat(MAX_SPARE), "GET"));
+        drop(Facts::default());
+        assert_eq!(SPARE.take().capacity(), 0);
+    }
 
     #[test]
     fn what_is_taken_out_leaves_all_else_as_it_was() {

@@ -2,8 +2,12 @@
 
 use std::borrow::Cow;
 
+#[cfg(feature = "tower")]
+use super::facts::Facts;
 use super::{
     clock::now,
+    counts::Signal,
+    proto::Writer,
     record::{Begun, begin},
     recorder::Recorder,
     span::{MAX_ATTRIBUTES, SpanKind, SpanRecord, Status},
@@ -55,6 +59,7 @@ impl LocalSpan {
     }
 
     /// Sets an attribute; the last value of a key stays.
+    #[cfg_attr(not(feature = "log"), allow(dead_code, reason = "a call has its facts"))]
     pub(crate) fn set(&mut self, key: &'static str, value: impl Into<Value<'static>>) {
         let value = value.into();
         if let Some((_, old)) = self.attributes.iter_mut().find(|(known, _)| *known == key) {
@@ -67,9 +72,27 @@ impl LocalSpan {
     }
 
     /// Records the span.
-    pub(crate) fn end(&self, status: &Status, exception: Option<(&str, &str)>) {
-        let Some(span_id) = self.context.span_id else { return };
-        self.recorder.span(&SpanRecord {
+    #[cfg(feature = "log")]
+    pub(crate) fn end(&self, status: &Status) {
+        self.record(status, None, |_| ());
+    }
+
+    /// Records the span of which these facts are known besides.
+    #[cfg(feature = "tower")]
+    pub(crate) fn end_with(&self, facts: &Facts, status: &Status, exception: Option<(&str, &str)>) {
+        self.record(status, exception, |span| span.raw(facts.encoded()));
+    }
+
+    fn record(
+        &self,
+        status: &Status,
+        exception: Option<(&str, &str)>,
+        write_more: impl FnOnce(&mut Writer<'_>),
+    ) {
+        let Some(span_id) = self.context.span_id.filter(|_| self.context.flags.is_sampled()) else {
+            return;
+        };
+        let record = SpanRecord {
             trace_id: self.context.trace_id,
             span_id,
             parent: self.parent,
@@ -86,6 +109,9 @@ impl LocalSpan {
             dropped_links: 0,
             status,
             exception,
+        };
+        self.recorder.write(|room| {
+            room.push(Signal::Spans, |out| record.encode_linked(out, write_more));
         });
     }
 }

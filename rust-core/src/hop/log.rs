@@ -125,14 +125,16 @@ impl Log<'_> {
         baton: Option<&Baton>,
         out: &mut String,
     ) {
+        out.reserve(USUAL);
         out.push_str("{\"timestamp\":\"");
         timestamp::write(time, out);
         out.push_str("\",\"level\":\"");
         out.push_str(self.level.as_str());
-        out.push_str("\",\"service\":");
-        json::text(service, out);
-        out.push_str(",\"message\":");
-        json::text(self.message, out);
+        out.push_str("\",\"service\":\"");
+        json::escape(service, out);
+        out.push_str("\",\"message\":\"");
+        json::escape(self.message, out);
+        out.push('"');
         if let Some(context) = baton.and_then(|baton| baton.context) {
             json_ids(context.trace_id, context.span_id, out);
         }
@@ -172,6 +174,9 @@ impl Log<'_> {
         out.push('\n');
     }
 }
+
+/// Most lines are shorter.
+const USUAL: usize = 256;
 
 thread_local! {
     /// The ids this thread wrote last, as they stand on a line: a span writes many lines.

@@ -67,11 +67,11 @@ pub use clock::now;
 
 #[cfg(any(feature = "log", feature = "tower"))]
 pub(crate) use local::LocalSpan;
-pub(crate) use proto::{Key, ROOM, key};
+pub(crate) use proto::{Key, ROOM, encoded_pair, key};
 #[cfg(feature = "tower")]
 pub(crate) use {
-    facts::{Facts, attribute},
-    record::{OTHER as OTHER_METHOD, http_method, http_name},
+    facts::{Facts, attribute, pair},
+    record::{describe_method, http_method, named},
 };
 #[cfg(feature = "otlp")]
 pub(crate) use {proto::Writer, taken::Part, value::encode_pair};

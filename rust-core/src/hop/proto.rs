@@ -299,6 +299,34 @@ impl<const N: usize> Key<N> {
     }
 }
 
+/// Encodes a `KeyValue` whose value is a text, in `N` bytes; done when this is compiled.
+#[expect(clippy::indexing_slicing, reason = "out of bounds it would not compile")]
+pub(crate) const fn encoded_pair<const N: usize>(field: u32, key: &str, value: &str) -> [u8; N] {
+    let (key, value) = (key.as_bytes(), value.as_bytes());
+    assert!(field < 16 && key.len() + value.len() + 8 == N && N < 0x80);
+    let mut bytes = [0; N];
+    bytes[0] = (field << 3 | 2) as u8;
+    bytes[1] = (N - 2) as u8;
+    bytes[2] = 0x0a;
+    bytes[3] = key.len() as u8;
+    let mut at = 0;
+    while at < key.len() {
+        bytes[4 + at] = key[at];
+        at += 1;
+    }
+    let start = 4 + key.len();
+    bytes[start] = 0x12;
+    bytes[start + 1] = (value.len() + 2) as u8;
+    bytes[start + 2] = 0x0a;
+    bytes[start + 3] = value.len() as u8;
+    at = 0;
+    while at < value.len() {
+        bytes[start + 4 + at] = value[at];
+        at += 1;
+    }
+    bytes
+}
+
 /// Encodes the key of an attribute when this is compiled.
 macro_rules! key {
     ($field:literal, $key:expr) => {

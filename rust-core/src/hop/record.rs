@@ -9,7 +9,7 @@ use super::{
     batch,
     clock::now,
     consumer::{Consumer, Destination},
-    facts::{Facts, attribute},
+    facts::{Facts, attribute, pair},
     fate::{Coordinates, Fate, Fates, HopKind},
     output::{Origin, Output, SendSpan},
     recorder::Recorder,
@@ -18,7 +18,7 @@ use super::{
     span::{Link, MAX_ATTRIBUTES, MAX_LINKS},
     state::{Inner, Lost, Rare, STATUS_CODE, State},
     tally::Tally,
-    template::Template,
+    template::{SharedTemplate, Template},
     value::Value,
 };
 use crate::{
@@ -76,16 +76,12 @@ impl Hop {
         baton: &Baton,
         describe: impl FnOnce(&mut Facts),
     ) -> Self {
-        static REQUESTS: LazyLock<Arc<Template>> =
-            LazyLock::new(|| Arc::new(Template::of_requests()));
+        static REQUESTS: LazyLock<Template> = LazyLock::new(Template::of_requests);
         let known = http_method(method);
         let mut facts = Facts::new(cut(path), named(known));
-        facts.text(attribute!("http.request.method"), known);
-        if known == OTHER {
-            facts.text(attribute!("http.request.method_original"), cut(method));
-        }
+        describe_method(&mut facts, known, method);
         describe(&mut facts);
-        Self::start_in(recorder, REQUESTS.clone(), None, baton, facts, None)
+        Self::start_in(recorder, SharedTemplate::Always(&REQUESTS), None, baton, facts, None)
     }
 
     /// Starts the hop of one message that a transform processes.
@@ -109,15 +105,14 @@ impl Hop {
         let template = Template::of_input((HopKind::Insert, table), &input.topic, group);
         let rare = Rare { batch_id: Some(batch_id.to_owned()), ..Rare::default() };
         let place = Some((input.partition, input.offset));
-        Self::start(recorder, Arc::new(template), place, baton, Some(Box::new(rare)))
+        Self::start(recorder, Arc::new(template).into(), place, baton, Some(Box::new(rare)))
     }
 
     /// Starts the hop of messages that were polled together, below the span of the poll.
     pub(super) fn batch(recorder: &Recorder, poll: &Baton) -> Self {
-        static BATCHES: LazyLock<Arc<Template>> =
-            LazyLock::new(|| Arc::new(Template::of_batches()));
+        static BATCHES: LazyLock<Template> = LazyLock::new(Template::of_batches);
         let rare = Rare { span_name: "process".into(), ..Rare::default() };
-        Self::start(recorder, BATCHES.clone(), None, poll, Some(Box::new(rare)))
+        Self::start(recorder, SharedTemplate::Always(&BATCHES), None, poll, Some(Box::new(rare)))
     }
 
     /// Ends the hop of a batch, which is that of these records.
@@ -140,7 +135,7 @@ impl Hop {
     /// Starts the hop of what stood at `place`, a partition and an offset.
     pub(super) fn start(
         recorder: &Recorder,
-        template: Arc<Template>,
+        template: SharedTemplate,
         place: Option<(i32, i64)>,
         baton: &Baton,
         rare: Option<Box<Rare>>,
@@ -151,7 +146,7 @@ impl Hop {
     #[inline]
     fn start_in(
         recorder: &Recorder,
-        template: Arc<Template>,
+        template: SharedTemplate,
         place: Option<(i32, i64)>,
         baton: &Baton,
         facts: Facts,
@@ -290,18 +285,17 @@ impl Hop {
     /// Says with which status a request was answered. From 400 on its record has failed, unless the
     /// handler has said what became of it.
     pub fn answered(&self, status: u16, reason: &str) {
+        self.lock().answered(status, || reason);
+    }
+
+    /// Ends the hop of a request that was answered with a status.
+    #[cfg(feature = "tower")]
+    pub(crate) fn end_answered(&self, status: u16, reason: impl FnOnce() -> &'static str) {
+        let time = now();
         let mut state = self.lock();
-        state.status = Some(status);
-        if let Some(rare) = &mut state.rare {
-            rare.attributes.retain(|(key, _)| key != STATUS_CODE);
-        }
-        let has_fates = state.rare.as_ref().is_some_and(|rare| rare.fates.is_some());
-        if status >= 400 && state.fate.is_none() && !has_fates {
-            state.fate = Some(Fate::Failed);
-            let rare = state.rare();
-            rare.error_type = Some(status.to_string());
-            rare.reason = Some(reason.to_owned());
-        }
+        state.answered(status, reason);
+        state.end.get_or_insert(time);
+        self.settle(state, time);
     }
 
     /// Says what became of the records of a request that held several.
@@ -532,13 +526,25 @@ fn decide(recorder: &Recorder, baton: Baton) -> (Flags, TraceState, bool) {
     (context.map_or_else(Flags::default, |context| context.flags), tracestate, is_deferred)
 }
 
+/// Tells of the method of a request, by its known name and as it was sent.
+pub(crate) fn describe_method(facts: &mut Facts, known: &'static str, method: &str) {
+    match known {
+        "GET" => facts.constant(pair!("http.request.method", "GET")),
+        "POST" => facts.constant(pair!("http.request.method", "POST")),
+        known => facts.text(attribute!("http.request.method"), known),
+    }
+    if known == OTHER {
+        facts.text(attribute!("http.request.method_original"), cut(method));
+    }
+}
+
 /// Returns what a method is called in a span's name: a client must not be able to make up names
 /// (HTTP semantic conventions, "Name").
 pub(crate) fn http_name(method: &str) -> &'static str {
     named(http_method(method))
 }
 
-fn named(known: &'static str) -> &'static str {
+pub(crate) fn named(known: &'static str) -> &'static str {
     if known == OTHER { "HTTP" } else { known }
 }
 
@@ -549,7 +555,7 @@ pub(crate) fn http_method(method: &str) -> &'static str {
     KNOWN.into_iter().find(|known| method == *known).unwrap_or(OTHER)
 }
 
-pub(crate) const OTHER: &str = "_OTHER";
+const OTHER: &str = "_OTHER";
 
 /// Cuts a text to what an event may carry, at a character's start.
 pub(super) fn cut(text: &str) -> &str {

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     sends::Sends,
     span::Link,
     tally::Tally,
-    template::Template,
+    template::SharedTemplate,
     value::Value,
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
 /// A hop, in one piece of memory as long as nothing unusual happens to it.
 pub(super) struct Inner {
     pub(super) recorder: Recorder,
-    pub(super) template: Arc<Template>,
+    pub(super) template: SharedTemplate,
     /// Partition and offset of the input.
     pub(super) place: Option<(i32, i64)>,
     /// What this hop hands on: the record's baton with this hop's span id in it.
@@ -116,6 +116,21 @@ impl State {
     /// Makes room for what is rare.
     pub(super) fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
+    }
+
+    /// Takes note of the status with which a request was answered.
+    pub(super) fn answered<'a>(&mut self, status: u16, reason: impl FnOnce() -> &'a str) {
+        self.status = Some(status);
+        if let Some(rare) = &mut self.rare {
+            rare.attributes.retain(|(key, _)| key != STATUS_CODE);
+        }
+        let has_fates = self.rare.as_ref().is_some_and(|rare| rare.fates.is_some());
+        if status >= 400 && self.fate.is_none() && !has_fates {
+            self.fate = Some(Fate::Failed);
+            let rare = self.rare();
+            rare.error_type = Some(status.to_string());
+            rare.reason = Some(reason().to_owned());
+        }
     }
 
     /// Returns what became of the record; nothing where it is pending.

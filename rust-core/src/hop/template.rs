@@ -1,5 +1,7 @@
 //! What all hops of one place have in common, encoded once: a hop copies it and adds what is its own.
 
+use std::{ops::Deref, sync::Arc};
+
 use super::{
     fate::{Fate, Fates, HopKind},
     proto::Writer,
@@ -17,6 +19,31 @@ pub(super) struct Template {
     pub(super) kind: HopKind,
     span: Forms,
     event: Forms,
+}
+
+/// A template that is there as long as the process, or one that its hops keep.
+pub(super) enum SharedTemplate {
+    /// Many threads would otherwise count who has it.
+    Always(&'static Template),
+    Kept(Arc<Template>),
+}
+
+impl From<Arc<Template>> for SharedTemplate {
+    fn from(template: Arc<Template>) -> Self {
+        Self::Kept(template)
+    }
+}
+
+impl Deref for SharedTemplate {
+    type Target = Template;
+
+    #[inline]
+    fn deref(&self) -> &Template {
+        match self {
+            Self::Always(template) => template,
+            Self::Kept(template) => template,
+        }
+    }
 }
 
 /// Encoded fields, and which of them to take.

@@ -4,6 +4,8 @@ use ::http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector};
 
 use super::header_name;
+#[cfg(feature = "tower")]
+use crate::propagate::Single;
 use crate::{
     carrier::Medium,
     otel::{
@@ -45,17 +47,50 @@ impl<'h> ReadHeaders<'h> {
     /// Looks at the headers.
     #[must_use]
     pub fn new(headers: &'h HeaderMap) -> Self {
+        Self::looking(headers, |_, _| ())
+    }
+
+    /// Looks at the headers, and shows those that have none of the usual names to `others`.
+    #[inline]
+    pub(crate) fn looking(
+        headers: &'h HeaderMap,
+        mut others: impl FnMut(&'h [u8], &'h HeaderValue),
+    ) -> Self {
         let mut values = [None; usual::NAMES.len()];
         let mut usual = Usual::default();
         for (name, value) in headers {
-            let number = usual.note(name.as_str().as_bytes());
-            if let Some(place) = number.and_then(|number| values.get_mut(number))
-                && place.replace(value).is_some()
-            {
-                usual.note_more();
+            let name = name.as_str().as_bytes();
+            match usual.note(name).and_then(|number| values.get_mut(number)) {
+                Some(place) if place.is_none() => *place = Some(value),
+                Some(_) => usual.note_more(),
+                None => others(name, value),
             }
         }
         Self { headers, values, usual }
+    }
+
+    /// Tells whether none of the usual names is there.
+    #[cfg(feature = "tower")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.usual.is_empty()
+    }
+
+    /// Returns the `traceparent`, if that is all there is to be looked at.
+    #[cfg(feature = "tower")]
+    #[inline]
+    pub(crate) fn parent(&self) -> Option<&'h [u8]> {
+        let [parent, ..] = self.values;
+        parent.filter(|_| self.usual.is_parent()).map(HeaderValue::as_bytes)
+    }
+
+    /// Returns the values of the usual names, if there is a `traceparent`, each stands once, and there
+    /// is nothing else to be looked at.
+    #[cfg(feature = "tower")]
+    pub(crate) fn single(&self) -> Option<Single<'h>> {
+        let [parent, state, baggage, id, kafka_id, _] =
+            self.values.map(|value| value.map(HeaderValue::as_bytes));
+        let parent = parent.filter(|_| self.usual.is_all())?;
+        Some(Single { parent, state, baggage, id: id.or(kafka_id) })
     }
 }
 

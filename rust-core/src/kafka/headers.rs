@@ -58,10 +58,11 @@ impl<'h> ReadHeaders<'h> {
     /// Returns which of the usual names there are, and the place of the last `traceparent`.
     fn usual(self) -> Answer {
         let mut all = Answer { medium: Medium::Kafka, usual: Usual::default(), place: 0 };
-        // Most names are told by their first bytes, and need not be measured.
-        let found = self.found().enumerate().filter(|(_, header)| header.may_be_usual());
-        for (place, header) in found {
-            if all.usual.note(header.name()) == Some(PARENT) {
+        let Some(headers) = self.0 else { return all };
+        for place in 0..count(headers) {
+            let Some(header) = Found::at(headers, place) else { break };
+            // Most names are told by their first bytes, and need not be measured.
+            if header.may_be_usual() && all.usual.note(header.name()) == Some(PARENT) {
                 all.place = place;
             }
         }
@@ -135,6 +136,12 @@ fn last<'h>(headers: &'h BorrowedHeaders, name: &CStr) -> Option<&'h [u8]> {
     }
     // SAFETY: a value that is not null has `size` bytes inside that list.
     Some(unsafe { slice::from_raw_parts(value.cast::<u8>(), size) })
+}
+
+/// Returns how many headers there are.
+fn count(headers: &BorrowedHeaders) -> usize {
+    // SAFETY: the list is the live one that `headers` borrows; librdkafka only reads it.
+    unsafe { rd_kafka_header_cnt(native(headers)) }
 }
 
 /// Returns librdkafka's list: a `BorrowedHeaders` is the address of one, and nothing else.
@@ -241,10 +248,8 @@ impl CarrierMut for OwnedBaton {
 }
 
 impl OwnedBaton {
-    /// Returns how many headers there are.
     fn count(&self) -> usize {
-        // SAFETY: the list is live; librdkafka only reads how many headers it has.
-        unsafe { rd_kafka_header_cnt(native(self.0.as_borrowed())) }
+        count(self.0.as_borrowed())
     }
 
     fn remove_all(&mut self, name: &CStr) {
@@ -294,12 +299,19 @@ fn bit(number: usize) -> u64 {
 /// trace. Of other propagators what they do not write stays.
 impl Injector for OwnedBaton {
     fn set(&mut self, key: &str, value: String) {
-        let stale = stale::besides(key);
-        if !stale.is_empty() && self.count() > 0 {
-            stale.iter().for_each(|name| self.remove(name));
+        let is_next = stale::is_next(key);
+        let is_id = is_next || key == usual::LEGACY;
+        let key = if is_id { Medium::Kafka.legacy_name() } else { key };
+        match self.count() {
+            0 => {}
+            // What was written just now is all there is.
+            1 if is_next => {}
+            _ => {
+                stale::besides(key).iter().for_each(|name| self.remove(name));
+                self.remove(key);
+            }
         }
-        let key = if key == usual::LEGACY { Medium::Kafka.legacy_name() } else { key };
-        CarrierMut::set(self, key, &value);
+        self.add(key, &value);
         texts::give_back(value);
     }
 }
@@ -335,6 +347,32 @@ mod tests {
         };
         assert_eq!(names(&written.0), ["traceparent", "trace_id"]);
         assert_eq!(names(&written.0), names(&direct.0));
+    }
+
+    #[test]
+    fn a_propagator_replaces_whatever_stood_there() {
+        let parent = OwnedHeaders::new().insert(header("traceparent", Some(TEXT.as_bytes())));
+        let cx = BatonPropagator::default().extract(&ReadHeaders(Some(parent.as_borrowed())));
+        let baton = baton_of(&cx).unwrap();
+        let names = ["traceparent", "trace_id", "x-trace-id", "source"];
+        let pairs = names.iter().flat_map(|one| names.map(|other| vec![*one, other]));
+        let single = names.map(|one| vec![one]);
+        for before in pairs.chain(single) {
+            let list = || {
+                let headers = OwnedHeaders::new();
+                before.iter().fold(headers, |list, name| list.insert(header(name, Some(b"old"))))
+            };
+            let (mut written, mut direct) = (OwnedBaton(list()), OwnedBaton(list()));
+            BatonPropagator::default().inject_context(&cx, &mut written);
+            Propagation::default().inject(&baton, &mut direct);
+            let all = |headers: &OwnedBaton| -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+                let list = ReadHeaders(Some(headers.0.as_borrowed()));
+                list.iter()
+                    .map(|(name, value)| (name.to_vec(), value.map(<[u8]>::to_vec)))
+                    .collect()
+            };
+            assert_eq!(all(&written), all(&direct), "{before:?}");
+        }
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLayer {
             && let Some(recorded) = span.extensions_mut().remove::<Recorded>()
         {
             let status = recorded.error.map_or(Status::Unset, Status::Error);
-            recorded.span.end(&status, None);
+            recorded.span.end(&status);
         }
     }
 }

@@ -30,7 +30,10 @@ use crate::{
 /// ```
 #[must_use]
 pub fn cx(baton: &Baton) -> Context {
-    Context::map_current(|parent| cx_in(parent, baton))
+    Context::map_current(|parent| match baton.context {
+        Some(context) if baton.is_plain() => cx_of(parent, context),
+        _ => cx_in(parent, baton),
+    })
 }
 
 /// Returns `parent` with `baton` in it.
@@ -50,10 +53,13 @@ pub(super) fn cx_passing(parent: &Context, baton: Baton) -> Context {
 /// Returns `parent` with a span in it that came in, and nothing with it.
 #[inline(always)]
 pub(super) fn cx_of(parent: &Context, context: TraceContext) -> Context {
+    // The span is made some time before it is moved on: what was written in parts is then in memory,
+    // and can be read at once without waiting.
+    let span = context.span_id.map(|span_id| span(context, span_id, TraceState::NONE));
     let is_told = parent.get::<Beside>().is_none() && parent.baggage().is_empty();
-    match context.span_id {
-        Some(span_id) if is_told && !context.flags.is_random() => {
-            parent.with_remote_span_context(span(context, span_id, TraceState::NONE))
+    match span {
+        Some(span) if is_told && !context.flags.is_random() => {
+            parent.with_remote_span_context(span)
         }
         _ => cx_in(parent, &Baton { context: Some(context), ..Baton::default() }),
     }
@@ -141,6 +147,9 @@ pub fn current() -> Option<Baton> {
 /// Returns the baton of a context: its active span, with what came along with its trace.
 #[must_use]
 pub fn baton_of(cx: &Context) -> Option<Baton> {
+    if let Some(context) = plain_of(cx) {
+        return Some(Baton { context: Some(context), ..Baton::default() });
+    }
     let span = cx.span();
     let span = span.span_context();
     let beside = cx.get::<Beside>();

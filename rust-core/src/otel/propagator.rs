@@ -47,7 +47,7 @@ pub struct BatonPropagator {
     /// Whether nothing but the usual names is read.
     is_usual: bool,
     /// The name under which the id is written beside a `traceparent`, where no other format is.
-    id_name: Option<String>,
+    id_name: Option<Cow<'static, str>>,
     is_passing: bool,
     /// The name of `traceparent`, as our own carriers know what it takes the place of.
     parent: &'static str,
@@ -64,7 +64,10 @@ impl BatonPropagator {
     #[must_use]
     pub fn new(propagation: Propagation) -> Self {
         let is_usual = propagation.reads_only(&usual::NAMES, usual::PREFIX);
-        let id_name = propagation.only_id_name().map(|name| in_lower_case(name).into_owned());
+        let id_name = propagation.only_id_name().map(in_lower_case).map(|name| match &*name {
+            usual::LEGACY => Cow::Borrowed(stale::next_id()),
+            _ => Cow::Owned(name.into_owned()),
+        });
         let fields = propagation.fields();
         let parent = stale::parent(fields.iter().any(|name| name == "baggage"));
         Self { fields, propagation, is_usual, id_name, is_passing: false, parent }
@@ -139,10 +142,9 @@ impl TextMapPropagator for BatonPropagator {
     fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
         if let Some(name) = &self.id_name
             && let Some(context) = plain_of(cx)
+            && let Some(parent) = context.traceparent_in(texts::memory(PARENT_BYTES))
         {
-            if let Some(parent) = context.traceparent_in(texts::memory(PARENT_BYTES)) {
-                injector.set(self.parent, parent);
-            }
+            injector.set(self.parent, parent);
             injector.set(name, context.trace_id.hex_in(texts::memory(ID_BYTES)));
         } else if let Some(baton) = baton_of(cx) {
             self.propagation.inject(&baton, &mut Injected { injector, parent: self.parent });

@@ -22,7 +22,7 @@ pub(crate) const NAMES: [&str; 6] =
     ["traceparent", "tracestate", "baggage", "x-trace-id", "trace_id", "x-span-id"];
 /// How the legacy id is called in HTTP, as a propagator writes it.
 pub(crate) const LEGACY: &str = NAMES[3];
-pub(super) const PREFIX: &str = "x-baggage-";
+pub(crate) const PREFIX: &str = "x-baggage-";
 
 /// More has to be looked at than one value of each name.
 const MORE: u8 = 1 << NAMES.len();
@@ -32,7 +32,7 @@ static ASKED: &str = "traceparent, and which else?";
 const ASKED_BYTES: usize = "traceparent".len();
 
 /// Whom the question is put to.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 struct Whom {
     address: usize,
     size: usize,
@@ -49,7 +49,6 @@ impl Whom {
 pub(super) struct NotText;
 
 /// What a carrier of ours answers.
-#[derive(Clone, Copy)]
 pub(crate) struct Answer {
     pub(crate) medium: Medium,
     pub(crate) usual: Usual,
@@ -57,15 +56,65 @@ pub(crate) struct Answer {
     pub(crate) place: usize,
 }
 
-#[derive(Clone, Copy)]
-enum Word {
-    Silence,
-    Question(Whom),
-    Answer(Whom, Answer),
+/// What was said last, and to whom or by whom. Each part is written and read on its own: to read at
+/// once what was just written in parts waits for the memory.
+struct Word {
+    is_question: Cell<bool>,
+    is_answer: Cell<bool>,
+    whom: [Cell<usize>; 2],
+    medium: Cell<Medium>,
+    usual: Cell<Usual>,
+    place: Cell<usize>,
+}
+
+impl Word {
+    #[inline]
+    fn set_whom(&self, whom: Whom) {
+        let [address, size] = &self.whom;
+        address.set(whom.address);
+        size.set(whom.size);
+    }
+
+    #[inline]
+    fn is_of(&self, whom: Whom) -> bool {
+        let [address, size] = &self.whom;
+        address.get() == whom.address && size.get() == whom.size
+    }
+
+    #[inline]
+    fn ask(&self, whom: Whom) {
+        self.set_whom(whom);
+        self.is_question.set(true);
+        self.is_answer.set(false);
+    }
+
+    #[inline]
+    fn answer(&self, whom: Whom, answer: Answer) {
+        self.set_whom(whom);
+        self.medium.set(answer.medium);
+        self.usual.set(answer.usual);
+        self.place.set(answer.place);
+        self.is_question.set(false);
+        self.is_answer.set(true);
+    }
+
+    fn be_silent(&self) {
+        self.is_question.set(false);
+        self.is_answer.set(false);
+    }
 }
 
 thread_local! {
-    static WORD: Cell<Word> = const { Cell::new(Word::Silence) };
+    static WORD: Word = const {
+        Word {
+            is_question: Cell::new(false),
+            is_answer: Cell::new(false),
+            whom: [const { Cell::new(0) }; 2],
+            medium: Cell::new(Medium::Http),
+            usual: Cell::new(Usual(0)),
+            place: Cell::new(0),
+        }
+    };
 }
 
 /// What an extractor says when it is asked.
@@ -80,18 +129,17 @@ pub(super) enum Reply<'a> {
 #[inline]
 pub(super) fn ask(extractor: &dyn Extractor) -> Reply<'_> {
     let whom = Whom::of(extractor);
-    WORD.set(Word::Question(whom));
+    WORD.with(|word| word.ask(whom));
     let values = extractor.get_all(asked());
-    match WORD.get() {
+    WORD.with(|word| {
         // Whoever was asked may have asked one of ours, which answered for itself.
-        Word::Answer(own, Answer { medium, usual, .. }) if own == whom => {
-            Reply::Ours(medium, usual)
-        }
-        _ => {
-            WORD.set(Word::Silence);
+        if word.is_answer.get() && word.is_of(whom) {
+            Reply::Ours(word.medium.get(), word.usual.get())
+        } else {
+            word.be_silent();
             Reply::Other(values)
         }
-    }
+    })
 }
 
 /// Answers with what `look` finds, if that is asked of this carrier, and no name; tells whether it is.
@@ -101,25 +149,24 @@ pub(crate) fn answer<T>(carrier: &T, key: &str, look: impl FnOnce() -> Answer) -
         return false;
     }
     let whom = Whom::of(carrier);
-    let is_asked = matches!(WORD.get(), Word::Question(asked) if asked == whom);
-    if is_asked {
-        WORD.set(Word::Answer(whom, look()));
-    }
-    is_asked
+    WORD.with(|word| {
+        let is_asked = word.is_question.get() && word.is_of(whom);
+        if is_asked {
+            word.answer(whom, look());
+        }
+        is_asked
+    })
 }
 
 /// Returns the place in the answer that this carrier has just given, if the value that stands there is
 /// wanted now.
 #[inline]
 pub(crate) fn place<T>(carrier: &T, key: &str) -> Option<usize> {
-    match WORD.get() {
-        Word::Answer(whom, answer)
-            if ptr::eq(key.as_ptr(), ASKED.as_ptr()) && whom == Whom::of(carrier) =>
-        {
-            Some(answer.place)
-        }
-        _ => None,
+    if !ptr::eq(key.as_ptr(), ASKED.as_ptr()) {
+        return None;
     }
+    let whom = Whom::of(carrier);
+    WORD.with(|word| (word.is_answer.get() && word.is_of(whom)).then(|| word.place.get()))
 }
 
 /// Returns the `traceparent` of an extractor that has just answered.
@@ -197,13 +244,13 @@ impl Usual {
 
     /// Tells whether nothing was noted.
     #[inline]
-    pub(super) fn is_empty(self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
     }
 
     /// Tells whether there is a `traceparent`, and nothing else that is looked at beside one.
     #[inline]
-    pub(super) fn is_parent(self) -> bool {
+    pub(crate) fn is_parent(self) -> bool {
         self.0 == 1
     }
 
@@ -227,8 +274,10 @@ pub(crate) fn may_start_with(first: u8, second: impl FnOnce() -> u8) -> bool {
 /// Returns the number of a usual name: its length leaves one of them, or two.
 #[inline]
 pub(crate) fn number(name: &[u8]) -> Option<usize> {
+    if name == b"traceparent" {
+        return Some(0);
+    }
     match name.len() {
-        11 => (name == b"traceparent").then_some(0),
         10 if name == b"tracestate" => Some(1),
         10 => (name == b"x-trace-id").then_some(3),
         9 => (name == b"x-span-id").then_some(5),

@@ -1,7 +1,7 @@
 //! The rules of the process: how batons are read and written where nothing else is said.
 
 use std::{
-    cell::RefCell,
+    cell::Cell,
     sync::{
         Arc, LazyLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -16,7 +16,7 @@ static AGE: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// The rules as this thread saw them last, and how often they had been set then.
-    static SEEN: RefCell<Option<(u64, Arc<Propagation>)>> = const { RefCell::new(None) };
+    static SEEN: Cell<Option<(u64, Arc<Propagation>)>> = const { Cell::new(None) };
 }
 
 impl Propagation {
@@ -35,20 +35,14 @@ impl Propagation {
     ///
     /// assert_eq!(Propagation::with_process(Propagation::trust), Trust::Continue);
     /// ```
-    pub fn with_process<T>(mut with: impl FnMut(&Self) -> T) -> T {
-        let done = SEEN.try_with(|seen| {
-            let age = AGE.load(Ordering::Acquire);
-            if let Some((known, rules)) = &*seen.try_borrow().ok()?
-                && *known == age
-            {
-                return Some(with(rules));
-            }
-            *seen.try_borrow_mut().ok()? = Some((age, Self::of_process()));
-            let seen = seen.try_borrow().ok()?;
-            seen.as_ref().map(|(_, rules)| with(rules))
-        });
-        // A thread that is ending, or changes the rules within, asks all the same.
-        done.ok().flatten().unwrap_or_else(|| with(&Self::of_process()))
+    pub fn with_process<T>(with: impl FnOnce(&Self) -> T) -> T {
+        let age = AGE.load(Ordering::Acquire);
+        // Who asks while this goes on finds nothing, and asks the lock: so does a thread that is ending.
+        let seen = SEEN.try_with(Cell::take).ok().flatten().filter(|(known, _)| *known == age);
+        let seen = seen.unwrap_or_else(|| (age, Self::of_process()));
+        let done = with(&seen.1);
+        let _ = SEEN.try_with(|place| place.set(Some(seen)));
+        done
     }
 
     /// Makes these the rules of the process.

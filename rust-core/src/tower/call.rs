@@ -1,8 +1,13 @@
 //! The span of a request on its way out.
 
-use super::describe::cut;
+use http::{Uri, Version};
+
+use super::describe::{cut, describe_sent, describe_version};
 use crate::{
-    hop::{LocalSpan, OTHER_METHOD, Recorder, SpanKind, Status, Value, http_method, http_name},
+    hop::{
+        Facts, LocalSpan, Recorder, SpanKind, Status, attribute, describe_method, http_method,
+        named,
+    },
     propagate::Baton,
 };
 
@@ -12,19 +17,20 @@ use crate::{
 /// without a word was given up.
 pub(super) struct Call {
     span: LocalSpan,
+    facts: Facts,
     is_ended: bool,
 }
 
 impl Call {
     /// Starts a call as a child of `parent`, or as a root where that has no context.
-    pub(super) fn start(recorder: &Recorder, method: &str, parent: &Baton) -> Self {
-        let name = http_name(method).to_owned();
-        let mut span = LocalSpan::start(recorder, name, SpanKind::Client, parent);
-        span.set("http.request.method", http_method(method));
-        if http_method(method) == OTHER_METHOD {
-            span.set("http.request.method_original", cut(method).to_owned());
-        }
-        Self { span, is_ended: false }
+    pub(super) fn start(recorder: &Recorder, method: &str, uri: &Uri, parent: &Baton) -> Self {
+        let known = http_method(method);
+        let name = named(known);
+        let span = LocalSpan::start(recorder, name, SpanKind::Client, parent);
+        let mut facts = Facts::new("", name);
+        describe_method(&mut facts, known, method);
+        describe_sent(&mut facts, uri);
+        Self { span, facts, is_ended: false }
     }
 
     /// Returns what the request carries.
@@ -32,22 +38,18 @@ impl Call {
         self.span.baton()
     }
 
-    /// Sets an attribute of the span.
-    pub(super) fn set(&mut self, key: &'static str, value: impl Into<Value<'static>>) {
-        self.span.set(key, value);
-    }
-
     /// Says with which status it was answered; from 400 on the call has failed (HTTP semantic
     /// conventions, "Status").
-    pub(super) fn answered(mut self, status: u16) {
-        self.set("http.response.status_code", i64::from(status));
+    pub(super) fn answered(mut self, status: u16, version: Version) {
+        describe_version(&mut self.facts, version);
+        self.facts.int(attribute!("http.response.status_code"), i64::from(status));
         let is_error = status >= 400;
         if is_error {
-            self.set("error.type", status.to_string());
+            self.facts.text(attribute!("error.type"), &status.to_string());
         }
         self.is_ended = true;
         let status = if is_error { Status::Error(String::new()) } else { Status::Unset };
-        self.span.end(&status, None);
+        self.span.end_with(&self.facts, &status, None);
     }
 
     /// Says that there was no answer.
@@ -58,8 +60,9 @@ impl Call {
     fn fail(&mut self, error_type: &str, message: &str) {
         let (error_type, message) = (cut(error_type), cut(message));
         self.is_ended = true;
-        self.set("error.type", error_type.to_owned());
-        self.span.end(&Status::Error(message.to_owned()), Some((error_type, message)));
+        self.facts.text(attribute!("error.type"), error_type);
+        let status = Status::Error(message.to_owned());
+        self.span.end_with(&self.facts, &status, Some((error_type, message)));
     }
 }
 

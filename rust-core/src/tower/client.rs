@@ -13,10 +13,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{
-    call::Call,
-    describe::{address, url_full, version},
-};
+use super::call::Call;
 use crate::{hop::Recorder, otel, propagate::Propagation};
 
 /// Hands the baton on with every request that goes out, and records a client span for it.
@@ -96,14 +93,8 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let parent = otel::current().unwrap_or_default();
-        let mut call = Call::start(&self.recorder, request.method().as_str(), &parent);
-        call.set("url.full", url_full(request.uri()));
-        if let Some(authority) = request.uri().authority() {
-            let (host, port) = address(authority.as_str());
-            call.set("server.address", host.to_owned());
-            let usual = if request.uri().scheme_str() == Some("https") { 443 } else { 80 };
-            call.set("server.port", i64::from(port.unwrap_or(usual)));
-        }
+        let (method, uri) = (request.method().as_str(), request.uri());
+        let call = Call::start(&self.recorder, method, uri, &parent);
         self.propagation.inject(call.baton(), request.headers_mut());
         ClientFuture { inner: self.inner.call(request), call: Some(call) }
     }
@@ -128,14 +119,9 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let answer = ready!(this.inner.poll(task));
-        if let Some(mut call) = this.call.take() {
+        if let Some(call) = this.call.take() {
             match &answer {
-                Ok(response) => {
-                    if let Some(version) = version(response.version()) {
-                        call.set("network.protocol.version", version);
-                    }
-                    call.answered(response.status().as_u16());
-                }
+                Ok(response) => call.answered(response.status().as_u16(), response.version()),
                 Err(error) => call.failed(std::any::type_name::<E>(), &error.to_string()),
             }
         }

@@ -9,7 +9,11 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{describe::describe_received, headers::Headers, response::ResponseFuture};
+use super::{
+    describe::describe_received,
+    headers::{Headers, Rules},
+    response::ResponseFuture,
+};
 use crate::{
     hop::{Hop, Recorder},
     otel,
@@ -68,7 +72,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct TraceLayer {
-    propagation: Arc<Propagation>,
+    rules: Arc<Rules>,
     recorder: Option<Recorder>,
 }
 
@@ -76,7 +80,7 @@ impl TraceLayer {
     /// Reads and trusts as `propagation` says.
     #[must_use]
     pub fn with_propagation(mut self, propagation: Propagation) -> Self {
-        self.propagation = Arc::new(propagation);
+        self.rules = Arc::new(Rules::new(propagation));
         self
     }
 
@@ -93,7 +97,7 @@ impl<S> Layer<S> for TraceLayer {
 
     fn layer(&self, inner: S) -> TraceService<S> {
         let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
-        TraceService { inner, propagation: self.propagation.clone(), recorder: recorder.clone() }
+        TraceService { inner, rules: self.rules.clone(), recorder: recorder.clone() }
     }
 }
 
@@ -101,7 +105,7 @@ impl<S> Layer<S> for TraceLayer {
 #[derive(Clone, Debug)]
 pub struct TraceService<S> {
     inner: S,
-    propagation: Arc<Propagation>,
+    rules: Arc<Rules>,
     recorder: Recorder,
 }
 
@@ -120,7 +124,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let headers = Headers::new(request.headers());
-        let (baton, linked) = self.propagation.receive(&headers);
+        let (baton, linked) = headers.receive(&self.rules);
         let (method, uri) = (request.method().as_str(), request.uri());
         let hop = Hop::receive_with(&self.recorder, method, uri.path(), &baton, |facts| {
             describe_received(facts, uri, request.version(), &headers);

@@ -15,6 +15,7 @@ use crate::hop::Hop;
 
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 const EXPOSED: &str = "X-Trace-Id";
+const EXPOSED_VALUE: HeaderValue = HeaderValue::from_static(EXPOSED);
 
 pin_project! {
     /// The response of a traced request: the inner service's, with the id.
@@ -83,10 +84,10 @@ where
             }
         };
         *this.is_answered = true;
-        let status = response.status();
-        this.hop.answered(status.as_u16(), status.canonical_reason().unwrap_or_default());
         sign(this.hop, response.headers_mut());
-        this.hop.end();
+        let status = response.status();
+        let reason = || status.canonical_reason().unwrap_or_default();
+        this.hop.end_answered(status.as_u16(), reason);
         Poll::Ready(Ok(response))
     }
 }
@@ -97,17 +98,21 @@ fn sign(hop: &Hop, headers: &mut HeaderMap) {
         Some(own) => HeaderValue::from_str(own),
         None => HeaderValue::from_bytes(&hop.trace_id().to_hex()),
     };
+    let is_bare = headers.is_empty();
     if let Ok(id) = id {
         headers.insert(TRACE_ID, id);
     }
-    let name = HeaderValue::from_static(EXPOSED);
+    if is_bare {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_VALUE);
+        return;
+    }
     match headers.entry(header::ACCESS_CONTROL_EXPOSE_HEADERS) {
         Entry::Vacant(place) => {
-            place.insert(name);
+            place.insert(EXPOSED_VALUE);
         }
         Entry::Occupied(mut exposed) => {
             if !exposed.iter().any(has_id) {
-                exposed.append(name);
+                exposed.append(EXPOSED_VALUE);
             }
         }
     }

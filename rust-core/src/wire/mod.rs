@@ -26,6 +26,8 @@ pub use tracestate::TraceState;
 
 #[cfg(feature = "config")]
 pub(crate) use baggage::is_token;
+#[cfg(feature = "tower")]
+pub(crate) use text::ascii;
 #[cfg(feature = "otlp")]
 pub(crate) use text::percent_decode;
 pub(crate) use text::{text, trim};

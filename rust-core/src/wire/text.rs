@@ -16,16 +16,36 @@ pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Returns bytes as text, if they are UTF-8: mostly they are ASCII, which is told from a look at
-/// sixteen at a time.
+/// Returns bytes as text, if they are UTF-8: mostly they are ASCII.
 #[inline]
 pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
-    if bytes.is_ascii() {
-        // SAFETY: ASCII is UTF-8.
-        #[expect(unsafe_code, reason = "a third of the instructions of looking again")]
-        return Some(unsafe { str::from_utf8_unchecked(bytes) });
+    ascii(bytes).or_else(|| str::from_utf8(bytes).ok())
+}
+
+/// Returns bytes as text, if they are ASCII.
+#[inline]
+pub(crate) fn ascii(bytes: &[u8]) -> Option<&str> {
+    if !is_ascii(bytes) {
+        return None;
     }
-    str::from_utf8(bytes).ok()
+    // SAFETY: ASCII is UTF-8.
+    #[expect(unsafe_code, reason = "a third of the instructions of looking again")]
+    Some(unsafe { str::from_utf8_unchecked(bytes) })
+}
+
+/// Tells whether all bytes are ASCII: what the standard library does is made for long texts.
+#[inline]
+fn is_ascii(bytes: &[u8]) -> bool {
+    const HIGH: u128 = u128::MAX / 0xff * 0x80;
+    // The last sixteen may overlap those before them.
+    match bytes.last_chunk() {
+        Some(last) if bytes.len() <= 128 => {
+            let (chunks, _) = bytes.as_chunks();
+            let last = u128::from_ne_bytes(*last);
+            chunks.iter().fold(last, |all, chunk| all | u128::from_ne_bytes(*chunk)) & HIGH == 0
+        }
+        _ => bytes.is_ascii(),
+    }
 }
 
 /// Reads one to `most` lower-case hexadecimal digits as a number.
@@ -97,4 +117,23 @@ pub(super) fn encoded_len(value: &str) -> usize {
 /// `baggage-octet`: visible US-ASCII without `"`, `,`, `;` and `\`.
 pub(super) fn is_octet(byte: &u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_byte_that_is_not_ascii_is_seen_wherever_it_stands() {
+        for length in 0..200 {
+            let mut bytes = vec![b'a'; length];
+            assert!(ascii(&bytes).is_some_and(|text| text.len() == length));
+            for at in 0..length {
+                bytes[at] = 0x80;
+                assert!(ascii(&bytes).is_none() && text(&bytes).is_none(), "{at} of {length}");
+                bytes[at] = 0x7f;
+            }
+        }
+        assert_eq!(text("gr\u{fc}\u{df}e".as_bytes()), Some("gr\u{fc}\u{df}e"));
+    }
 }

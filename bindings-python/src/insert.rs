@@ -1,0 +1,225 @@
+//! A batch of records on its way into a table, as a context manager.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use pyo3::{exceptions::PyRuntimeError, prelude::*, types::PyString};
+use tracebaton::{
+    hop::{self, Coordinates, Recorder},
+    propagate::{self, Compact},
+};
+
+use crate::{
+    baton::Baton,
+    current::Block,
+    hop::Hop,
+    message::{self, Input},
+    propagation::Propagation,
+    value,
+};
+
+/// Records on their way into a table: they share what becomes of the batch.
+#[pyclass(module = "tracebaton", frozen)]
+pub(crate) struct Insert {
+    group: Option<String>,
+    own_rules: Option<Arc<propagate::Propagation>>,
+    block: Block,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Nothing once the batch has ended.
+    insert: Option<hop::Insert>,
+    batch_id: String,
+    /// The span of the attempt that goes on, or of the last one.
+    baton: propagate::Baton,
+    /// The hops of the records that do not go in, by where those stood.
+    own: HashMap<(String, i32, i64), Py<Hop>>,
+}
+
+impl Insert {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads where a record stood and what it came with.
+    fn read(&self, message: &Bound<'_, PyAny>) -> PyResult<(Coordinates, Compact)> {
+        let group = self.group.as_deref();
+        let Input { consumer, partition, offset } = message::input(message, group)?;
+        let (topic, group) = (consumer.topic().to_owned(), self.group.clone());
+        let found = message::read(self.own_rules.as_deref(), message)?;
+        Ok((Coordinates { topic, partition, offset, group }, found))
+    }
+
+    /// Ends the batch, if it goes on, by `end`.
+    fn end(&self, end: impl FnOnce(hop::Insert)) {
+        let ended = self.state().insert.take();
+        if let Some(insert) = ended {
+            end(insert);
+        }
+    }
+
+    fn fail(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
+        value::tell(error, message, |kind, text| self.end(|insert| insert.failed(kind, text)))
+    }
+
+    /// Ends the hops that records have of their own and nobody has ended, by the exception that left the
+    /// block, if any did.
+    fn end_own(&self, error: &Bound<'_, PyAny>) -> PyResult<()> {
+        let own = std::mem::take(&mut self.state().own);
+        let ended = own.values().map(|hop| hop.get().finish_within(error));
+        ended.fold(Ok(()), PyResult::and)
+    }
+}
+
+impl Drop for Insert {
+    /// What nobody said anything about is pending.
+    fn drop(&mut self) {
+        self.end(hop::Insert::leave_pending);
+    }
+}
+
+fn has_ended() -> PyErr {
+    PyRuntimeError::new_err("the batch has ended")
+}
+
+/// Starts a batch of records for a table; use it in a `with` statement.
+#[pyfunction]
+#[pyo3(signature = (table, *, group=None, batch_id=None, propagation=None))]
+pub(crate) fn insert(
+    table: &str,
+    group: Option<String>,
+    batch_id: Option<&str>,
+    propagation: Option<&Bound<'_, Propagation>>,
+) -> Insert {
+    let mut insert = hop::Insert::start(Recorder::global(), table);
+    if let Some(batch_id) = batch_id {
+        insert.set_batch_id(batch_id);
+    }
+    let (batch_id, baton) = (insert.batch_id().to_owned(), insert.baton().clone());
+    let state = State { insert: Some(insert), batch_id, baton, own: HashMap::new() };
+    Insert {
+        group,
+        own_rules: propagation.map(|own| own.get().core()),
+        block: Block::default(),
+        state: Mutex::new(state),
+    }
+}
+
+#[pymethods]
+impl Insert {
+    /// The batch's name: give it to the database.
+    #[getter]
+    fn batch_id(&self) -> String {
+        self.state().batch_id.clone()
+    }
+
+    #[setter]
+    fn set_batch_id(&self, batch_id: &Bound<'_, PyString>) -> PyResult<()> {
+        let batch_id = batch_id.to_str()?;
+        let mut state = self.state();
+        state.insert.as_mut().ok_or_else(has_ended)?.set_batch_id(batch_id);
+        batch_id.clone_into(&mut state.batch_id);
+        Ok(())
+    }
+
+    /// What is current while an attempt goes on.
+    #[getter]
+    fn baton(&self) -> Baton {
+        Baton(self.state().baton.clone())
+    }
+
+    #[getter]
+    fn trace_id(&self) -> Option<String> {
+        self.state().baton.context.map(|context| context.trace_id.to_string())
+    }
+
+    /// How many records are in; 0 once the batch has ended.
+    fn __len__(&self) -> usize {
+        let len = self.state().insert.as_ref().map(hop::Insert::len);
+        len.and_then(|len| usize::try_from(len).ok()).unwrap_or_default()
+    }
+
+    /// Adds a record; one that is added again counts once.
+    fn add(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (input, found) = self.read(message)?;
+        let mut state = self.state();
+        state.insert.as_mut().ok_or_else(has_ended)?.add(&input, &found.baton());
+        Ok(())
+    }
+
+    /// Takes a record out, or says that it does not go in, and returns its own hop.
+    fn take_out<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Hop>> {
+        let py = message.py();
+        let (input, found) = self.read(message)?;
+        let place = (input.topic.clone(), input.partition, input.offset);
+        let core = {
+            let mut state = self.state();
+            if let Some(known) = state.own.get(&place) {
+                return Ok(known.bind(py).clone());
+            }
+            let insert = state.insert.as_mut().ok_or_else(has_ended)?;
+            insert.take_out(&input, &found.baton())
+        };
+        // Not under the lock: an object that is made may have others collected, whose finalizers run.
+        let hop = Bound::new(py, Hop::new(core, found, self.own_rules.clone()))?;
+        self.state().own.insert(place, hop.clone().unbind());
+        Ok(hop)
+    }
+
+    /// Says that the table has the batch; leaving the `with` block does.
+    fn passed(&self, py: Python<'_>) -> PyResult<()> {
+        self.end(hop::Insert::passed);
+        self.end_own(py.None().bind(py))
+    }
+
+    /// Says that the batch was given up: nothing else took its records.
+    #[pyo3(signature = (error, message=""))]
+    fn failed(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
+        let whole = self.fail(error, message);
+        whole.and(self.end_own(error.py().None().bind(error.py())))
+    }
+
+    /// Says that an attempt failed and another will follow: the records stay pending.
+    #[pyo3(signature = (error, message=""))]
+    fn blocked(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
+        let told = value::tell(error, message, |kind, text| {
+            let mut state = self.state();
+            let State { insert, baton, .. } = &mut *state;
+            if let Some(insert) = insert {
+                insert.blocked(kind, text);
+                baton.clone_from(insert.baton());
+            }
+        });
+        let baton = self.state().baton.clone();
+        self.block.change_span(error.py(), &baton)?;
+        told
+    }
+
+    fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        let baton = slf.get().state().baton.clone();
+        slf.get().block.enter_span(slf.py(), &baton)?;
+        Ok(slf)
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        self.block.leave(py)?;
+        let told = match error.is_none() {
+            true => self.passed(py),
+            false => self.fail(error, "").and(self.end_own(error)),
+        };
+        told.map(|()| false)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<tracebaton.Insert {} of {}>", self.state().batch_id, self.__len__())
+    }
+}
