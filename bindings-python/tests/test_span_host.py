@@ -156,15 +156,22 @@ def test_the_links_of_a_batch_say_which_record_each_is_of() -> None:
     ]
 
 
-def test_without_a_provider_of_the_sdk_the_spans_are_counted_as_dropped() -> None:
+def test_without_a_provider_of_the_sdk_the_spans_are_counted_as_dropped_and_that_is_said_once() -> None:
     program = "import tracebaton; from conftest import Message\n"
     program += "tracebaton.init('billing', spans='host')\n"
+    program += "with tracebaton.process(Message()): pass\n"
+    program += "tracebaton.flush()\n"
     program += "with tracebaton.process(Message()): pass\n"
     program += "report = tracebaton.shutdown(); print(report.dropped.spans, report.exported.ledger)"
     server = Server()
     ran = run(program, server)
-    # The second event of the ledger says that a span was dropped.
-    assert ran.stdout.split() == ["1", "2"], ran.stderr
+    # An event of the ledger says, after each flush, that a span was dropped.
+    assert ran.stdout.split() == ["2", "4"], ran.stderr
+    assert ran.stderr.count("no TracerProvider of opentelemetry-sdk is registered") == 1
+    assert "set_tracer_provider before tracebaton.init" in ran.stderr
+    # Where warnings are errors nothing changes for the application.
+    ran = run("import warnings; warnings.simplefilter('error')\n" + program, Server())
+    assert ran.stdout.split() == ["2", "4"], ran.stderr
 
 
 def test_a_destination_that_there_is_none_of_is_told() -> None:

@@ -1,12 +1,12 @@
 //! A whole hop: a message is read, processed, and one is sent; two spans, encoded and handed to a
 //! live endpoint. Ours writes its ledger events and the legacy header besides.
 
-use std::{borrow::Cow, cell::Cell, time::Duration};
+use std::{borrow::Cow, cell::Cell, ops::Range, time::Duration};
 
 use fastrace::prelude::{Span as FastSpan, SpanContext as FastContext};
 use fastrace_opentelemetry::OpenTelemetryReporter;
 use opentelemetry::{
-    InstrumentationScope, KeyValue,
+    Context, InstrumentationScope, KeyValue,
     propagation::TextMapPropagator,
     trace::{SpanKind, TraceContextExt, Tracer, TracerProvider},
 };
@@ -19,7 +19,7 @@ use opentelemetry_sdk::{
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 use tracebaton::{
     Propagation,
-    hop::{Consumer, Destination, Recorder},
+    hop::{Consumer, Destination, Hop, Output, Recorder},
     kafka::{OwnedBaton, ReadHeaders},
     otlp::{Exporter, Options, Protocol},
 };
@@ -34,6 +34,8 @@ use crate::{
 
 const COUNT: usize = 10_000;
 const ROUNDS: usize = 11;
+/// So many messages are on their way at a time where the broker's answers come late.
+const IN_FLIGHT: usize = 1_000;
 /// What fastrace has no room for on its way to the background it drops without telling.
 const FASTRACE_BURST: usize = 1_000;
 const SOON: Duration = Duration::from_secs(30);
@@ -53,7 +55,19 @@ pub(crate) fn run(
             (0..count).for_each(|offset| by_sdk(&tracer, &headers, offset as i64));
             provider.force_flush().expect("the endpoint is there");
         };
-        rows.push(race.run("rust.hop", "opentelemetry_sdk by hand", peer)?);
+        rows.push(race.run("rust.hop", "opentelemetry_sdk by hand", Ours::hops, peer)?);
+    }
+    if wanted("rust.hop.late") {
+        let provider = provider(url)?;
+        let tracer = provider.tracer("bench");
+        let peer = |count| {
+            let headers = kafka_headers(&[("traceparent", PARENT)]);
+            for first in (0..count).step_by(IN_FLIGHT) {
+                late_by_sdk(&tracer, &headers, first..count.min(first + IN_FLIGHT));
+            }
+            provider.force_flush().expect("the endpoint is there");
+        };
+        rows.push(race.run("rust.hop.late", "opentelemetry_sdk by hand", Ours::late_hops, peer)?);
     }
     if wanted("rust.hop.tracing") {
         let provider = provider(url)?;
@@ -66,7 +80,7 @@ pub(crate) fn run(
             });
             provider.force_flush().expect("the endpoint is there");
         };
-        rows.push(race.run("rust.hop.tracing", "tracing-opentelemetry", peer)?);
+        rows.push(race.run("rust.hop.tracing", "tracing-opentelemetry", Ours::hops, peer)?);
     }
     if wanted("rust.hop.fastrace") {
         let reporter = OpenTelemetryReporter::new(
@@ -85,7 +99,7 @@ pub(crate) fn run(
             }
             fastrace::flush();
         };
-        rows.push(race.run("rust.hop.fastrace", "fastrace", peer)?);
+        rows.push(race.run("rust.hop.fastrace", "fastrace", Ours::hops, peer)?);
     }
     Ok(())
 }
@@ -103,6 +117,7 @@ impl Race<'_> {
         &self,
         metric: &'static str,
         peer_name: &'static str,
+        ours: fn(&Ours, &OwnedHeaders, usize),
         mut peer: impl FnMut(usize),
     ) -> anyhow::Result<Row> {
         let inlets = [self.sink.of("ours"), self.sink.of("peer")];
@@ -112,7 +127,7 @@ impl Race<'_> {
         let ours = Box::new(|count| {
             note(&made[0], count);
             let headers = kafka_headers(&[("traceparent", PARENT)]);
-            (0..count).for_each(|offset| self.ours.hop(&headers, offset as i64));
+            ours(&self.ours, &headers, count);
             assert!(self.ours.exporter.flush(SOON));
         });
         let peer = Box::new(|count| {
@@ -153,16 +168,39 @@ impl Ours {
         })
     }
 
-    fn hop(&self, headers: &OwnedHeaders, offset: i64) {
+    fn hops(&self, headers: &OwnedHeaders, count: usize) {
+        for offset in 0..count as i64 {
+            let (hop, output) = self.send(headers, offset);
+            output.delivered(1, offset);
+            hop.end();
+        }
+    }
+
+    /// Does the same where each hop has ended long before the broker's answer comes.
+    fn late_hops(&self, headers: &OwnedHeaders, count: usize) {
+        let mut waiting = Vec::with_capacity(IN_FLIGHT);
+        for first in (0..count).step_by(IN_FLIGHT) {
+            for offset in first..count.min(first + IN_FLIGHT) {
+                let (hop, output) = self.send(headers, offset as i64);
+                hop.end();
+                waiting.push((offset, output));
+            }
+            for (offset, output) in waiting.drain(..) {
+                output.delivered(1, offset as i64);
+            }
+        }
+    }
+
+    #[inline]
+    fn send(&self, headers: &OwnedHeaders, offset: i64) -> (Hop, Output) {
         let carrier = ReadHeaders(Some(headers.as_borrowed()));
         let baton = self.propagation.extract_baton(&carrier);
         let hop = self.orders.process(&self.recorder, 3, offset, &baton);
         let output = hop.output_to(&self.invoices);
         let mut outgoing = OwnedBaton(OwnedHeaders::new());
         self.propagation.inject(output.baton(), &mut outgoing);
-        output.delivered(1, offset);
-        hop.end();
         assert_eq!(outgoing.0.count(), 2);
+        (hop, output)
     }
 }
 
@@ -179,6 +217,31 @@ pub(crate) fn provider(url: &str) -> anyhow::Result<SdkTracerProvider> {
 }
 
 fn by_sdk(tracer: &SdkTracer, headers: &OwnedHeaders, offset: i64) {
+    let (cx, sent) = send_by_sdk(tracer, headers, offset);
+    delivered_by_sdk(&sent, offset);
+    cx.span().end();
+}
+
+fn late_by_sdk(tracer: &SdkTracer, headers: &OwnedHeaders, offsets: Range<usize>) {
+    let mut waiting = Vec::with_capacity(IN_FLIGHT);
+    for offset in offsets {
+        let (cx, sent) = send_by_sdk(tracer, headers, offset as i64);
+        cx.span().end();
+        waiting.push((offset, sent));
+    }
+    for (offset, sent) in waiting {
+        delivered_by_sdk(&sent, offset as i64);
+    }
+}
+
+fn delivered_by_sdk(sent: &Context, offset: i64) {
+    sent.span().set_attribute(KeyValue::new("messaging.destination.partition.id", "1"));
+    sent.span().set_attribute(KeyValue::new("messaging.kafka.offset", offset));
+    sent.span().end();
+}
+
+#[inline]
+fn send_by_sdk(tracer: &SdkTracer, headers: &OwnedHeaders, offset: i64) -> (Context, Context) {
     let propagator = TraceContextPropagator::new();
     let cx = propagator.extract(&PeerExtractor(headers.as_borrowed()));
     let span = tracer
@@ -208,11 +271,8 @@ fn by_sdk(tracer: &SdkTracer, headers: &OwnedHeaders, offset: i64) {
     let sent = cx.with_span(send);
     let mut outgoing = OwnedHeaders::new();
     propagator.inject_context(&sent, &mut PeerInjector(&mut outgoing));
-    sent.span().set_attribute(KeyValue::new("messaging.destination.partition.id", "1"));
-    sent.span().set_attribute(KeyValue::new("messaging.kafka.offset", offset));
-    sent.span().end();
-    cx.span().end();
     assert!(outgoing.count() > 0);
+    (cx, sent)
 }
 
 fn by_tracing(headers: &OwnedHeaders, offset: i64) {

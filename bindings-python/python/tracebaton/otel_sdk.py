@@ -7,6 +7,7 @@ with `OTEL_TRACES_SAMPLER_ARG=0.1` choose them by name.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 
 from opentelemetry.context import Context, get_value
@@ -105,7 +106,7 @@ _Finished = tuple[
     int,
     tuple[int, int],
     dict[str, AttributeValue],
-    list[tuple[int, int, int]],
+    list[tuple[int, int, int, dict[str, AttributeValue]]],
     str | None,
     tuple[str, str] | None,
 ]
@@ -132,8 +133,10 @@ class _Given(id_generator.IdGenerator):
 
 def record_spans(spans: list[_Finished]) -> int:
     """Has the host's SDK record spans of hops that have ended; returns how many it took."""
+    # Asked for each time: a provider may be registered later.
     provider = get_tracer_provider()
     if not isinstance(provider, TracerProvider):
+        _warn()
         return 0
     tracer = provider.get_tracer("tracebaton")
     if not isinstance(tracer, Tracer):  # OTEL_SDK_DISABLED
@@ -150,6 +153,22 @@ def record_spans(spans: list[_Finished]) -> int:
             continue  # a processor or a sampler of the host's; what is not taken is counted
         taken += 1
     return taken
+
+
+_has_warned = False
+
+
+def _warn() -> None:
+    """Says, once, that spans are lost, and what to do about it."""
+    global _has_warned
+    if not _has_warned:
+        _has_warned = True
+        text = (
+            "no TracerProvider of opentelemetry-sdk is registered, so the spans of hops have nobody who "
+            'records them: call opentelemetry.trace.set_tracer_provider before tracebaton.init(spans="host"), '
+            "or leave `spans` out"
+        )
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
 def _record(

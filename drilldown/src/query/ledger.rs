@@ -54,6 +54,9 @@ pub(crate) struct Branch {
     pub(crate) duplicated: i64,
     /// Outputs of whose delivery nobody told.
     pub(crate) unconfirmed: i64,
+    /// Whether a hop said so itself: of a poll batch's outputs, too, which are in the batch's own trace.
+    #[serde(skip)]
+    pub(crate) has_unconfirmed: bool,
     pub(crate) reasons: Vec<Reason>,
     pub(crate) batches: Vec<String>,
     /// The traces of poll batches that handled records: what was made of those together is in them.
@@ -163,6 +166,7 @@ pub(super) fn read(
             let readers = readers.iter().filter(|reader| reader.group == group).collect();
             let mut branch = branch((topic, group), sent, &inputs, Progress { readers, now });
             branch.unconfirmed = unconfirmed(&inputs, &delivered, &trace_id);
+            branch.has_unconfirmed = inputs.iter().any(|input| input.event.unconfirmed > 0);
             branch.continues_in = continues_in(&inputs, &trace_id);
             ledger.branches.push(branch);
             let passed = inputs.iter().filter(|input| input.fate == Fate::Passed);

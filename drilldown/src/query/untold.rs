@@ -72,11 +72,11 @@ pub(super) fn untold(ledger: &Ledger, findings: &[Finding]) -> Vec<Finding> {
         branch.kind != "insert" && is_open && branch.unconfirmed == 0
     });
     for branch in ends.filter(|branch| branch.passed > 0 && !is_inserted) {
-        let evidence = format!(
-            "{} passed, and no `send` or `insert` event tells what became of them after that",
-            branch.passed
-        );
-        found(name(branch), evidence);
+        let unknown = match branch.has_unconfirmed {
+            true => ", outputs unconfirmed: no `send` event tells whether they were delivered",
+            false => ", and no `send` or `insert` event tells what became of them after that",
+        };
+        found(name(branch), format!("{} passed{unknown}", branch.passed));
     }
     if findings.is_empty() && missing.is_empty() {
         missing.push(nothing_more(ledger, of_request(ledger).unwrap_or_default()));

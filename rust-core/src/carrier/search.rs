@@ -19,6 +19,8 @@ pub(crate) struct Names {
     letters: u64,
     /// … or a start of names.
     prefix_letters: u64,
+    /// The bit of two first letters is set where a name has them, or a start of names.
+    starts: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -44,11 +46,28 @@ fn letter_bit(name: &[u8]) -> u64 {
     name.first().map_or(1, |byte| 1 << (byte & 0x1f))
 }
 
+/// Returns the bit of a name's first two letters, whatever their case; of an only one the second is zero.
+#[inline]
+fn start_bit(first: u8, second: u8) -> u64 {
+    1 << ((first & 0x1f) ^ (second & 0x1f) << 1)
+}
+
+/// Returns the bits of all names that start so.
+fn start_bits(prefix: &[u8]) -> u64 {
+    match prefix {
+        [] => u64::MAX,
+        [first] => (0..0x20).fold(0, |bits, second| bits | start_bit(*first, second)),
+        [first, second, ..] => start_bit(*first, *second),
+    }
+}
+
 impl Names {
     /// Looks for a name, given in lower case; its values go to `slot`.
     pub(crate) fn add(&mut self, slot: usize, name: Cow<'static, str>) {
         self.lengths |= length_bit(name.as_bytes());
         self.letters |= letter_bit(name.as_bytes());
+        let letter = |at| name.as_bytes().get(at).copied().unwrap_or_default();
+        self.starts |= start_bit(letter(0), letter(1));
         self.slots = self.slots.max(slot + 1);
         match self.known.iter_mut().find(|known| known.name == name) {
             Some(known) => known.slots.push(slot),
@@ -63,6 +82,7 @@ impl Names {
         // Every name starts with nothing.
         let letters = if prefix.is_empty() { u64::MAX } else { letter_bit(prefix.as_bytes()) };
         self.prefix_letters |= letters;
+        self.starts |= start_bits(prefix.as_bytes());
         self.prefixes.push(prefix);
         self.prefixes.len() - 1
     }
@@ -256,6 +276,14 @@ impl<'n, 'a> Search<'n, 'a> {
         slot.is_some_and(|slot| self.slot(*slot).count > 0)
     }
 
+    /// Tells whether a name that begins with these two bytes may be looked for; a name of one byte has
+    /// zero after it. Whoever has to measure names need not measure all of them.
+    #[cfg(feature = "kafka")]
+    #[inline]
+    pub(crate) fn may_start_with(&self, first: u8, second: u8) -> bool {
+        self.names.starts & start_bit(first, second) != 0
+    }
+
     pub(crate) fn medium(&self) -> Medium {
         self.medium
     }
@@ -296,5 +324,39 @@ impl<'n, 'a> Search<'n, 'a> {
         let (start, rest) = name.split_at_checked(prefix.len())?;
         let is_it = hint(start) == hint(prefix.as_bytes()) && self.is_same(prefix, start);
         is_it.then_some(rest)
+    }
+}
+
+#[cfg(all(test, feature = "kafka"))]
+mod tests {
+    use super::*;
+    use crate::carrier::List;
+
+    #[test]
+    fn the_first_two_letters_leave_out_no_name_that_is_looked_for() {
+        let offered = ["", "a", "ab", "abc", "A", "aB", "AbC", "-", "-1", "b", "ba"];
+        for medium in [Medium::Http, Medium::Kafka] {
+            let is_same =
+                |a: &str, b: &str| a == b || medium == Medium::Http && a.eq_ignore_ascii_case(b);
+            for known in ["", "a", "ab", "abc", "-", "-1"] {
+                for name in offered {
+                    let list = List::new(medium, [(name, Some("1"))]);
+                    let mut names = Names::default();
+                    names.add(0, known.into());
+                    let count = names.search(&list, |found| found.slot(0).count);
+                    assert_eq!(count == 1, is_same(known, name), "{known} {name}");
+                    let mut starts = Names::default();
+                    starts.add_prefix(known.into());
+                    let has = starts.search(&list, |found| found.has_prefixed());
+                    let start = |at| name.as_bytes().get(at).copied().unwrap_or_default();
+                    let may_be = |names: &Names| {
+                        names.search(&list, |found| found.may_start_with(start(0), start(1)))
+                    };
+                    assert!((count == 0 || may_be(&names)) && (!has || may_be(&starts)));
+                    let is_start = name.get(..known.len()).is_some_and(|it| is_same(known, it));
+                    assert_eq!(has, is_start, "{known} {name}");
+                }
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::{
     clock::now,
     json::{self, push_ascii},
     proto::Writer,
+    template::fill_event_head,
     timestamp,
     value::{Value, encode_pair},
 };
@@ -72,13 +73,21 @@ impl Log<'_> {
     /// Appends this as field `log_records` of a `ScopeLogs` (opentelemetry-proto, `logs.proto`).
     pub(crate) fn encode(&self, time: u64, baton: Option<&Baton>, buffer: &mut Vec<u8>) {
         Writer::new(buffer).message_of(2, self.is_short(baton), |log| {
-            log.filled(&[0; 20], |head| {
-                head[0] = 0x09;
-                head[1..9].copy_from_slice(&time.to_le_bytes());
-                head[9] = 0x59;
-                head[10..18].copy_from_slice(&time.to_le_bytes());
-                head[18..].copy_from_slice(&[0x10, self.level.number()]);
-            });
+            let context = baton.and_then(|baton| baton.context);
+            match context {
+                Some(context) if context.span_id.is_some() => {
+                    log.filled(&[0; 51], |head| fill_event_head(head, time, &context));
+                }
+                context => {
+                    log.fixed64(1, time);
+                    log.fixed64(11, time);
+                    if let Some(context) = context {
+                        log.fixed32(8, u32::from(context.flags.bits()));
+                        log.bytes(9, &context.trace_id.to_bytes());
+                    }
+                }
+            }
+            log.uint(2, u64::from(self.level.number()));
             log.text(3, self.level.as_str());
             Value::from(self.message).encode(log, 5);
             for (key, value) in self.fields {
@@ -86,13 +95,6 @@ impl Log<'_> {
             }
             if let Some(legacy) = baton.and_then(Baton::legacy_text) {
                 encode_pair(log, 6, "tracebaton.legacy_id", &Value::from(legacy));
-            }
-            if let Some(context) = baton.and_then(|baton| baton.context) {
-                log.fixed32(8, u32::from(context.flags.bits()));
-                log.bytes(9, &context.trace_id.to_bytes());
-                if let Some(span_id) = context.span_id {
-                    log.bytes(10, &span_id.to_bytes());
-                }
             }
         });
     }

@@ -5,7 +5,6 @@ use super::{
     consumer::Destination,
     counts::Signal,
     fate::Coordinates,
-    place::write_place,
     record::{Hop, Unacknowledged, cut},
     sends::UNPLACED,
     shard::Room,
@@ -179,12 +178,11 @@ impl SendSpan {
             is_parent_remote: false,
             start: self.start,
             end: self.end,
+            place: (self.place.0 != UNPLACED).then_some(self.place),
+            link: None,
         };
         room.push(Signal::Spans, |out| {
             destination.template().write_span(Form::Usual, &head, out, |span| {
-                if self.place.0 != UNPLACED {
-                    write_place::<9>(span, self.place);
-                }
                 if let Some(link) = self.origin.as_ref().and_then(|origin| origin.link()) {
                     write_link(span, &link);
                 }

@@ -10,24 +10,43 @@ const DIGIT: usize = PARTITION.len() + 8;
 const PAIR: usize = DIGIT + 2;
 const VALUE: usize = PAIR + OFFSET.len() + 6;
 
+/// How many bytes both attributes take at most as most messages have them.
+pub(super) const PLACE: usize = VALUE + ROOM;
+
+/// The place of most messages: few topics have more than ten partitions.
+pub(super) struct UsualPlace {
+    digit: u8,
+    offset: [u8; ROOM],
+    length: usize,
+}
+
+impl UsualPlace {
+    #[inline]
+    pub(super) fn of((partition, offset): (i32, i64)) -> Option<Self> {
+        let (0..=9, [digit, ..]) = (partition, partition.to_le_bytes()) else { return None };
+        let (offset, length) = varint(offset.cast_unsigned())?;
+        Some(Self { digit: b'0' + digit, offset, length })
+    }
+
+    /// Fills it in where [`usual`] was copied to, and returns how many bytes of that are left over.
+    #[inline]
+    pub(super) fn fill(&self, bytes: &mut [u8; PLACE]) -> usize {
+        bytes[DIGIT] = self.digit;
+        bytes[PAIR] = (OFFSET.len() + 5 + self.length) as u8;
+        bytes[VALUE - 2] = self.length as u8 + 1;
+        bytes[VALUE..].copy_from_slice(&self.offset);
+        ROOM - self.length
+    }
+}
+
 /// Writes partition and offset as attributes of a span (field 9) or of an event (field 6).
 #[inline]
-pub(super) fn write_place<const FIELD: u32>(
-    writer: &mut Writer<'_>,
-    (partition, offset): (i32, i64),
-) {
-    // Most topics have few partitions.
-    if let 0..=9 = partition
-        && let Some((value, length)) = varint(offset.cast_unsigned())
-    {
-        let [digit, ..] = partition.to_le_bytes();
-        writer.filled(const { &usual(FIELD) }, |bytes| {
-            bytes[DIGIT] = b'0' + digit;
-            bytes[PAIR] = (OFFSET.len() + 5 + length) as u8;
-            bytes[VALUE - 2] = length as u8 + 1;
-            bytes[VALUE..].copy_from_slice(&value);
-        });
-        writer.take_back(ROOM - length);
+pub(super) fn write_place<const FIELD: u32>(writer: &mut Writer<'_>, place: (i32, i64)) {
+    let (partition, offset) = place;
+    if let Some(place) = UsualPlace::of(place) {
+        let mut left_over = 0;
+        writer.filled(const { &usual(FIELD) }, |bytes| left_over = place.fill(bytes));
+        writer.take_back(left_over);
     } else if FIELD == 9 {
         writer.partition(key!(9, PARTITION), partition);
         writer.int(key!(9, OFFSET), offset);
@@ -38,8 +57,8 @@ pub(super) fn write_place<const FIELD: u32>(
 }
 
 /// Encodes both for a partition of one digit and an offset of any length; done when this is compiled.
-const fn usual(field: u32) -> [u8; VALUE + ROOM] {
-    let mut bytes = [0; VALUE + ROOM];
+pub(super) const fn usual(field: u32) -> [u8; PLACE] {
+    let mut bytes = [0; PLACE];
     let tag = (field << 3 | 2) as u8;
     let at = put(&mut bytes, 0, &[tag, DIGIT as u8 - 1, 0x0a, PARTITION.len() as u8]);
     let at = put(&mut bytes, at, PARTITION.as_bytes());

@@ -135,6 +135,29 @@ impl<'a> Writer<'a> {
         }
         let at = self.0.len() - kept;
         body(&mut Writer(self.0));
+        self.close(at, kept);
+    }
+
+    /// Appends the start of an embedded message, three bytes for tag and length before it, has it filled
+    /// in where it stands and takes back as many bytes as `fill` has left over; [`Writer::end`] ends it.
+    #[inline]
+    pub(super) fn begin(&mut self, start: &[u8], fill: impl FnOnce(&mut [u8]) -> usize) -> Begun {
+        let at = self.0.len();
+        self.0.extend_from_slice(start);
+        let left_over = self.0.get_mut(at..).map_or(0, fill);
+        self.take_back(left_over);
+        Begun(at + 1)
+    }
+
+    /// Ends a message that is most likely between 128 and 16,383 bytes long.
+    #[inline]
+    pub(super) fn end(&mut self, Begun(at): Begun) {
+        self.close(at, 2);
+    }
+
+    /// Writes the length of the message that began after `kept` bytes at a place.
+    #[inline]
+    fn close(&mut self, at: usize, kept: usize) {
         let length = self.0.len() - at - kept;
         let bytes = [length as u8 & 0x7f | 0x80, (length >> 7) as u8];
         match (kept, length, self.0.get_mut(at..at + kept)) {
@@ -145,6 +168,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a length where another number of bytes was kept for it.
+    #[cold]
     fn mend(&mut self, at: usize, kept: usize, mut length: u64) {
         let (end, needed) = (self.0.len(), varint_len(length));
         self.0.resize(end.max(end + needed - kept), 0);
@@ -264,6 +288,9 @@ impl<'a> Writer<'a> {
         });
     }
 }
+
+/// Where the length of a message is to stand that was begun.
+pub(super) struct Begun(usize);
 
 /// A value under a [`Key`] that takes more bytes than these is written in the slow way.
 pub(crate) const ROOM: usize = 8;

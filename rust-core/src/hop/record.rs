@@ -16,7 +16,7 @@ use super::{
     sends::Sends,
     shard::Room,
     span::{Link, MAX_ATTRIBUTES, MAX_LINKS},
-    state::{Inner, Lost, Rare, STATUS_CODE, State},
+    state::{Inner, Lost, Outputs, Rare, STATUS_CODE, State},
     tally::Tally,
     template::{SharedTemplate, Template},
     value::Value,
@@ -165,6 +165,7 @@ impl Hop {
                 span_id,
                 parent,
                 start,
+                outputs: Outputs::default(),
                 state: State::new(facts, rare),
             }
         }))
@@ -240,10 +241,7 @@ impl Hop {
     /// all messages.
     #[must_use]
     pub fn output_to(&self, destination: &Destination) -> Output {
-        let mut state = self.lock();
-        state.open += 1;
-        let is_dead_letter = state.fate == Some(Fate::DeadLettered);
-        drop(state);
+        let is_dead_letter = self.0.outputs.add();
         Output::start(self.clone(), destination.clone(), is_dead_letter)
     }
 
@@ -360,6 +358,7 @@ impl Hop {
     fn decide(&self, fate: Fate, error_type: Option<&str>, reason: &str) {
         let mut state = self.lock();
         state.fate = Some(fate);
+        self.0.outputs.are_dead_letters(fate == Fate::DeadLettered);
         let rare = state.rare();
         rare.is_exception = error_type.is_some();
         rare.error_type = error_type.map(|text| cut(text).to_owned());
@@ -397,7 +396,7 @@ impl Hop {
             let _ = late.deliver(destination, span, is_dead_letter);
             return self.write_late(&late, time);
         }
-        state.open = state.open.saturating_sub(1);
+        state.told += 1;
         if let Some((destination, span)) = state.sends.deliver(destination, span, is_dead_letter) {
             self.recorder().write(|room| self.write_send(&span, &destination, None, room));
         }
@@ -413,7 +412,7 @@ impl Hop {
             let _ = done(&mut late);
             return self.write_late(&late, time);
         }
-        state.open = state.open.saturating_sub(1);
+        state.told += 1;
         match done(&mut state.sends) {
             Unacknowledged::Unknown => state.unconfirmed += 1,
             Unacknowledged::Failed { error_type, reason, origin: Some(origin) } => {
@@ -424,6 +423,7 @@ impl Hop {
                 // What was to be dead-lettered and was not taken is lost too.
                 if matches!(state.fate, None | Some(Fate::Passed | Fate::DeadLettered)) {
                     state.fate = Some(Fate::Failed);
+                    self.0.outputs.are_dead_letters(false);
                     let rare = state.rare();
                     rare.is_exception = true;
                     rare.error_type = Some(error_type);
@@ -455,9 +455,12 @@ impl Hop {
     }
 
     fn settle(&self, mut state: MutexGuard<'_, State>, time: u64) {
-        if state.end.is_some() && state.open == 0 {
+        if state.end.is_none() {
+            return;
+        }
+        if state.told == self.0.outputs.count() {
             self.0.write(&mut state, time);
-        } else if state.end.is_some() {
+        } else {
             self.wait(&mut state);
         }
     }
@@ -465,9 +468,8 @@ impl Hop {
     /// Makes sure that the hop is told at the latest when the export stops.
     fn wait(&self, state: &mut State) {
         let recorder = &self.0.recorder;
-        if !state.is_waiting && !state.is_settled && recorder.is_on() {
-            state.is_waiting = true;
-            recorder.wait(self.0.span_id, Arc::downgrade(&self.0));
+        if state.waiting.is_none() && !state.is_settled && recorder.is_on() {
+            state.waiting = Some(recorder.wait(Arc::downgrade(&self.0)));
         }
     }
 }

@@ -250,7 +250,7 @@ impl Paused<'_> {
         // Threads get new shards: the old ones may be locked by threads that do not exist here.
         self.shared.age.fetch_add(1, Ordering::Relaxed);
         *self.state = State::default();
-        *self.waiting = Waiting::default();
+        drop(self.waiting.take());
         self.shared.bytes.store(0, Ordering::Relaxed);
         self.shared.take_dropped();
     }

@@ -5,11 +5,10 @@ use super::{
     counts::Signal,
     fate::{Fate, Fates},
     output::SendSpan,
-    place::write_place,
     proto::{Writer, key},
     shard::Room,
     state::Inner,
-    template::Form,
+    template::EventHead,
     value::{Value, encode_pair},
 };
 /// What the outputs of one hop came to.
@@ -128,15 +127,11 @@ impl Sends {
     pub(super) fn write(&self, hop: &Inner, time: u64, room: &mut Room<'_>) {
         let (context, legacy) = (&hop.context, hop.baton.legacy_text());
         for sent in self.delivered() {
+            let (fates, emitted) = (Fates::all(sent.count, Some(Fate::Passed)), sent.count);
+            let place = (sent.partition != UNPLACED).then_some((sent.partition, sent.first));
+            let head = EventHead { time, context, fates, emitted, place };
             room.push(Signal::Ledger, |out| {
-                let form = if sent.count == 1 { Form::Usual } else { Form::Bare };
-                sent.destination.template().write_event(form, time, context, out, |event| {
-                    if form == Form::Bare {
-                        Fates::all(sent.count, Some(Fate::Passed)).write(event, sent.count);
-                    }
-                    if sent.partition != UNPLACED {
-                        write_place::<6>(event, (sent.partition, sent.first));
-                    }
+                sent.destination.template().write_event(&head, out, |event| {
                     if sent.last != sent.first {
                         event.int(key!(6, "tracebaton.offset.last"), sent.last);
                     }
@@ -145,10 +140,10 @@ impl Sends {
             });
         }
         for refused in &self.refused {
+            let fates = Fates::all(refused.count, Some(Fate::Failed));
+            let head = EventHead { time, context, fates, emitted: 0, place: None };
             room.push(Signal::Ledger, |out| {
-                let template = refused.destination.template();
-                template.write_event(Form::Bare, time, context, out, |event| {
-                    Fates::all(refused.count, Some(Fate::Failed)).write(event, 0);
+                refused.destination.template().write_event(&head, out, |event| {
                     event.text_pair(6, "tracebaton.reason", &refused.reason);
                     event.text_pair(6, "error.type", &refused.error_type);
                     write_rest(event, refused.is_dead_letter, legacy);

@@ -7,13 +7,12 @@ use super::{
     counts::Signal,
     fate::{Fate, Fates, HopKind},
     ledger::LedgerEvent,
-    place::write_place,
     proto::{Writer, key},
     record::Hop,
     shard::Room,
     span::{write_error, write_exception, write_link},
     state::{Inner, Lost, Rare, STATUS_CODE, State, UNCONFIRMED},
-    template::{Form, OPERATION, SpanHead},
+    template::{EventHead, Form, OPERATION, SpanHead},
     value::{Value, encode_pair},
 };
 
@@ -24,7 +23,9 @@ impl Inner {
         if !state.is_settled {
             let time = now();
             state.end.get_or_insert(time);
-            state.unconfirmed += u64::from(std::mem::take(&mut state.open));
+            let made = self.outputs.count();
+            state.unconfirmed += made.saturating_sub(state.told);
+            state.told = made;
             self.write(&mut state, time);
         }
     }
@@ -34,8 +35,8 @@ impl Inner {
     pub(super) fn write(&self, state: &mut State, time: u64) {
         if !state.is_settled {
             state.is_settled = true;
-            if std::mem::take(&mut state.is_waiting) {
-                self.recorder.waits_no_more(self.span_id);
+            if let Some(ticket) = state.waiting.take() {
+                self.recorder.waits_no_more(ticket);
             }
             let lost = take_out_lost(state);
             self.recorder.write(|room| {
@@ -63,17 +64,13 @@ impl Inner {
             is_parent_remote: state.rare.as_deref().is_none_or(|rare| rare.tally.is_none()),
             start: self.start,
             end,
+            place: self.place,
+            // A record's hop is linked to where the record came from.
+            link: self.parent.as_ref().filter(|_| self.place.is_some()),
         };
         let rare = state.rare.as_deref();
         let form = if rare.is_some_and(Rare::has_operation) { Form::Bare } else { Form::Usual };
         self.template.write_span(form, &head, out, |span| {
-            if let Some(place) = self.place {
-                write_place::<9>(span, place);
-                // A record's hop is linked to where the record came from.
-                if let Some(parent) = &self.parent {
-                    write_link(span, parent);
-                }
-            }
             if let Some(legacy) = self.baton.legacy_text() {
                 span.text_pair(9, "tracebaton.legacy_id", legacy);
             }
@@ -104,19 +101,11 @@ impl Inner {
             (_, None, _) => Fates::one(state.fate()),
         };
         if fates.records_in > 0 {
-            let has_passed = fates == Fates::one(Some(Fate::Passed));
-            let form = if has_passed { Form::Usual } else { Form::Bare };
             let emitted = state.sends.emitted() + state.unconfirmed;
+            let (context, place) = (&self.context, self.place);
+            let head = EventHead { time, context, fates, emitted, place };
             room.push(Signal::Ledger, |out| {
-                self.template.write_event(form, time, &self.context, out, |event| {
-                    if form == Form::Bare {
-                        fates.write(event, emitted);
-                    } else if emitted > 0 {
-                        event.int(key!(6, "tracebaton.records.emitted"), emitted.cast_signed());
-                    }
-                    if let Some(place) = self.place {
-                        write_place::<6>(event, place);
-                    }
+                self.template.write_event(&head, out, |event| {
                     if state.attempt > 1 {
                         event.int_pair(6, "tracebaton.attempt", i64::from(state.attempt));
                     }

@@ -2,7 +2,10 @@
 
 use std::{
     borrow::Cow,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{
@@ -15,6 +18,7 @@ use super::{
     tally::Tally,
     template::SharedTemplate,
     value::Value,
+    waiting::Ticket,
 };
 use crate::{
     propagate::Baton,
@@ -33,7 +37,37 @@ pub(super) struct Inner {
     pub(super) span_id: SpanId,
     pub(super) parent: Option<Link>,
     pub(super) start: u64,
+    pub(super) outputs: Outputs,
     pub(super) state: Mutex<State>,
+}
+
+/// How many outputs were made, and whether those to come are dead letters: in one number, so that
+/// making one waits for nobody.
+#[derive(Default)]
+pub(super) struct Outputs(AtomicU64);
+
+const DEAD_LETTERS: u64 = 1 << 63;
+
+impl Outputs {
+    /// Counts one more, and tells whether it is a dead letter.
+    #[inline]
+    pub(super) fn add(&self) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed) & DEAD_LETTERS != 0
+    }
+
+    #[inline]
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed) & !DEAD_LETTERS
+    }
+
+    /// Says what those to come are.
+    pub(super) fn are_dead_letters(&self, are: bool) {
+        if are {
+            self.0.fetch_or(DEAD_LETTERS, Ordering::Relaxed);
+        } else {
+            self.0.fetch_and(!DEAD_LETTERS, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Inner {
@@ -47,12 +81,12 @@ pub(super) struct State {
     pub(super) sends: Sends,
     pub(super) end: Option<u64>,
     pub(super) unconfirmed: u64,
-    /// How many outputs nobody has told of yet.
-    pub(super) open: u32,
+    /// Of how many outputs somebody has told.
+    pub(super) told: u64,
     pub(super) attempt: u32,
     pub(super) fate: Option<Fate>,
-    /// Whether the recorder knows that the hop waits for its outputs.
-    pub(super) is_waiting: bool,
+    /// Where the recorder has noted that the hop waits for its outputs.
+    pub(super) waiting: Option<Ticket>,
     /// Whether work on the record was left off in the middle.
     pub(super) is_pending: bool,
     pub(super) is_settled: bool,
@@ -101,10 +135,10 @@ impl State {
             sends: Sends::default(),
             end: None,
             unconfirmed: 0,
-            open: 0,
+            told: 0,
             attempt: 1,
             fate: None,
-            is_waiting: false,
+            waiting: None,
             is_pending: false,
             is_settled: false,
             facts,

@@ -4,8 +4,9 @@ use std::{ops::Deref, sync::Arc};
 
 use super::{
     fate::{Fate, Fates, HopKind},
+    place::{self, UsualPlace, write_place},
     proto::Writer,
-    span::{HAS_IS_REMOTE, IS_REMOTE, SpanKind},
+    span::{HAS_IS_REMOTE, IS_REMOTE, Link, SpanKind, write_link},
 };
 use crate::wire::{SpanId, TraceContext};
 
@@ -51,6 +52,9 @@ struct Forms {
     usual: Box<[u8]>,
     /// How much of the usual form is the bare one.
     bare: usize,
+    /// A message as nearly all of its kind are, in which only what is its own is filled in: ids and
+    /// times at its start, counts and the place at its end.
+    whole: Box<[u8]>,
 }
 
 /// Which form of a template fits.
@@ -83,7 +87,7 @@ impl Template {
                 span.text_pair(9, SYSTEM, "kafka");
                 place(span, 9);
             }),
-            event: Forms::event(kind, name, 0, |event| place(event, 6)),
+            event: Forms::event(kind, name, |event| place(event, 6)),
         }
     }
 
@@ -101,7 +105,7 @@ impl Template {
                 span.text_pair(9, SYSTEM, "kafka");
                 place(span, 9);
             }),
-            event: Forms::event(kind, topic, 1, |event| place(event, 6)),
+            event: Forms::event(kind, topic, |event| place(event, 6)),
         }
     }
 
@@ -121,7 +125,7 @@ impl Template {
             group: None,
             kind,
             span: Forms::span(span_kind, "", kind, |_| ()),
-            event: Forms::event(kind, "", 0, |_| ()),
+            event: Forms::event(kind, "", |_| ()),
         }
     }
 
@@ -134,44 +138,74 @@ impl Template {
         out: &mut Vec<u8>,
         rest: impl FnOnce(&mut Writer<'_>),
     ) {
-        out.reserve(USUAL);
-        Writer::new(out).long_message(2, |span| {
+        let mut span = Writer::new(out);
+        let begun = if let (Form::Usual, Some(parent), Some(place)) =
+            (form, head.parent, head.place.and_then(UsualPlace::of))
+        {
+            span.begin(&self.span.whole, |bytes| {
+                if let Some(start) = bytes.first_chunk_mut() {
+                    head.fill(parent, start);
+                }
+                bytes.last_chunk_mut().map_or(0, |end| place.fill(end))
+            })
+        } else {
+            let begun = span.begin(&START, |_| 0);
             span.raw(self.span.get(form));
-            head.write(span);
-            span.text(3, head.tracestate);
-            if let Some(parent) = head.parent {
-                span.filled(&[0x22, 8, 0, 0, 0, 0, 0, 0, 0, 0], |field| {
-                    field[2..].copy_from_slice(&parent.to_bytes());
-                });
-            }
-            rest(span);
-        });
+            head.write(&mut span);
+            begun
+        };
+        if let Some(link) = head.link {
+            write_link(&mut span, link);
+        }
+        span.text(3, head.tracestate);
+        rest(&mut span);
+        span.end(begun);
     }
 
     /// Writes a ledger event: what is constant, what every event has, and the `rest` of it.
     #[inline]
     pub(super) fn write_event(
         &self,
-        form: Form,
-        time: u64,
-        context: &TraceContext,
+        head: &EventHead<'_>,
         out: &mut Vec<u8>,
         rest: impl FnOnce(&mut Writer<'_>),
     ) {
-        out.reserve(USUAL);
-        Writer::new(out).long_message(2, |event| {
-            event.raw(self.event.get(form));
-            write_event_head(event, time, context);
-            rest(event);
-        });
+        let mut event = Writer::new(out);
+        let has_passed = head.fates == Fates::one(Some(Fate::Passed));
+        let begun = if let (true, 1..0x80, Some(place)) =
+            (has_passed, head.emitted, head.place.and_then(UsualPlace::of))
+        {
+            event.begin(&self.event.whole, |bytes| {
+                if let Some(start) = bytes.first_chunk_mut() {
+                    head.fill(start);
+                }
+                let Some((bytes, end)) = bytes.split_last_chunk_mut() else { return 0 };
+                if let Some(emitted) = bytes.last_mut() {
+                    *emitted = head.emitted as u8;
+                }
+                place.fill(end)
+            })
+        } else {
+            let begun = event.begin(&START, |_| 0);
+            event.raw(self.event.get(if has_passed { Form::Usual } else { Form::Bare }));
+            head.write(has_passed, &mut event);
+            begun
+        };
+        rest(&mut event);
+        event.end(begun);
     }
 }
 
+/// How a span or an event begins: field 2 of what holds it, and room for its length.
+const START: [u8; 3] = [2 << 3 | 2, 0, 0];
+/// So many bytes a span begins with that are its own, and an event.
+const SPAN_START: usize = START.len() + 62;
+const EVENT_START: usize = START.len() + 51;
+
+const EMITTED: &str = "tracebaton.records.emitted";
+
 /// Only spans say it: whoever reads the ledger knows of nothing but Kafka.
 const SYSTEM: &str = "messaging.system";
-
-/// Most spans and events are shorter than this.
-const USUAL: usize = 512;
 
 impl Forms {
     fn get(&self, form: Form) -> &[u8] {
@@ -197,17 +231,13 @@ impl Forms {
         for key in OPERATION.into_iter().filter(|_| has_operation(kind)) {
             Writer::new(&mut usual).text_pair(9, key, kind.as_str());
         }
-        Self { usual: usual.into(), bare }
+        let whole = [&[0; SPAN_START][..], &usual, &place::usual(9)].concat();
+        Self { usual: usual.into(), bare, whole: whole.into() }
     }
 
     /// Encodes the constant fields of a `LogRecord` that is a ledger event (opentelemetry-proto,
     /// `logs.proto`).
-    fn event(
-        kind: HopKind,
-        name: &str,
-        emitted: u64,
-        attributes: impl FnOnce(&mut Writer<'_>),
-    ) -> Self {
+    fn event(kind: HopKind, name: &str, attributes: impl FnOnce(&mut Writer<'_>)) -> Self {
         let mut usual = Vec::new();
         let mut event = Writer::new(&mut usual);
         event.uint(2, 9);
@@ -219,8 +249,11 @@ impl Forms {
         }
         attributes(&mut event);
         let bare = usual.len();
-        Fates::one(Some(Fate::Passed)).write(&mut Writer::new(&mut usual), emitted);
-        Self { usual: usual.into(), bare }
+        Fates::one(Some(Fate::Passed)).write(&mut Writer::new(&mut usual), 0);
+        let mut whole = [&[0; EVENT_START], &*usual].concat();
+        Writer::new(&mut whole).int_pair(6, EMITTED, 1);
+        whole.extend_from_slice(&place::usual(6));
+        Self { usual: usual.into(), bare, whole: whole.into() }
     }
 }
 
@@ -240,45 +273,101 @@ pub(super) struct SpanHead<'a> {
     pub(super) is_parent_remote: bool,
     pub(super) start: u64,
     pub(super) end: u64,
+    /// Partition and offset, where there are any.
+    pub(super) place: Option<(i32, i64)>,
+    pub(super) link: Option<&'a Link>,
 }
 
 impl SpanHead<'_> {
-    /// Writes ids, times and flags of a `Span`: fields 1, 2, 7, 8 and 16.
+    /// Fills in how a span with a parent begins.
     #[inline]
-    fn write(&self, span: &mut Writer<'_>) {
+    fn fill(&self, parent: SpanId, bytes: &mut [u8; SPAN_START]) {
+        bytes[..3].copy_from_slice(&START);
+        bytes[3..5].copy_from_slice(&[0x22, 8]);
+        bytes[5..13].copy_from_slice(&parent.to_bytes());
+        if let Some(rest) = bytes.last_chunk_mut() {
+            self.fill_rest(rest);
+        }
+    }
+
+    /// Fills in ids, times and flags of a `Span`: fields 1, 2, 7, 8 and 16.
+    #[inline]
+    fn fill_rest(&self, head: &mut [u8; 52]) {
         let is_remote = self.is_parent_remote && self.parent.is_some();
         let remote = if is_remote { IS_REMOTE } else { 0 };
         let flags = u32::from(self.context.flags.bits()) | HAS_IS_REMOTE | remote;
-        span.filled(&[0; 52], |head| {
-            head[..2].copy_from_slice(&[0x0a, 16]);
-            head[2..18].copy_from_slice(&self.context.trace_id.to_bytes());
-            head[18..20].copy_from_slice(&[0x12, 8]);
-            head[20..28].copy_from_slice(&bytes(self.context.span_id));
-            head[28] = 0x39;
-            head[29..37].copy_from_slice(&self.start.to_le_bytes());
-            head[37] = 0x41;
-            head[38..46].copy_from_slice(&self.end.max(self.start).to_le_bytes());
-            head[46..48].copy_from_slice(&[0x85, 0x01]);
-            head[48..].copy_from_slice(&flags.to_le_bytes());
-        });
+        head[..2].copy_from_slice(&[0x0a, 16]);
+        head[2..18].copy_from_slice(&self.context.trace_id.to_bytes());
+        head[18..20].copy_from_slice(&[0x12, 8]);
+        head[20..28].copy_from_slice(&bytes(self.context.span_id));
+        head[28] = 0x39;
+        head[29..37].copy_from_slice(&self.start.to_le_bytes());
+        head[37] = 0x41;
+        head[38..46].copy_from_slice(&self.end.max(self.start).to_le_bytes());
+        head[46..48].copy_from_slice(&[0x85, 0x01]);
+        head[48..].copy_from_slice(&flags.to_le_bytes());
+    }
+
+    /// Writes one after the other what is not as in most spans.
+    #[inline(never)]
+    fn write(&self, span: &mut Writer<'_>) {
+        span.filled(&[0; 52], |bytes| self.fill_rest(bytes));
+        if let Some(parent) = self.parent {
+            span.bytes(4, &parent.to_bytes());
+        }
+        if let Some(place) = self.place {
+            write_place::<9>(span, place);
+        }
     }
 }
 
-/// Writes ids, times and flags of a `LogRecord`: fields 1, 8, 9, 10 and 11.
+/// What every ledger event has, and none alike.
+pub(super) struct EventHead<'a> {
+    pub(super) time: u64,
+    pub(super) context: &'a TraceContext,
+    pub(super) fates: Fates,
+    pub(super) emitted: u64,
+    /// Partition and offset, where there are any.
+    pub(super) place: Option<(i32, i64)>,
+}
+
+impl EventHead<'_> {
+    #[inline]
+    fn fill(&self, bytes: &mut [u8; EVENT_START]) {
+        bytes[..3].copy_from_slice(&START);
+        if let Some(rest) = bytes.last_chunk_mut() {
+            fill_event_head(rest, self.time, self.context);
+        }
+    }
+
+    /// Writes one after the other what is not as in most events.
+    #[inline(never)]
+    fn write(&self, has_passed: bool, event: &mut Writer<'_>) {
+        event.filled(&[0; 51], |bytes| fill_event_head(bytes, self.time, self.context));
+        if !has_passed {
+            self.fates.write(event, self.emitted);
+        } else if self.emitted > 0 {
+            event.int_pair(6, EMITTED, self.emitted.cast_signed());
+        }
+        if let Some(place) = self.place {
+            write_place::<6>(event, place);
+        }
+    }
+}
+
+/// Fills in ids, times and flags of a `LogRecord`: fields 1, 8, 9, 10 and 11.
 #[inline]
-fn write_event_head(event: &mut Writer<'_>, time: u64, context: &TraceContext) {
-    event.filled(&[0; 51], |head| {
-        head[0] = 0x09;
-        head[1..9].copy_from_slice(&time.to_le_bytes());
-        head[9] = 0x45;
-        head[10..14].copy_from_slice(&u32::from(context.flags.bits()).to_le_bytes());
-        head[14..16].copy_from_slice(&[0x4a, 16]);
-        head[16..32].copy_from_slice(&context.trace_id.to_bytes());
-        head[32..34].copy_from_slice(&[0x52, 8]);
-        head[34..42].copy_from_slice(&bytes(context.span_id));
-        head[42] = 0x59;
-        head[43..].copy_from_slice(&time.to_le_bytes());
-    });
+pub(super) fn fill_event_head(head: &mut [u8; 51], time: u64, context: &TraceContext) {
+    head[0] = 0x09;
+    head[1..9].copy_from_slice(&time.to_le_bytes());
+    head[9] = 0x45;
+    head[10..14].copy_from_slice(&u32::from(context.flags.bits()).to_le_bytes());
+    head[14..16].copy_from_slice(&[0x4a, 16]);
+    head[16..32].copy_from_slice(&context.trace_id.to_bytes());
+    head[32..34].copy_from_slice(&[0x52, 8]);
+    head[34..42].copy_from_slice(&bytes(context.span_id));
+    head[42] = 0x59;
+    head[43..].copy_from_slice(&time.to_le_bytes());
 }
 
 /// A hop always has a span.

@@ -1,31 +1,71 @@
 //! Hops that are done and wait to hear of their outputs: told at the latest when the export stops.
 
-use std::{collections::HashMap, sync::Weak};
+use std::{mem, sync::Weak};
 
 use super::{recorder::Recorder, state::Inner};
-use crate::wire::SpanId;
 
 /// The hops that wait. They are not kept alive: a hop whose last handle goes settles by itself.
 #[derive(Default)]
-pub(super) struct Waiting(HashMap<SpanId, Weak<Inner>>);
+pub(super) struct Waiting {
+    hops: Vec<Option<Weak<Inner>>>,
+    /// Which places in the list are free.
+    free: Vec<usize>,
+    /// How often the list was taken away: tickets of an earlier one are worth nothing.
+    age: u64,
+}
+
+/// A place in the list of those that wait.
+pub(super) struct Ticket {
+    at: usize,
+    age: u64,
+}
+
+impl Waiting {
+    fn add(&mut self, hop: Weak<Inner>) -> Ticket {
+        let age = self.age;
+        if let Some(at) = self.free.pop()
+            && let Some(place) = self.hops.get_mut(at)
+        {
+            *place = Some(hop);
+            return Ticket { at, age };
+        }
+        self.hops.push(Some(hop));
+        Ticket { at: self.hops.len() - 1, age }
+    }
+
+    /// Takes a hop out, unless all were taken since.
+    fn remove(&mut self, ticket: Ticket) -> Option<Weak<Inner>> {
+        let place = self.hops.get_mut(ticket.at).filter(|_| ticket.age == self.age)?;
+        self.free.push(ticket.at);
+        place.take()
+    }
+
+    /// Takes all of them out.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Weak<Inner>> + use<> {
+        self.age += 1;
+        self.free.clear();
+        mem::take(&mut self.hops).into_iter().flatten()
+    }
+}
 
 impl Recorder {
     /// Takes note of a hop that waits.
-    pub(super) fn wait(&self, span_id: SpanId, hop: Weak<Inner>) {
-        self.waiting().0.insert(span_id, hop);
+    pub(super) fn wait(&self, hop: Weak<Inner>) -> Ticket {
+        self.waiting().add(hop)
     }
 
     /// Takes note that a hop waits no longer.
-    pub(super) fn waits_no_more(&self, span_id: SpanId) {
-        self.waiting().0.remove(&span_id);
+    pub(super) fn waits_no_more(&self, ticket: Ticket) {
+        // The lock is let go first: to forget a hop may be to free its memory.
+        let _hop = self.waiting().remove(ticket);
     }
 
     /// Settles the hops that are done and still wait for word of their outputs: these count as
     /// unconfirmed. An exporter that stops does so, lest such a hop leave no trace.
     pub fn settle_waiting(&self) {
-        let waiting = std::mem::take(&mut *self.waiting());
+        let waiting = self.waiting().take();
         // A hop locks itself first and then the recorder, so this one is let go by now.
-        for hop in waiting.0.into_values().filter_map(|hop| hop.upgrade()) {
+        for hop in waiting.filter_map(|hop| hop.upgrade()) {
             hop.close();
         }
     }
@@ -47,7 +87,7 @@ mod tests {
     }
 
     fn waiting(recorder: &Recorder) -> usize {
-        recorder.waiting().0.len()
+        recorder.waiting().hops.iter().flatten().count()
     }
 
     #[test]
@@ -77,6 +117,29 @@ mod tests {
         let (recorder, hop) = start();
         hop.end();
         assert_eq!((waiting(&recorder), recorder.held().ledger), (0, 1));
+    }
+
+    #[test]
+    fn who_was_told_of_does_not_push_out_who_came_after() {
+        let (recorder, hop) = start();
+        let output = hop.output("out");
+        hop.failed("ValueError", "no");
+        recorder.settle_waiting();
+        let input = Coordinates { topic: "raw".into(), partition: 0, offset: 2, group: None };
+        let hops = [(); 3].map(|()| Hop::process(&recorder, &input, &Baton::default()));
+        let outputs = hops.each_ref().map(|hop| hop.output("out"));
+        hops.iter().for_each(Hop::end);
+        output.delivered(0, 1);
+        assert_eq!(waiting(&recorder), 3);
+        let mut outputs = outputs.into_iter();
+        drop(outputs.next());
+        hop.end();
+        let more = Hop::process(&recorder, &input, &Baton::default());
+        let another = more.output("out");
+        more.end();
+        assert_eq!((waiting(&recorder), recorder.waiting().hops.len()), (3, 3), "used again");
+        drop((outputs, another));
+        assert_eq!(waiting(&recorder), 0);
     }
 
     #[test]

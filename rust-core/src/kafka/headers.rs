@@ -56,6 +56,7 @@ impl<'h> ReadHeaders<'h> {
     }
 
     /// Returns which of the usual names there are, and the place of the last `traceparent`.
+    #[inline]
     fn usual(self) -> Answer {
         let mut all = Answer { medium: Medium::Kafka, usual: Usual::default(), place: 0 };
         let Some(headers) = self.0 else { return all };
@@ -103,17 +104,24 @@ impl<'h> Found<'h> {
     /// Tells by the start of the name, which most need not be measured for, if it may be a usual one.
     #[inline]
     fn may_be_usual(&self) -> bool {
+        let (first, second) = self.start();
+        usual::may_start_with(first, || second)
+    }
+
+    /// Returns the first two bytes of the name; after the only one of a name there is zero.
+    #[inline]
+    fn start(&self) -> (u8, u8) {
         let name = self.name.cast::<u8>();
         // SAFETY: librdkafka keeps every name with a NUL after it, inside the list that is borrowed; so
         // there is a second byte where the first is another.
         unsafe {
             let first = name.read();
-            first != 0 && usual::may_start_with(first, || name.add(1).read())
+            (first, if first == 0 { 0 } else { name.add(1).read() })
         }
     }
 
     fn name(&self) -> &'h [u8] {
-        // SAFETY: as in `may_be_usual`; the list is borrowed for as long as the returned slice lives.
+        // SAFETY: as in `start`; the list is borrowed for as long as the returned slice lives.
         unsafe { CStr::from_ptr(self.name.as_ptr()) }.to_bytes()
     }
 
@@ -155,8 +163,11 @@ impl Carrier for ReadHeaders<'_> {
     }
 
     fn search<'a>(&'a self, search: &mut Search<'_, 'a>) {
-        for (name, value) in self.iter() {
-            search.offer(name, value);
+        for header in self.found() {
+            let (first, second) = header.start();
+            if search.may_start_with(first, second) {
+                search.offer(header.name(), header.value());
+            }
         }
     }
 }
@@ -300,8 +311,10 @@ fn bit(number: usize) -> u64 {
 impl Injector for OwnedBaton {
     fn set(&mut self, key: &str, value: String) {
         let is_next = stale::is_next(key);
-        let is_id = is_next || key == usual::LEGACY;
-        let key = if is_id { Medium::Kafka.legacy_name() } else { key };
+        let key = match key {
+            usual::LEGACY => Medium::Kafka.legacy_name(),
+            key => key,
+        };
         match self.count() {
             0 => {}
             // What was written just now is all there is.

@@ -98,6 +98,7 @@ impl Word {
         self.is_answer.set(true);
     }
 
+    #[inline]
     fn be_silent(&self) {
         self.is_question.set(false);
         self.is_answer.set(false);
@@ -149,13 +150,12 @@ pub(crate) fn answer<T>(carrier: &T, key: &str, look: impl FnOnce() -> Answer) -
         return false;
     }
     let whom = Whom::of(carrier);
-    WORD.with(|word| {
-        let is_asked = word.is_question.get() && word.is_of(whom);
-        if is_asked {
-            word.answer(whom, look());
-        }
-        is_asked
-    })
+    let is_asked = WORD.with(|word| word.is_question.get() && word.is_of(whom));
+    if is_asked {
+        let answer = look();
+        WORD.with(|word| word.answer(whom, answer));
+    }
+    is_asked
 }
 
 /// Returns the place in the answer that this carrier has just given, if the value that stands there is

@@ -501,6 +501,17 @@ fn a_batch_of_which_nothing_was_made_leaves_it_open_what_became_of_its_records()
 }
 
 #[test]
+fn a_batch_whose_outputs_are_unconfirmed_is_said_to_have_made_some() {
+    let mut events = polled_together(Vec::new());
+    for event in events.iter_mut().filter(|event| event.kind == "process") {
+        (event.emitted, event.unconfirmed) = (2, 2);
+    }
+    let text = "totals (process raw): 1 passed, outputs unconfirmed: no `send` event tells whether \
+        they were delivered";
+    assert_eq!(diagnosis_of(events).summary, text);
+}
+
+#[test]
 fn a_batch_can_be_asked_for_by_its_own_trace() {
     let id = "0192f3c4b5a67b8c9d0e1f2a3b4c5d6f";
     let other = "00000000000000000000000000000001";

@@ -19,7 +19,7 @@ fn link() -> Link {
 
 /// Returns what a record of the same span says, but for what is its own.
 fn usual(span: &Span) -> SpanRecord<'static> {
-    let id = |bytes: &[u8]| SpanId::from_bytes(bytes.try_into().unwrap());
+    let id = |bytes: &[u8]| SpanId::from_bytes(bytes.try_into().ok()?);
     SpanRecord {
         trace_id: TraceId::parse(TRACE).unwrap(),
         span_id: id(&span.span_id).unwrap(),
@@ -289,4 +289,90 @@ fn a_hop_without_a_past_whose_names_are_long() {
         assert_eq!(attributes["messaging.destination.partition.id"], i32::MAX.to_string());
         assert_eq!(attributes["messaging.kafka.offset"], i64::MAX.to_string());
     }
+}
+
+#[test]
+fn what_is_copied_whole_says_what_is_written_piece_by_piece() {
+    let parents = [full_baton(), Baton { context: None, ..full_baton() }];
+    let places = [(0, 0), (9, 127), (3, 128), (9, 1 << 56), (10, 5), (-2, 5), (7, -1)];
+    for (baton, place) in parents.iter().flat_map(|baton| places.map(|place| (baton, place))) {
+        for outputs in [0, 1, 2, 127, 128] {
+            let recorder = recorder();
+            let input = Coordinates { partition: place.0, ..at(place.1) };
+            let hop = Hop::process(&recorder, &input, baton);
+            (0..outputs).for_each(|_| hop.output("users").delivered(place.0, place.1));
+            hop.end();
+            let (spans, logs) = read(&recorder);
+            assert_spans(&hop, &input, &spans);
+            assert_events(&hop, &input, &logs, outputs);
+        }
+    }
+}
+
+/// The last span is the hop's own.
+fn assert_spans(hop: &Hop, input: &Coordinates, spans: &[Span]) {
+    let [sends @ .., process] = spans else { panic!("{spans:?}") };
+    let place = [
+        ("messaging.destination.partition.id", input.partition.to_string().into()),
+        ("messaging.kafka.offset", input.offset.into()),
+    ];
+    let usual = [
+        SYSTEM,
+        ("messaging.operation.type", "process".into()),
+        ("messaging.operation.name", "process".into()),
+        ("messaging.destination.name", "raw".into()),
+        ("messaging.consumer.group.name", "users".into()),
+        LEGACY,
+    ];
+    let parent_is_remote = !process.parent_span_id.is_empty();
+    let link = parent_is_remote.then(link);
+    let attributes = [&usual[..], &place].concat();
+    let record = SpanRecord {
+        trace_id: hop.trace_id(),
+        flags: hop.baton().context.unwrap().flags,
+        tracestate: hop.baton().tracestate.as_str(),
+        parent_is_remote,
+        attributes: &attributes,
+        links: link.as_slice(),
+        ..self::usual(process)
+    };
+    assert_span(process, &record);
+    let sent = sent("users", &place);
+    for span in sends {
+        let expected = SpanRecord {
+            kind: SpanKind::Producer,
+            name: "send users",
+            parent_is_remote: false,
+            attributes: &sent,
+            links: &[],
+            trace_id: record.trace_id,
+            flags: record.flags,
+            tracestate: record.tracestate,
+            ..self::usual(span)
+        };
+        assert_eq!(span.parent_span_id, process.span_id);
+        assert_span(span, &expected);
+    }
+}
+
+fn assert_events(hop: &Hop, input: &Coordinates, logs: &[LogRecord], outputs: u64) {
+    let (process, sent) = logs.split_first().unwrap();
+    let event = LedgerEvent {
+        trace_id: hop.trace_id(),
+        flags: hop.baton().context.unwrap().flags,
+        emitted: outputs,
+        range: Some(Range::of(input)),
+        extra: &[LEGACY],
+        ..usual_event(process)
+    };
+    assert_event(process, &event);
+    assert_eq!(sent.len(), usize::from(outputs > 0));
+    let event = LedgerEvent {
+        kind: HopKind::Send,
+        name: "users",
+        fates: Fates::all(outputs, Some(Fate::Passed)),
+        range: Some(Range { topic: "users", group: None, ..Range::of(input) }),
+        ..event
+    };
+    sent.iter().for_each(|sent| assert_event(sent, &event));
 }
