@@ -400,6 +400,9 @@ impl Hop {
         if let Some((destination, span)) = state.sends.deliver(destination, span, is_dead_letter) {
             self.recorder().write(|room| self.write_send(&span, &destination, None, room));
         }
+        if state.end.is_none() {
+            self.wait(&mut state);
+        }
         self.settle(state, time);
     }
 
@@ -469,7 +472,7 @@ impl Hop {
     fn wait(&self, state: &mut State) {
         let recorder = &self.0.recorder;
         if state.waiting.is_none() && !state.is_settled && recorder.is_on() {
-            state.waiting = Some(recorder.wait(Arc::downgrade(&self.0)));
+            state.waiting = recorder.wait(Arc::downgrade(&self.0));
         }
     }
 }

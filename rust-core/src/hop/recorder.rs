@@ -17,7 +17,7 @@ use super::{
     shard::{Filling, Shard},
     span::SpanRecord,
     taken::Queue,
-    waiting::Waiting,
+    waiting::{List, Waiting},
 };
 use crate::{propagate::Baton, sample::Sampler};
 
@@ -43,8 +43,8 @@ type Wake = Arc<dyn Fn() + Send + Sync>;
 
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// Hops that wait to hear of their outputs.
-    waiting: Mutex<Waiting>,
+    /// Hops that wait to hear of their outputs, or to be done.
+    waiting: Waiting,
     /// How often all was forgotten.
     pub(super) age: AtomicU64,
     is_on: AtomicBool,
@@ -91,7 +91,7 @@ impl Recorder {
         let _ = now();
         Self(Arc::new(Shared {
             state: Mutex::default(),
-            waiting: Mutex::default(),
+            waiting: Waiting::default(),
             age: AtomicU64::new(0),
             is_on: AtomicBool::new(false),
             limit: AtomicUsize::new(DEFAULT_LIMIT),
@@ -217,7 +217,7 @@ impl Recorder {
     #[must_use]
     pub fn pause(&self) -> Paused<'_> {
         // A hop settles with its own lock held, takes these one after the other, and never both.
-        Paused { waiting: self.waiting(), state: self.lock(), shared: &self.0 }
+        Paused { waiting: self.waiting().hold(), state: self.lock(), shared: &self.0 }
     }
 
     /// Returns what found no place since the last call.
@@ -230,15 +230,15 @@ impl Recorder {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn waiting(&self) -> &Waiting {
+        &self.0.waiting
     }
 }
 
 /// A recorder whose locks nobody else has; see [`Recorder::pause`].
 pub struct Paused<'a> {
     state: MutexGuard<'a, State>,
-    waiting: MutexGuard<'a, Waiting>,
+    waiting: [MutexGuard<'a, List>; 16],
     shared: &'a Shared,
 }
 
@@ -250,7 +250,7 @@ impl Paused<'_> {
         // Threads get new shards: the old ones may be locked by threads that do not exist here.
         self.shared.age.fetch_add(1, Ordering::Relaxed);
         *self.state = State::default();
-        drop(self.waiting.take());
+        self.waiting.iter_mut().for_each(|list| drop(list.take()));
         self.shared.bytes.store(0, Ordering::Relaxed);
         self.shared.take_dropped();
     }

@@ -19,14 +19,32 @@ use super::{
 impl Inner {
     /// Ends the hop and settles it at once: outputs nobody has told of yet are unconfirmed.
     pub(super) fn close(&self) {
+        self.close_in(&mut self.lock());
+    }
+
+    /// Closes the hop if nothing but word of its outputs is missing.
+    pub(super) fn close_if_done(&self) {
         let mut state = self.lock();
+        if state.end.is_some() || state.fate.is_some() {
+            self.close_in(&mut state);
+        }
+    }
+
+    /// Closes the hop, as nobody will hear more of it; unless it is done, it is pending.
+    pub(super) fn stop(&self) {
+        let mut state = self.lock();
+        state.is_pending |= state.end.is_none();
+        self.close_in(&mut state);
+    }
+
+    fn close_in(&self, state: &mut State) {
         if !state.is_settled {
             let time = now();
             state.end.get_or_insert(time);
             let made = self.outputs.count();
             state.unconfirmed += made.saturating_sub(state.told);
             state.told = made;
-            self.write(&mut state, time);
+            self.write(state, time);
         }
     }
 
@@ -36,7 +54,7 @@ impl Inner {
         if !state.is_settled {
             state.is_settled = true;
             if let Some(ticket) = state.waiting.take() {
-                self.recorder.waits_no_more(ticket);
+                self.recorder.waits_no_more(&ticket);
             }
             let lost = take_out_lost(state);
             self.recorder.write(|room| {
@@ -98,6 +116,8 @@ impl Inner {
             (_, Some(fates), _) => fates,
             // A request without records, for instance a health check, has no place in the ledger.
             (HopKind::Receive, None, None) => Fates::default(),
+            // Nor has a batch that is left before it is told which records are in it.
+            (HopKind::Process, None, _) if self.place.is_none() => Fates::default(),
             (_, None, _) => Fates::one(state.fate()),
         };
         if fates.records_in > 0 {

@@ -1,12 +1,30 @@
-//! Hops that are done and wait to hear of their outputs: told at the latest when the export stops.
+//! Hops that wait to hear of their outputs, or have heard and are not done: told at the latest when the
+//! export stops.
 
-use std::{mem, sync::Weak};
+use std::{
+    mem,
+    sync::{
+        Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use super::{recorder::Recorder, state::Inner};
 
-/// The hops that wait. They are not kept alive: a hop whose last handle goes settles by itself.
+const PARTS: usize = 16;
+
+/// The hops that wait, each in the part of the thread that said so: threads do not wait for each other.
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(super) struct Waiting([Part; PARTS]);
+
+/// No two parts are in one line of the processor's cache.
+#[derive(Default)]
+#[repr(align(128))]
+struct Part(Mutex<List>);
+
+/// They are not kept alive: a hop whose last handle goes settles by itself.
+#[derive(Default)]
+pub(super) struct List {
     hops: Vec<Option<Weak<Inner>>>,
     /// Which places in the list are free.
     free: Vec<usize>,
@@ -14,27 +32,54 @@ pub(super) struct Waiting {
     age: u64,
 }
 
-/// A place in the list of those that wait.
+/// A place in the lists of those that wait.
 pub(super) struct Ticket {
+    part: usize,
     at: usize,
     age: u64,
 }
 
 impl Waiting {
-    fn add(&mut self, hop: Weak<Inner>) -> Ticket {
-        let age = self.age;
+    fn add(&self, hop: Weak<Inner>) -> Option<Ticket> {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            static OWN: usize = THREADS.fetch_add(1, Ordering::Relaxed) % PARTS;
+        }
+        let part = OWN.try_with(|own| *own).unwrap_or(0);
+        let (at, age) = self.0.get(part)?.lock().add(hop);
+        Some(Ticket { part, at, age })
+    }
+
+    /// Takes a hop out, unless all were taken since.
+    fn remove(&self, ticket: &Ticket) -> Option<Weak<Inner>> {
+        self.0.get(ticket.part)?.lock().remove(ticket)
+    }
+
+    /// Locks all of it.
+    pub(super) fn hold(&self) -> [MutexGuard<'_, List>; PARTS] {
+        self.0.each_ref().map(Part::lock)
+    }
+}
+
+impl Part {
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl List {
+    fn add(&mut self, hop: Weak<Inner>) -> (usize, u64) {
         if let Some(at) = self.free.pop()
             && let Some(place) = self.hops.get_mut(at)
         {
             *place = Some(hop);
-            return Ticket { at, age };
+            return (at, self.age);
         }
         self.hops.push(Some(hop));
-        Ticket { at: self.hops.len() - 1, age }
+        (self.hops.len() - 1, self.age)
     }
 
-    /// Takes a hop out, unless all were taken since.
-    fn remove(&mut self, ticket: Ticket) -> Option<Weak<Inner>> {
+    fn remove(&mut self, ticket: &Ticket) -> Option<Weak<Inner>> {
         let place = self.hops.get_mut(ticket.at).filter(|_| ticket.age == self.age)?;
         self.free.push(ticket.at);
         place.take()
@@ -50,12 +95,12 @@ impl Waiting {
 
 impl Recorder {
     /// Takes note of a hop that waits.
-    pub(super) fn wait(&self, hop: Weak<Inner>) -> Ticket {
+    pub(super) fn wait(&self, hop: Weak<Inner>) -> Option<Ticket> {
         self.waiting().add(hop)
     }
 
     /// Takes note that a hop waits no longer.
-    pub(super) fn waits_no_more(&self, ticket: Ticket) {
+    pub(super) fn waits_no_more(&self, ticket: &Ticket) {
         // The lock is let go first: to forget a hop may be to free its memory.
         let _hop = self.waiting().remove(ticket);
     }
@@ -63,10 +108,20 @@ impl Recorder {
     /// Settles the hops that are done and still wait for word of their outputs: these count as
     /// unconfirmed. An exporter that stops does so, lest such a hop leave no trace.
     pub fn settle_waiting(&self) {
-        let waiting = self.waiting().take();
-        // A hop locks itself first and then the recorder, so this one is let go by now.
-        for hop in waiting.filter_map(|hop| hop.upgrade()) {
-            hop.close();
+        self.each_waiting(|hop| hop.close_if_done());
+    }
+
+    /// Settles all hops of which the broker has an output, done or not: what is not is pending. An
+    /// exporter does so last of all.
+    pub fn settle_open(&self) {
+        self.each_waiting(Inner::stop);
+    }
+
+    fn each_waiting(&self, each: impl Fn(&Inner)) {
+        for part in &self.waiting().0 {
+            let hops: Vec<_> = part.lock().hops.iter().flatten().cloned().collect();
+            // A hop locks itself first and then the recorder, so this one is let go by now.
+            hops.into_iter().filter_map(|hop| hop.upgrade()).for_each(|hop| each(&hop));
         }
     }
 }
@@ -87,7 +142,11 @@ mod tests {
     }
 
     fn waiting(recorder: &Recorder) -> usize {
-        recorder.waiting().hops.iter().flatten().count()
+        recorder.waiting().hold().iter().map(|list| list.hops.iter().flatten().count()).sum()
+    }
+
+    fn places(recorder: &Recorder) -> usize {
+        recorder.waiting().hold().iter().map(|list| list.hops.len()).sum()
     }
 
     #[test]
@@ -110,6 +169,39 @@ mod tests {
         assert_eq!(waiting(&recorder), 1);
         drop(output);
         assert_eq!((waiting(&recorder), recorder.held().ledger), (0, 1));
+    }
+
+    #[test]
+    fn what_was_delivered_before_the_export_stops_is_told_with_its_hop() {
+        let (recorder, hop) = start();
+        hop.output("out").delivered(0, 1);
+        recorder.settle_waiting();
+        assert_eq!((waiting(&recorder), recorder.held().ledger), (1, 0), "it may still be done");
+        recorder.settle_open();
+        let held = recorder.held();
+        assert_eq!((waiting(&recorder), held.ledger, held.spans), (0, 2, 2));
+        hop.end();
+        assert_eq!(recorder.held(), held, "once");
+    }
+
+    #[test]
+    fn a_hop_that_is_done_after_its_output_was_delivered_waits_no_more() {
+        let (recorder, hop) = start();
+        hop.output("out").delivered(0, 1);
+        assert_eq!(waiting(&recorder), 1);
+        hop.end();
+        assert_eq!((waiting(&recorder), recorder.held().ledger), (0, 2));
+    }
+
+    #[test]
+    fn threads_wait_each_in_a_part_of_its_own() {
+        let (recorder, hop) = start();
+        let output = hop.output("out");
+        std::thread::spawn(move || output.delivered(0, 1)).join().unwrap();
+        let (other, _output) = (hop.clone(), hop.output("out"));
+        assert_eq!(waiting(&recorder), 1);
+        other.close();
+        assert_eq!((waiting(&recorder), recorder.held().ledger), (0, 2));
     }
 
     #[test]
@@ -137,7 +229,7 @@ mod tests {
         let more = Hop::process(&recorder, &input, &Baton::default());
         let another = more.output("out");
         more.end();
-        assert_eq!((waiting(&recorder), recorder.waiting().hops.len()), (3, 3), "used again");
+        assert_eq!((waiting(&recorder), places(&recorder)), (3, 3), "used again");
         drop((outputs, another));
         assert_eq!(waiting(&recorder), 0);
     }

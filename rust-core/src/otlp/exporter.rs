@@ -97,7 +97,8 @@ impl Exporter {
 
     /// Sends what is left within the deadline, stops, and tells what came of it all.
     ///
-    /// Hops that are done but for word of their outputs are told as they are, these unconfirmed.
+    /// Hops that are done but for word of their outputs are told as they are, these unconfirmed. Those of
+    /// which the broker has an output and that are not done by then are pending.
     pub fn shutdown(&self, within: Duration) -> ShutdownReport {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {

@@ -141,7 +141,11 @@ impl Worker {
     async fn stop(&self, deadline: Instant) {
         self.lanes.iter().for_each(|lane| lane.end());
         // Twice: what was dropped can be told only once the endpoint has answered.
-        for _ in 0..2 {
+        for is_last in [false, true] {
+            if is_last {
+                // What is under way had all the time there was.
+                self.recorder.settle_open();
+            }
             let marks = self.hurry();
             while Instant::now() < deadline && !self.have_reached(&marks) {
                 tokio::select! {

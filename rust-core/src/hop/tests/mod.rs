@@ -392,6 +392,37 @@ fn what_is_left_in_the_middle_is_pending_with_its_outputs_unconfirmed() {
 }
 
 #[test]
+fn what_the_export_stops_in_the_middle_of_is_pending_and_its_sends_are_told() {
+    let recorder = recorder();
+    let hop = Hop::process(&recorder, &at(1), &baton());
+    hop.output("out").delivered(2, 7);
+    let _open = hop.output("out");
+    let mut batch = Batch::poll(&recorder);
+    batch.add(&at(5), &baton());
+    batch.output("totals").delivered(0, 3);
+    recorder.settle_open();
+    let (spans, logs) = read(&recorder);
+    let mut names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["poll raw", "process", "process raw", "send out", "send totals"]);
+    let events: Vec<_> = logs.iter().map(|log| map(&log.attributes)).collect();
+    let of = |kind: &str| {
+        let of_kind = events.iter().filter(|event| event["tracebaton.hop.kind"] == kind);
+        of_kind.collect::<Vec<_>>()
+    };
+    let [pending] = of("process")[..] else { panic!("{events:#?}") };
+    assert_eq!(pending["tracebaton.records.in"], "1");
+    assert_eq!(pending["tracebaton.records.emitted"], "2");
+    assert_eq!(pending["tracebaton.outputs.unconfirmed"], "1");
+    assert!(!pending.contains_key("tracebaton.records.passed"));
+    let mut offsets: Vec<_> =
+        of("send").iter().map(|event| event["messaging.kafka.offset"].to_owned()).collect();
+    offsets.sort_unstable();
+    assert_eq!(offsets, ["3", "7"]);
+    batch.leave_pending();
+}
+
+#[test]
 fn what_had_failed_when_it_was_left_has_failed() {
     let recorder = recorder();
     let hop = Hop::process(&recorder, &at(1), &baton());

@@ -93,3 +93,36 @@ fn a_hop_whose_outputs_outlive_the_export_is_told() {
     let pair = event.attributes.iter().find(|pair| pair.key == unconfirmed).unwrap();
     assert_eq!(pair.value.as_ref().unwrap().value, Some(Any::IntValue(2)));
 }
+
+#[test]
+fn what_is_under_way_when_the_export_stops_is_pending_and_what_it_sent_is_told() {
+    let sink = Sink::start();
+    let (recorder, exporter) = start(&options(&sink, Protocol::HttpProtobuf));
+    let at = |offset| Coordinates { topic: "raw".into(), partition: 0, offset, group: None };
+    let open = Hop::process(&recorder, &at(1), &Baton::default());
+    open.output("out").delivered(0, 7);
+    let done = Hop::process(&recorder, &at(2), &Baton::default());
+    done.output("out").delivered(0, 8);
+    done.end();
+    let report = exporter.shutdown(SOON);
+    assert!(report.is_complete(), "{report}");
+    open.end();
+    let telemetry = sink.telemetry();
+    assert_eq!(telemetry.spans.len(), 4);
+    let mut sent: Vec<String> = telemetry
+        .ledger("send")
+        .iter()
+        .map(|event| event["messaging.kafka.offset"].clone())
+        .collect();
+    sent.sort_unstable();
+    assert_eq!(sent, ["7", "8"]);
+    let processed = telemetry.ledger("process");
+    let mut passed: Vec<(&str, bool)> = processed
+        .iter()
+        .map(|event| {
+            (&*event["messaging.kafka.offset"], event.contains_key("tracebaton.records.passed"))
+        })
+        .collect();
+    passed.sort_unstable();
+    assert_eq!(passed, [("1", false), ("2", true)]);
+}
