@@ -23,6 +23,7 @@ class AttemptSpan extends RemoteSpan {
   }
 }
 
+/** The records of one batch; the native half has them. */
 class Insert {
   constructor(table, group) {
     checkText("table", table);
@@ -36,6 +37,7 @@ class Insert {
     this._hops = [];
   }
 
+  /** The name of the batch, which is that of a query. */
   get batchId() {
     return this._batchId;
   }
@@ -45,6 +47,7 @@ class Insert {
     native?.setInsertBatchId(this._number, batchId);
   }
 
+  /** What is current while an attempt goes on; the last one's once the batch has ended. */
   get baton() {
     return (this._baton = native?.insertBaton(this._number) ?? this._baton);
   }
@@ -53,30 +56,36 @@ class Insert {
     return this.baton?.traceId ?? null;
   }
 
+  /** How many records are in. */
   get length() {
     return native?.insertLength(this._number) ?? 0;
   }
 
+  /** Adds a record. */
   add(payload) {
     addToInsert(this._number, payload, this._group);
   }
 
+  /** Returns the hop of a record that does not go in; it goes on until the batch ends. */
   takeOut(payload) {
     const hop = takeOutOfInsert(this._number, payload, this._group);
     this._hops.push(hop);
     return hop;
   }
 
+  /** Says that the table has the batch. */
   passed() {
     native?.insertPassed(this._number);
     endAll(this._hops);
   }
 
+  /** Says that the batch was given up. */
   failed(error) {
     native?.insertFailed(this._number, ...describeError(error));
     endAll(this._hops);
   }
 
+  /** Says that an attempt failed and another will follow. */
   blocked(error) {
     native?.insertBlocked(this._number, ...describeError(error));
   }

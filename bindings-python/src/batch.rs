@@ -148,15 +148,16 @@ impl Batch {
     fn hop<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Hop>> {
         let py = message.py();
         let (at, Member { input, found, .. }) = self.member(message)?;
-        // No Python code runs while this is locked.
-        let mut state = self.state();
-        if let Some(known) = state.own.get(&at) {
-            return Ok(known.bind(py).clone());
-        }
-        let batch = state.batch.as_mut().ok_or_else(has_ended)?;
-        let core = batch.take_out(input, &found.baton());
+        let core = {
+            let mut state = self.state();
+            if let Some(known) = state.own.get(&at) {
+                return Ok(known.bind(py).clone());
+            }
+            state.batch.as_mut().ok_or_else(has_ended)?.take_out(input, &found.baton())
+        };
+        // Not under the lock: an object that is made may have others collected, whose finalizers run.
         let hop = Bound::new(py, Hop::new(core, found.clone(), self.own_rules.clone()))?;
-        state.own.insert(at, hop.clone().unbind());
+        self.state().own.insert(at, hop.clone().unbind());
         Ok(hop)
     }
 

@@ -1,5 +1,6 @@
 """Messages that were read together: one hop, linked to the trace of each."""
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -120,3 +121,20 @@ def test_wrong_uses_are_told(exported: Exported) -> None:
     with pytest.raises(TypeError, match="is no Kafka message"):
         tracebaton.Batch([message(1), None])
     assert len(exported().events) == 1, "a batch with a mistake in it is none"
+
+
+def test_a_finalizer_that_runs_while_a_hop_is_made_may_use_the_batch() -> None:
+    given = [message(n) for n in range(2_000)]
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.own = self
+
+        def __del__(self) -> None:
+            with contextlib.suppress(RuntimeError):  # by then the batch may have ended
+                batch.hop(given[0])
+
+    with tracebaton.Batch(given) as batch:
+        for one in given:
+            Cycle()
+            batch.hop(one).filtered("a test order")
