@@ -107,8 +107,12 @@ impl std::fmt::Display for Row {
     }
 }
 
-/// Writes the rows into the file of all languages, in place of what stood there of Rust's.
+/// Writes the rows into the file of all languages, in place of what stood there of Rust's; rows without a
+/// peer are none.
 pub(crate) fn save(rows: &[Row], path: &Path) -> anyhow::Result<()> {
+    if is_ours_only() {
+        return Ok(());
+    }
     let before = fs::read_to_string(path).unwrap_or_default();
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
