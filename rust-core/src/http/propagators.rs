@@ -7,7 +7,7 @@ use super::header_name;
 #[cfg(feature = "tower")]
 use crate::propagate::Single;
 use crate::{
-    carrier::Medium,
+    carrier::{CarrierMut, Medium},
     otel::{
         stale,
         usual::{self, Answer, Usual},
@@ -148,8 +148,8 @@ pub struct WriteHeaders<'h>(pub &'h mut HeaderMap);
 
 impl Injector for WriteHeaders<'_> {
     fn set(&mut self, key: &str, value: String) {
-        for name in stale::besides(key) {
-            self.0.remove(*name);
+        if !self.0.is_empty() {
+            stale::besides(key).iter().for_each(|name| CarrierMut::remove(self.0, name));
         }
         if let (Some(name), Ok(value)) = (header_name(key), HeaderValue::try_from(value)) {
             self.0.insert(name, value);
