@@ -220,6 +220,8 @@ impl Insert {
     }
 
     fn __repr__(&self) -> String {
-        format!("<tracebaton.Insert {} of {}>", self.state().batch_id, self.__len__())
+        // One after the other: each takes the lock.
+        let (batch_id, len) = (self.batch_id(), self.__len__());
+        format!("<tracebaton.Insert {batch_id} of {len}>")
     }
 }

@@ -50,6 +50,22 @@ def test_a_batch_passes_when_its_block_is_left(exported: Exported) -> None:
         assert attributes["messaging.consumer.group.name"] == "sink"
 
 
+def test_what_is_taken_out_without_a_word_has_failed(exported: Exported) -> None:
+    with tracebaton.insert("raw_events") as batch:
+        batch.add(message(1))
+        batch.take_out(message(2))
+        batch.take_out(message(3)).filtered("a test order")
+        assert repr(batch) == f"<tracebaton.Insert {batch.batch_id} of 1>"
+    sink = exported()
+    assert by_offset(sink) == {
+        1: {"in": 1, "passed": 1},
+        2: {"in": 1, "failed": 1},
+        3: {"in": 1, "filtered": 1},
+    }
+    (event,) = [one for one in events(sink, "insert") if fates(one) == {"in": 1, "failed": 1}]
+    assert event.attributes["tracebaton.reason"] == "taken out of its batch, and nothing was said of it"
+
+
 def test_an_exception_fails_the_batch_and_is_raised_as_it_is(exported: Exported) -> None:
     raised = OSError("no such table")
     with pytest.raises(OSError) as caught, tracebaton.insert("raw_events") as batch:

@@ -106,7 +106,7 @@ impl Insert {
     }
 
     /// Starts the hop of a record that does not go in with the batch, whether it had been added or not: say
-    /// what became of it there.
+    /// what became of it there. If nothing is said the record has failed: the table does not have it.
     #[must_use]
     pub fn take_out(&mut self, input: &Coordinates, baton: &Baton) -> Hop {
         self.tally.remove(input);
@@ -148,9 +148,12 @@ impl Insert {
             ("db.system.name", "clickhouse".into()),
             ("db.operation.name", "INSERT".into()),
             ("db.collection.name", self.table.as_str().into()),
-            ("db.operation.batch.size", self.len().cast_signed().into()),
             ("tracebaton.batch.id", self.batch_id.as_str().into()),
         ];
+        // One record is no batch (database semantic conventions).
+        if self.len() > 1 {
+            attributes.push(("db.operation.batch.size", self.len().cast_signed().into()));
+        }
         attributes.extend(error.map(|(error_type, _)| ("error.type", error_type.into())));
         let span = SpanRecord {
             trace_id,

@@ -57,6 +57,9 @@ impl Inner {
                 self.recorder.waits_no_more(&ticket);
             }
             let lost = take_out_lost(state);
+            if self.template.kind == HopKind::Insert {
+                state.fail_untold();
+            }
             self.recorder.write(|room| {
                 state.sends.write_span(self, room);
                 if self.context.flags.is_sampled() {

@@ -167,6 +167,18 @@ impl State {
         }
     }
 
+    /// Says of a record that was taken out of its batch that it is lost, where nobody has said anything: the
+    /// table does not have it.
+    pub(super) fn fail_untold(&mut self) {
+        let is_told = self.fate.is_some() || self.is_pending;
+        if !is_told && self.sends.emitted() + self.unconfirmed == 0 {
+            self.fate = Some(Fate::Failed);
+            let rare = self.rare();
+            rare.error_type = Some("untold".to_owned());
+            rare.reason = Some("taken out of its batch, and nothing was said of it".to_owned());
+        }
+    }
+
     /// Returns what became of the record; nothing where it is pending.
     pub(super) fn fate(&self) -> Option<Fate> {
         self.fate.or((!self.is_pending).then_some(Fate::Passed))

@@ -354,6 +354,25 @@ fn a_record_that_is_taken_out_of_an_insert_is_no_longer_in_it() {
 }
 
 #[test]
+fn what_is_taken_out_without_a_word_is_not_in_the_table() {
+    let recorder = recorder();
+    let mut insert = Insert::start(&recorder, "shop.users");
+    insert.add(&at(1), &baton());
+    insert.take_out(&at(2), &baton()).end();
+    insert.take_out(&at(3), &baton()).leave_pending();
+    insert.passed();
+    let (spans, logs) = read(&recorder);
+    let event = map(&logs[0].attributes);
+    assert_eq!((&*event["tracebaton.records.failed"], &*event["error.type"]), ("1", "untold"));
+    let pending = map(&logs[1].attributes);
+    assert!(!pending.contains_key("tracebaton.records.failed"));
+    assert!(!pending.contains_key("tracebaton.records.passed"));
+    let batch = spans.iter().find(|span| span.name == "INSERT shop.users").unwrap();
+    // One record is no batch (database semantic conventions).
+    assert!(!map(&batch.attributes).contains_key("db.operation.batch.size"));
+}
+
+#[test]
 fn each_attempt_of_an_insert_has_a_span_that_can_be_known_while_it_goes_on() {
     let recorder = recorder();
     let mut insert = Insert::start(&recorder, "shop.users");
