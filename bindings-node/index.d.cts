@@ -230,7 +230,7 @@ export interface Insert {
   readonly traceId: string | null;
   /** How many records are in; 0 once the batch has ended. */
   readonly length: number;
-  /** Adds a record. A `TypeError` if the batch has ended. */
+  /** Adds a record; one that was taken out stays out. A `TypeError` if the batch has ended. */
   add(payload: MessagePayload | PlacedMessage): void;
   /**
    * Takes a record out of the batch, or says that it does not go in, and returns its own hop: say there what became of it. It ends

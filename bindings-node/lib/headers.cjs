@@ -148,9 +148,9 @@ function toObject(flat) {
 const emptyOfBytes = new WeakSet();
 
 /** Takes note of how a message without headers has its texts. */
-function noteEmpty({ headers, key, value }) {
+function noteEmpty(headers, message) {
   try {
-    if (headers?.size === 0 && isMap(headers) && isUint8Array(value ?? key)) emptyOfBytes.add(headers);
+    if (headers?.size === 0 && isMap(headers) && isUint8Array(message.value ?? message.key)) emptyOfBytes.add(headers);
   } catch {
     // A getter's or a proxy's own.
   }
@@ -165,7 +165,7 @@ function isOfBytes(map) {
 /** Makes headers of the same shape as `like` out of those of its pairs that are kept, and texts. */
 function reshape(kept, added, like) {
   if (Array.isArray(like)) return isOfObjects(like) ? [...kept, ...added].map((pair) => Object.fromEntries([pair])) : [...kept, ...added];
-  if (!(like instanceof Map)) return Object.fromEntries([...kept, ...added]);
+  if (!isMap(like)) return Object.fromEntries([...kept, ...added]);
   const bytes = isOfBytes(like) ? ([name, value]) => [Buffer.from(name), Buffer.from(value)] : (pair) => pair;
   return new Map([...kept, ...added.map(bytes)]);
 }
@@ -181,7 +181,7 @@ function isOfObjects(list) {
 
 function toPairs(headers) {
   if (typeof headers !== "object" || headers === null) throw wrongType("headers", "an object, a list of pairs or of objects, or a Map", headers);
-  if (headers instanceof Map) return [...headers];
+  if (isMap(headers)) return [...headers];
   if (!Array.isArray(headers)) return Object.entries(headers);
   if (isOfObjects(headers)) return headers.flatMap(Object.entries);
   for (const pair of headers) {

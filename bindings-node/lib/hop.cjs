@@ -13,6 +13,9 @@ const { outputNumber } = require("./topics.cjs");
 
 const { fastClose, fastCloseAll, fastDelivered, fastDeliveredAll, fastEmit, fastStop } = native ?? {};
 
+/** A callback that nobody holds any more will not be called: its output is unconfirmed. */
+const dropped = native && new FinalizationRegistry(([hop, output]) => native.release(hop, output));
+
 class Output {
   /** `traceparent` is given where that and the trace id are all there is to write. */
   constructor(hop, number, topic, traceparent, headers) {
@@ -21,6 +24,7 @@ class Output {
     this._topic = topic;
     this._traceparent = traceparent;
     this._headers = headers;
+    this._report = undefined;
   }
 
   get topic() {
@@ -68,12 +72,23 @@ class Output {
 
   /** The callback for clients that report deliveries: `(error, report)`. Its hop waits for it. */
   get onDelivery() {
-    native?.awaitDelivery(this._hop, this._number);
-    return (error, report) => {
-      if (error) this.undelivered(error);
-      else if (report === undefined || report === null) this.acknowledged();
-      else this.delivered(report);
+    return (this._report ??= this._awaited());
+  }
+
+  /** @internal */
+  _awaited() {
+    const report = (error, metadata) => {
+      if (error) return this.undelivered(error);
+      try {
+        this.delivered(metadata);
+      } catch {
+        // Clients tell it in forms of their own: it has been delivered, and where is not said.
+        this.acknowledged();
+      }
     };
+    native?.awaitDelivery(this._hop, this._number);
+    dropped?.register(report, [this._hop, this._number]);
+    return report;
   }
 
   /** @internal Says that the broker has it, where the client does not tell at which place. */

@@ -33,8 +33,8 @@ class Insert {
     // Untraced, too, it names a query.
     this._batchId = native?.insertBatchId(this._number) ?? randomUUID().replaceAll("-", "");
     this._baton = null;
-    /** The hops of the records that do not go in. */
-    this._hops = [];
+    /** The hops of the records that do not go in, by where those stood. */
+    this._hops = new Map();
   }
 
   /** The name of the batch, which is that of a query. */
@@ -61,28 +61,29 @@ class Insert {
     return native?.insertLength(this._number) ?? 0;
   }
 
-  /** Adds a record. */
+  /** Adds a record; one that was taken out stays out. */
   add(payload) {
-    addToInsert(this._number, payload, this._group);
+    if (!this._hops.has(placeOf(payload))) addToInsert(this._number, payload, this._group);
   }
 
   /** Returns the hop of a record that does not go in; it goes on until the batch ends. */
   takeOut(payload) {
-    const hop = takeOutOfInsert(this._number, payload, this._group);
-    this._hops.push(hop);
+    const place = placeOf(payload);
+    let hop = this._hops.get(place);
+    if (hop === undefined) this._hops.set(place, (hop = takeOutOfInsert(this._number, payload, this._group)));
     return hop;
   }
 
   /** Says that the table has the batch. */
   passed() {
     native?.insertPassed(this._number);
-    endAll(this._hops);
+    endAll([...this._hops.values()]);
   }
 
   /** Says that the batch was given up. */
   failed(error) {
     native?.insertFailed(this._number, ...describeError(error));
-    endAll(this._hops);
+    endAll([...this._hops.values()]);
   }
 
   /** Says that an attempt failed and another will follow. */
@@ -93,8 +94,14 @@ class Insert {
   /** @internal Ends it because its function threw: so has failed what was not said to have ended otherwise. */
   abandon(error) {
     native?.insertFailed(this._number, ...describeError(error));
-    for (const hop of this._hops) hop.abandon(error);
+    for (const hop of this._hops.values()) hop.abandon(error);
   }
+}
+
+/** Tells records apart by where they stood; what is no record is told by whoever takes it. */
+function placeOf(payload) {
+  const { topic, partition, message, offset } = Object(payload);
+  return [topic, partition, Object(message ?? payload).offset ?? offset].map(String).join(" ");
 }
 
 async function run(table, options, fn) {

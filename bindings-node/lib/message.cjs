@@ -44,7 +44,7 @@ function checkPayload(payload, group) {
 /** Starts the hop of a message that stood in this topic and partition; `batch` is the hop of the batch that it leaves, if any. */
 function startAt(topic, partition, message, group, batch = 0) {
   const { headers, offset } = message;
-  noteEmpty(message);
+  noteEmpty(headers, message);
   if (native !== null && typeof topic === "string" && (partition | 0) === partition && layUsual(headers, true) && layOffset(offset)) {
     if (group !== undefined) checkText("group", group);
     words[AT.subject] = inputNumber(topic, group);
@@ -103,7 +103,7 @@ function takeOutOfInsert(number, payload, ofInsert) {
 function addAll(topic, partition, messages, offsets, group) {
   for (const [n, message] of messages.entries()) {
     const { headers, offset } = message;
-    noteEmpty(message);
+    noteEmpty(headers, message);
     words[AT.isDone] = 0;
     if (layUsual(headers, true) && layOffset(offset)) {
       words[AT.subject] = inputNumber(topic, group);

@@ -4,6 +4,8 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 import * as tracebaton from "../index.mjs";
 import { traceId, traceparent } from "./support/arbitrary.mjs";
@@ -127,6 +129,35 @@ test("a delivery that is reported after its function is over settles the hop", a
   }
   const [own, sent] = await reported((fn) => process(librdkafka(1), fn), (onDelivery) => onDelivery(null));
   assert.deepEqual([own["tracebaton.records.passed"], sent["tracebaton.records.emitted"], sent["messaging.kafka.offset"]], [1, 1, undefined]);
+});
+
+test("what a client reports in a form of its own never throws", async () => {
+  const odd = [42, "no", true, {}, [], { offsets: null }, { offset: "abc", partition: 0 }, { offset: 1.5, partition: 0 }, { get offset() { throw new Error("theirs"); } }];
+  for (const report of odd) {
+    const [own] = await reported((fn) => process(librdkafka(1), fn), (onDelivery) => onDelivery(null, report));
+    assert.equal(own["tracebaton.records.passed"], 1);
+  }
+});
+
+test("a callback that nobody holds any more is not waited for", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc");
+  const { ledger } = await recorded(tracebaton, async () => {
+    await process(librdkafka(1), (hop) => void hop.output("out").onDelivery);
+    for (let n = 0; n < 5; n += 1) {
+      await pause(10);
+      collect();
+    }
+    await process(librdkafka(2), () => {});
+  });
+  const offsets = ledger.map(({ attributes }) => attributes["messaging.kafka.offset"]);
+  assert.deepEqual(offsets, [1, 2], "it was told before the next");
+});
+
+test("parts of a message that nobody asks for are not looked at", async () => {
+  const message = { offset: 1, headers: {}, get value() { throw new Error("theirs"); }, get key() { throw new Error("theirs"); } };
+  await process({ topic: "raw", partition: 0, message }, () => {});
+  await eachBatch((_, batch) => batch.together(() => {}))({ batch: { topic: "raw", partition: 0, messages: [message] } });
 });
 
 test("what throws has failed at once, and its output still says where it is", async () => {

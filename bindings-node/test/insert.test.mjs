@@ -19,6 +19,22 @@ function told(ledger) {
   });
 }
 
+test("a record that was taken out stays out, has one hop, and has failed if nothing is said of it", async () => {
+  const { ledger } = await recorded(tracebaton, async () => {
+    await insert("raw_events", options, (batch) => {
+      batch.add(payload(1));
+      const hop = batch.takeOut(payload(2));
+      assert.equal(batch.takeOut(payload(2)), hop);
+      batch.add(payload(2));
+      assert.equal(batch.length, 1);
+      hop.filtered("a test order");
+      batch.takeOut({ topic: "orders", partition: 0, offset: 3 });
+    });
+  });
+  const fates = told(ledger).map(({ offset, ...rest }) => [offset, ["passed", "filtered", "failed"].find((fate) => rest[fate] === 1)]);
+  assert.deepEqual(fates.sort(), [[1, "passed"], [2, "filtered"], [3, "failed"]]);
+});
+
 test("a batch passes when its function has returned: one event a partition, with every record's trace", async () => {
   let query;
   const { spans, ledger, report } = await recorded(tracebaton, async () => {

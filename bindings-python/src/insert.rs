@@ -81,6 +81,11 @@ impl Drop for Insert {
     }
 }
 
+/// Tells records apart.
+fn place_of(input: &Coordinates) -> (String, i32, i64) {
+    (input.topic.clone(), input.partition, input.offset)
+}
+
 fn has_ended() -> PyErr {
     PyRuntimeError::new_err("the batch has ended")
 }
@@ -142,11 +147,15 @@ impl Insert {
         len.and_then(|len| usize::try_from(len).ok()).unwrap_or_default()
     }
 
-    /// Adds a record; one that is added again counts once.
+    /// Adds a record; one that is added again counts once, and one that was taken out stays out.
     fn add(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
         let (input, found) = self.read(message)?;
         let mut state = self.state();
-        state.insert.as_mut().ok_or_else(has_ended)?.add(&input, &found.baton());
+        let State { insert, own, .. } = &mut *state;
+        let insert = insert.as_mut().ok_or_else(has_ended)?;
+        if !own.contains_key(&place_of(&input)) {
+            insert.add(&input, &found.baton());
+        }
         Ok(())
     }
 
@@ -154,7 +163,7 @@ impl Insert {
     fn take_out<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Hop>> {
         let py = message.py();
         let (input, found) = self.read(message)?;
-        let place = (input.topic.clone(), input.partition, input.offset);
+        let place = place_of(&input);
         let core = {
             let mut state = self.state();
             if let Some(known) = state.own.get(&place) {

@@ -55,6 +55,7 @@ def test_what_is_taken_out_without_a_word_has_failed(exported: Exported) -> None
         batch.add(message(1))
         batch.take_out(message(2))
         batch.take_out(message(3)).filtered("a test order")
+        batch.add(message(3))
         assert repr(batch) == f"<tracebaton.Insert {batch.batch_id} of 1>"
     sink = exported()
     assert by_offset(sink) == {

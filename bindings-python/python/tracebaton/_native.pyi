@@ -444,7 +444,7 @@ class Insert:
         """How many records are in; 0 once the batch has ended."""
 
     def add(self, message: object) -> None:
-        """Adds a record; one that is added again counts once."""
+        """Adds a record; one that is added again counts once, and one that was taken out stays out."""
 
     def take_out(self, message: object) -> Hop:
         """Takes a record out, or says that it does not go in, and returns its own hop: say there what became
