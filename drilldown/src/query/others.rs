@@ -11,12 +11,21 @@ use crate::model::{HopEvent, Id, Link, Span};
 /// A `send` may claim any number of records in a few bytes; more than these are not gone through.
 const MAX_LISTED: i64 = 10_000;
 
+/// So may any number of them: beyond this many places in one question, further ones are not listed.
+const MAX_PLACES: i64 = 300_000;
+
+/// Sends that claim the same offsets are parted at the same outputs: beyond this many parts of one trace,
+/// what is left of a further one is a number.
+const MAX_PARTS: usize = 100_000;
+
 /// What was made of other records, and of them alone; and which outputs are known not to be of others.
 #[derive(Default)]
 pub(super) struct Others {
     spans: BTreeSet<Link>,
     /// Where the broker put records of others, by topic, and in the trace of which batch they are.
     places: BTreeMap<String, BTreeMap<Place, Id>>,
+    /// How many places were listed out of `send` events.
+    listed: i64,
     /// The outputs of each batch's hop that are linked, by topic and place; whether to others.
     outputs: BTreeMap<Link, Outputs>,
     shares: BTreeMap<Id, Share>,
@@ -78,8 +87,13 @@ impl Others {
     pub(super) fn without(&self, events: &[HopEvent]) -> Vec<HopEvent> {
         let rest = events.iter().map(|event| (event, hop_of(event)));
         let rest = rest.filter(|(_, hop)| !self.has(hop));
+        let mut room = MAX_PARTS;
         rest.flat_map(|(event, hop)| match self.outputs.get(&hop) {
-            Some(outputs) if event.kind == "send" => deliveries(event, outputs),
+            Some(outputs) if event.kind == "send" => {
+                let parts = deliveries(event, outputs, room);
+                room = room.saturating_sub(parts.len());
+                parts
+            }
             _ => vec![event.clone()],
         })
         .collect()
@@ -120,8 +134,9 @@ impl Others {
                 continue;
             }
             open.extend(below.children.get(span_id).into_iter().flatten());
-            let sent = below.sent.get(span_id).into_iter().flatten().copied();
-            let mut places: Vec<(String, Place)> = sent.flat_map(places_of).collect();
+            let sent = below.sent.get(span_id).into_iter().flatten();
+            let mut places: Vec<(String, Place)> =
+                sent.flat_map(|event| self.places_of(event)).collect();
             places.extend(below.spans.get(span_id).and_then(|span| place_of(span)));
             for (topic, place) in places {
                 open.extend(below.read.get(&(topic.as_str(), place)).into_iter().flatten());
@@ -129,10 +144,23 @@ impl Others {
             }
         }
     }
+
+    /// Lists where a `send` without gaps put its records.
+    fn places_of(&mut self, event: &HopEvent) -> Vec<(String, Place)> {
+        let (Some(topic), Some((partition, first, last))) = (&event.topic, range(event)) else {
+            return Vec::new();
+        };
+        if !is_dense(event) || self.listed + event.emitted > MAX_PLACES {
+            return Vec::new();
+        }
+        self.listed += event.emitted;
+        (first..=last).map(|offset| (topic.clone(), (partition, offset))).collect()
+    }
 }
 
-/// Parts what the hop of a batch delivered: each record that is known not to be others', and the rest.
-fn deliveries(event: &HopEvent, outputs: &Outputs) -> Vec<HopEvent> {
+/// Parts what the hop of a batch delivered: what is known not to be others', and the rest. Where that
+/// may make more parts than there is room for, all that is not others' is one.
+fn deliveries(event: &HopEvent, outputs: &Outputs, room: usize) -> Vec<HopEvent> {
     let (Some(topic), Some((partition, first, last))) = (&event.topic, range(event)) else {
         return vec![event.clone()];
     };
@@ -146,9 +174,17 @@ fn deliveries(event: &HopEvent, outputs: &Outputs) -> Vec<HopEvent> {
         emitted,
         ..event.clone()
     };
+    let others = || known().filter(|(_, is_others)| **is_others);
+    if known().count() >= room {
+        let left = event.emitted - others().count() as i64;
+        return (left > 0).then(|| of((first, last), left)).into_iter().collect();
+    }
     if is_dense(event) {
-        let left = (first..=last).filter(|offset| outputs.get(&key(*offset)) != Some(&true));
-        return left.map(|offset| of((offset, offset), 1)).collect();
+        let ends = others().map(|((_, (_, at)), _)| *at).chain([last + 1]);
+        let mut from = first;
+        let runs = ends.map(|end| (std::mem::replace(&mut from, end + 1), end - 1));
+        let runs = runs.filter(|(first, last)| first <= last);
+        return runs.map(|(first, last)| of((first, last), last - first + 1)).collect();
     }
     let own = known().filter(|(_, is_others)| !**is_others);
     let mut left: Vec<HopEvent> = own.map(|((_, (_, at)), _)| of((*at, *at), 1)).collect();
@@ -221,13 +257,4 @@ impl<'b> Below<'b> {
         }
         below
     }
-}
-
-/// Lists where a `send` without gaps put its records.
-fn places_of(event: &HopEvent) -> Vec<(String, Place)> {
-    let (Some(topic), Some((partition, first, last))) = (&event.topic, range(event)) else {
-        return Vec::new();
-    };
-    let offsets = if is_dense(event) { first..last + 1 } else { 0..0 };
-    offsets.map(|offset| (topic.clone(), (partition, offset))).collect()
 }

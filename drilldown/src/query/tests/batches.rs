@@ -1,12 +1,14 @@
 //! Records that were handled together: what `trace` and `logs` show of a batch, and whose outputs count
 //! for a record's verdict.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::{super::verdict::Verdict::*, *};
 use crate::{
     model::{Id, Link, LogLine, Span},
-    query::{logs, trace},
+    query::{batches::Batch, logs, others::Others, trace},
 };
 
 const OTHER: &str = "00000000000000000000000000000001";
@@ -386,4 +388,56 @@ fn a_large_batch_is_gone_through_at_once() {
     assert_eq!(trace::read(&store, id(others[7])).unwrap().len(), 3);
     let took = start.elapsed();
     assert!(took.as_secs() < 15, "{took:?}");
+}
+
+/// What the batch made of others, out of these events and spans.
+fn others_of(events: Vec<HopEvent>, spans: Vec<Span>) -> (Others, Vec<HopEvent>) {
+    let batch = Batch { trace_id: id(BATCH), records: 2, spans };
+    let events = BTreeMap::from([(id(BATCH), events)]);
+    let others = Others::of(id(TRACE), &[batch], &events);
+    (others, events.into_values().flatten().collect())
+}
+
+fn emitted(events: &[HopEvent]) -> i64 {
+    events.iter().filter(|event| event.kind == "send").map(|event| event.emitted).sum()
+}
+
+#[test]
+fn a_send_is_parted_only_where_it_has_records_of_others() {
+    let mut events = vec![polled(BATCH, "raw", "totals", &[TRACE, OTHER], 2)];
+    events.extend((0..300).map(|_| sent_by(BATCH, "out", 0, 9_999)));
+    let (others, events) = others_of(events, linked_sends());
+    let left = others.without(&events);
+    assert_eq!(left.len(), 1 + 2 * 300);
+    let runs = left[1..3].iter().map(|event| (event.first, event.last, event.emitted));
+    assert!(runs.eq([(Some(0), Some(5), 6), (Some(7), Some(9_999), 9_993)]));
+    assert_eq!(emitted(&left), 300 * 9_999);
+}
+
+#[test]
+fn sends_that_claim_the_same_records_of_others_make_a_bounded_number_of_parts() {
+    let mut events = vec![polled(BATCH, "raw", "totals", &[TRACE, OTHER], 2)];
+    events.extend((0..300).map(|_| sent_by(BATCH, "out", 0, 9_999)));
+    let of_other = |offset| {
+        span_of_send(BATCH, &format!("other-{offset}"), offset, Some(link(OTHER, "send-of-other")))
+    };
+    let mut spans = linked_sends();
+    spans.extend((10..2_010).step_by(2).map(of_other));
+    let (others, events) = others_of(events, spans);
+    let left = others.without(&events);
+    assert!(left.len() <= 100_000 + 300, "{} parts", left.len());
+    // What is left of each is the same, in parts or as a number.
+    assert_eq!(emitted(&left), 300 * (9_999 - 1_000));
+}
+
+#[test]
+fn a_bounded_number_of_places_is_listed_of_what_was_sent_below_a_record_of_others() {
+    let mut events = vec![polled(BATCH, "raw", "totals", &[TRACE, OTHER], 2)];
+    events.extend((0..300).map(|partition| HopEvent {
+        partition: Some(partition),
+        span_id: "other".into(),
+        ..sent_by(BATCH, "on", 0, 9_999)
+    }));
+    let (others, _) = others_of(events, linked_sends());
+    assert_eq!(others.places("on").len(), 300_000);
 }
