@@ -35,8 +35,8 @@ pub(crate) fn read(store: &dyn Store, trace_id: Id) -> Result<Vec<Node>, Error> 
         let own = batch.spans.iter().filter(|span| !batches.others.has(&place(span)));
         spans.extend(own.filter(|span| known.insert(place(span))).cloned());
     }
-    stitch(&batches, &mut spans);
-    let mut nodes = arrange(&trace_id.to_string(), spans);
+    let stitches = stitch(&batches, &spans);
+    let mut nodes = arrange(&trace_id.to_string(), spans, &stitches);
     for node in nodes.iter_mut().filter(|node| node.is_linked) {
         let count = node.span.attributes.get("messaging.batch.message_count");
         let batch = batches.find(&node.span.trace_id).map(|batch| batch.records);
@@ -50,22 +50,26 @@ fn place(span: &Span) -> Link {
     Link { trace_id: span.trace_id.clone(), span_id: span.span_id.clone() }
 }
 
-/// Links batches to where their records were sent, if they do not say so themselves: a span has 128 links
-/// (OpenTelemetry SDK, `LinkCountLimit`), a batch may have more records. The ledger lists them all.
-fn stitch(batches: &Batches, spans: &mut [Span]) {
+/// Where spans stand that do not say so themselves.
+type Stitches = BTreeMap<Link, Link>;
+
+/// Finds where the records of batches were sent, if no link says so: a span has 128 links (OpenTelemetry
+/// SDK, `LinkCountLimit`), a batch may have more records. The ledger lists them all.
+fn stitch(batches: &Batches, spans: &[Span]) -> Stitches {
     let known: BTreeSet<Link> = spans.iter().map(place).collect();
     let is_known = |trace_id: &str, span_id: &str| {
         known.contains(&Link { trace_id: trace_id.to_owned(), span_id: span_id.to_owned() })
     };
+    let mut stitches = Stitches::new();
     for batch in &batches.all {
         let own = batch.trace_id.to_string();
-        let is_loose = |span: &&mut Span| {
+        let is_loose = |span: &&Span| {
             let parent = span.parent_span_id.as_deref();
             span.trace_id == own
                 && parent.is_none_or(|parent| !is_known(&own, parent))
                 && !span.links.iter().any(|link| is_known(&link.trace_id, &link.span_id))
         };
-        let senders = batches.ways(batch).map(|(from, event)| {
+        let mut senders = batches.ways(batch).filter_map(|(from, event)| {
             let from = from.to_string();
             let goes_there = |span: &&Span| {
                 let topic = span.attributes.get("messaging.destination.name");
@@ -73,14 +77,13 @@ fn stitch(batches: &Batches, spans: &mut [Span]) {
                     && span.kind == "producer"
                     && topic.and_then(Json::as_str) == event.topic.as_deref()
             };
-            let sent = spans.iter().filter(goes_there).max_by_key(|span| span.end);
-            sent.or_else(|| spans.iter().find(|span| span.trace_id == from)).map(place)
+            spans.iter().filter(goes_there).max_by_key(|span| span.end).map(place)
         });
-        let Some(sender) = senders.flatten().next() else { continue };
-        for span in spans.iter_mut().filter(is_loose) {
-            span.links.push(sender.clone());
-        }
+        let Some(sender) = senders.next() else { continue };
+        let loose = spans.iter().filter(is_loose);
+        stitches.extend(loose.map(|span| (place(span), sender.clone())));
     }
+    stitches
 }
 
 /// What is known of the spans that are shown: when each ended, and its kind.
@@ -88,12 +91,13 @@ type Shown = BTreeMap<Link, (i64, String)>;
 
 /// Puts every span exactly once: under its parent, under the span it links to, or, where that is not
 /// known, at the top. Spans that are each other's parents are shown at the top too.
-fn arrange(trace_id: &str, spans: Vec<Span>) -> Vec<Node> {
+fn arrange(trace_id: &str, spans: Vec<Span>, stitches: &Stitches) -> Vec<Node> {
     let shown: Shown =
         spans.iter().map(|span| (place(span), (span.end, span.kind.clone()))).collect();
     let mut children: BTreeMap<Option<Link>, Vec<Span>> = BTreeMap::new();
     for span in spans {
-        let above = above(trace_id, &span).find(|above| shown.contains_key(above));
+        let above =
+            above(trace_id, &span, stitches).into_iter().find(|above| shown.contains_key(above));
         children.entry(above).or_default().push(span);
     }
     for list in children.values_mut() {
@@ -108,7 +112,7 @@ fn arrange(trace_id: &str, spans: Vec<Span>) -> Vec<Node> {
             let below = children.remove(&Some(place(&span))).unwrap_or_default();
             stack.extend(below.into_iter().map(|child| (child, depth + 1)));
             if placed.insert(place(&span)) {
-                nodes.push(node(trace_id, span, depth, &shown));
+                nodes.push(node(trace_id, span, depth, &shown, stitches));
             }
         }
         // What is left are circles of parents: cut one open and go on.
@@ -117,20 +121,24 @@ fn arrange(trace_id: &str, spans: Vec<Span>) -> Vec<Node> {
     }
 }
 
-/// Returns what a span may stand under: its parent, and what it links to if it is of another trace.
-fn above(trace_id: &str, span: &Span) -> impl Iterator<Item = Link> {
+/// Returns what a span may stand under: its parent, and what it links to if it is of another trace, or else
+/// where its records were sent.
+fn above(trace_id: &str, span: &Span, stitches: &Stitches) -> Vec<Link> {
     let own = &span.trace_id;
     let parent = span.parent_span_id.iter();
     let parent = parent.map(|id| Link { trace_id: own.clone(), span_id: id.clone() });
     let links = if own == trace_id { &[][..] } else { &span.links };
-    parent.chain(links.iter().cloned()).filter(|above| *above != place(span))
+    let sender = stitches.get(&place(span));
+    let all = parent.chain(links.iter().chain(sender).cloned());
+    all.filter(|above| *above != place(span)).collect()
 }
 
-fn node(trace_id: &str, span: Span, depth: usize, shown: &Shown) -> Node {
+fn node(trace_id: &str, span: Span, depth: usize, shown: &Shown, stitches: &Stitches) -> Node {
     let is_linked = span.trace_id != trace_id;
     // A consumer below a producer waited from the end of the send to its own start.
-    let sent = above(trace_id, &span).filter_map(|above| shown.get(&above));
-    let sent = sent.into_iter().find(|(_, kind)| kind == "producer");
+    let places = above(trace_id, &span, stitches);
+    let mut sent = places.iter().filter_map(|above| shown.get(above));
+    let sent = sent.find(|(_, kind)| kind == "producer");
     let queued = sent.map(|(end, _)| span.start - end).filter(|queued| *queued > 0);
     Node { span, depth, is_linked, batch_records: None, queued }
 }
@@ -163,7 +171,7 @@ mod tests {
             span("t", "root", None, 1),
             span("t", "orphan", Some("gone"), 9),
         ];
-        let nodes = arrange("t", spans);
+        let nodes = arrange("t", spans, &Stitches::new());
         assert_eq!(shape(&nodes), [("root", 0), ("early", 1), ("late", 1), ("orphan", 0)]);
     }
 
@@ -171,7 +179,7 @@ mod tests {
     fn a_batch_stands_below_what_it_links_to() {
         let mut batch = span("other", "batch", None, 10);
         batch.links = vec![Link { trace_id: "t".into(), span_id: "send".into() }];
-        let nodes = arrange("t", vec![batch, span("t", "send", None, 1)]);
+        let nodes = arrange("t", vec![batch, span("t", "send", None, 1)], &Stitches::new());
         assert_eq!(shape(&nodes), [("send", 0), ("batch", 1)]);
         assert_eq!(nodes[1].queued, Some(8));
         assert!(nodes[1].is_linked);
@@ -184,7 +192,7 @@ mod tests {
             span("t", "b", Some("a"), 2),
             span("t", "self", Some("self"), 3),
         ];
-        let nodes = arrange("t", spans);
+        let nodes = arrange("t", spans, &Stitches::new());
         assert_eq!(nodes.len(), 3);
     }
 }

@@ -326,6 +326,23 @@ fn a_record_that_came_with_a_legacy_id_alone_is_found_in_its_batch() {
 }
 
 #[test]
+fn a_batch_stands_below_the_send_to_its_topic_and_no_other() {
+    let events = vec![polled(BATCH, "raw", "totals", &[TRACE, OTHER], 1)];
+    for (topic, depth) in [("raw", 1), ("elsewhere", 0)] {
+        let (store, _folder) = store(events.clone(), Vec::new());
+        let mut sent = span(TRACE, "sent", None, "producer", 10);
+        sent.attributes.insert("messaging.destination.name".into(), json!(topic));
+        add_spans(&store, spans_of(BATCH, &[]));
+        add_spans(&store, vec![sent]);
+        let nodes = trace::read(&store, id(TRACE)).unwrap();
+        let poll = nodes.iter().find(|node| node.span.name.ends_with("poll")).unwrap();
+        assert_eq!(poll.depth, depth, "{topic}");
+        // That is where it is shown; what it links to is what it said.
+        assert!(poll.span.links.is_empty());
+    }
+}
+
+#[test]
 fn what_a_batch_made_of_others_is_not_shown() {
     let (store, _folder) = store(together([Fate::Filtered, Fate::Failed]), Vec::new());
     add_spans(&store, vec![span(TRACE, "send", None, "producer", 0)]);
