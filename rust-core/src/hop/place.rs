@@ -1,6 +1,6 @@
 //! Where a record stands in its topic: two attributes that a hop writes four times, each time in one go.
 
-use super::proto::{ROOM, Writer, key, varint};
+use super::proto::{ROOM, Writer, key, put, varint};
 
 const PARTITION: &str = "messaging.destination.partition.id";
 const OFFSET: &str = "messaging.kafka.offset";
@@ -69,16 +69,6 @@ pub(super) const fn usual(field: u32) -> [u8; PLACE] {
     let at = put(&mut bytes, at, &[0x12, 0, 0x18]);
     assert!(at == VALUE && field < 16);
     bytes
-}
-
-#[expect(clippy::indexing_slicing, reason = "out of bounds it would not compile")]
-const fn put(bytes: &mut [u8], start: usize, more: &[u8]) -> usize {
-    let mut at = 0;
-    while at < more.len() {
-        bytes[start + at] = more[at];
-        at += 1;
-    }
-    start + at
 }
 
 #[cfg(test)]

@@ -301,20 +301,13 @@ pub(crate) struct Key<const N: usize>([u8; N]);
 
 impl<const N: usize> Key<N> {
     /// Encodes a key of `N - 7 - ROOM` bytes for attributes in a field; done when this is compiled.
-    #[expect(clippy::indexing_slicing, reason = "out of bounds it would not compile")]
     pub(crate) const fn new(field: u32, key: &str) -> Self {
         let key = key.as_bytes();
         assert!(field < 16 && key.len() == N - 7 - ROOM && N < 0x60);
         let mut bytes = [0; N];
-        bytes[0] = (field << 3 | 2) as u8;
-        bytes[2] = 0x0a;
-        bytes[3] = key.len() as u8;
-        let mut at = 0;
-        while at < key.len() {
-            bytes[4 + at] = key[at];
-            at += 1;
-        }
-        bytes[N - 3 - ROOM] = 0x12;
+        let at = put(&mut bytes, 0, &[(field << 3 | 2) as u8, 0, 0x0a, key.len() as u8]);
+        let at = put(&mut bytes, at, key);
+        put(&mut bytes, at, &[0x12]);
         Self(bytes)
     }
 
@@ -327,31 +320,27 @@ impl<const N: usize> Key<N> {
 }
 
 /// Encodes a `KeyValue` whose value is a text, in `N` bytes; done when this is compiled.
-#[expect(clippy::indexing_slicing, reason = "out of bounds it would not compile")]
 pub(crate) const fn encoded_pair<const N: usize>(field: u32, key: &str, value: &str) -> [u8; N] {
     let (key, value) = (key.as_bytes(), value.as_bytes());
     assert!(field < 16 && key.len() + value.len() + 8 == N && N < 0x80);
+    let (tag, any) = ((field << 3 | 2) as u8, value.len() as u8 + 2);
     let mut bytes = [0; N];
-    bytes[0] = (field << 3 | 2) as u8;
-    bytes[1] = (N - 2) as u8;
-    bytes[2] = 0x0a;
-    bytes[3] = key.len() as u8;
-    let mut at = 0;
-    while at < key.len() {
-        bytes[4 + at] = key[at];
-        at += 1;
-    }
-    let start = 4 + key.len();
-    bytes[start] = 0x12;
-    bytes[start + 1] = (value.len() + 2) as u8;
-    bytes[start + 2] = 0x0a;
-    bytes[start + 3] = value.len() as u8;
-    at = 0;
-    while at < value.len() {
-        bytes[start + 4 + at] = value[at];
-        at += 1;
-    }
+    let at = put(&mut bytes, 0, &[tag, (N - 2) as u8, 0x0a, key.len() as u8]);
+    let at = put(&mut bytes, at, key);
+    let at = put(&mut bytes, at, &[0x12, any, 0x0a, value.len() as u8]);
+    put(&mut bytes, at, value);
     bytes
+}
+
+/// Copies `more` to where it is to start, when this is compiled; returns where it ends.
+#[expect(clippy::indexing_slicing, reason = "out of bounds it would not compile")]
+pub(super) const fn put(bytes: &mut [u8], start: usize, more: &[u8]) -> usize {
+    let mut at = 0;
+    while at < more.len() {
+        bytes[start + at] = more[at];
+        at += 1;
+    }
+    start + at
 }
 
 /// Encodes the key of an attribute when this is compiled.
