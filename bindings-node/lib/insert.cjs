@@ -6,7 +6,7 @@ const { randomUUID } = require("node:crypto");
 const { withSpan } = require("./current.cjs");
 const { checkFunction, checkObject, checkText } = require("./errors.cjs");
 const { endAll } = require("./hop.cjs");
-const { addToInsert, takeOutOfInsert } = require("./message.cjs");
+const { addToInsert, checkPayload, takeOutOfInsert } = require("./message.cjs");
 const { native } = require("./native.cjs");
 const { RemoteSpan, toSpanContext } = require("./otel/span.cjs");
 const { describeError } = require("./text.cjs");
@@ -63,7 +63,8 @@ class Insert {
 
   /** Adds a record; one that was taken out stays out. */
   add(payload) {
-    if (!this._hops.has(placeOf(payload))) addToInsert(this._number, payload, this._group);
+    // Mostly none was: then nobody has to know where this one stood.
+    if (this._hops.size === 0 || !this._hops.has(placeOf(payload))) addToInsert(this._number, payload, this._group);
   }
 
   /** Returns the hop of a record that does not go in; it goes on until the batch ends. */
@@ -98,10 +99,10 @@ class Insert {
   }
 }
 
-/** Tells records apart by where they stood; what is no record is told by whoever takes it. */
+/** Tells records apart by where they stood. */
 function placeOf(payload) {
-  const { topic, partition, message, offset } = Object(payload);
-  return [topic, partition, Object(message ?? payload).offset ?? offset].map(String).join(" ");
+  const { topic, partition, message } = checkPayload(payload);
+  return [topic, partition, message.offset].map(String).join(" ");
 }
 
 async function run(table, options, fn) {

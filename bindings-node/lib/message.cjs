@@ -45,16 +45,22 @@ function checkPayload(payload, group) {
 function startAt(topic, partition, message, group, batch = 0) {
   const { headers, offset } = message;
   noteEmpty(headers, message);
-  if (native !== null && typeof topic === "string" && (partition | 0) === partition && layUsual(headers, true) && layOffset(offset)) {
-    if (group !== undefined) checkText("group", group);
-    words[AT.subject] = inputNumber(topic, group);
-    words[AT.place] = partition;
-    words[AT.batch] = batch;
-    words[AT.isDone] = 0;
+  if (layInput(topic, partition, offset, headers, group, batch)) {
     fastBegin();
     if (words[AT.isDone] === 1) return hopOnDesk();
   }
   return startSlowly(topic, partition, offset, headers, group, batch);
+}
+
+/** Puts a message on the desk, with the batch whose it is; tells whether it could. */
+function layInput(topic, partition, offset, headers, group, batch) {
+  if (native === null || typeof topic !== "string" || (partition | 0) !== partition || !layUsual(headers, true) || !layOffset(offset)) return false;
+  if (group !== undefined) checkText("group", group);
+  words[AT.subject] = inputNumber(topic, group);
+  words[AT.place] = partition;
+  words[AT.batch] = batch;
+  words[AT.isDone] = 0;
+  return true;
 }
 
 /** The same for whatever headers, with everything checked. */
@@ -78,12 +84,7 @@ function checkInput(topic, partition, offset, headers, group) {
 function addToInsert(number, payload, ofInsert) {
   const { topic, partition, message, group } = checkPayload(payload, ofInsert);
   const { headers, offset } = message;
-  if (native !== null && typeof topic === "string" && (partition | 0) === partition && layUsual(headers, true) && layOffset(offset)) {
-    if (group !== undefined) checkText("group", group);
-    words[AT.subject] = inputNumber(topic, group);
-    words[AT.place] = partition;
-    words[AT.batch] = number;
-    words[AT.isDone] = 0;
+  if (layInput(topic, partition, offset, headers, group, number)) {
     fastInsert();
     if (words[AT.isDone] === 1) return;
   }
@@ -138,4 +139,4 @@ function startTogether(topic, partition, messages, group) {
   return hopOnDesk();
 }
 
-module.exports = { addToInsert, startAt, startHop, startTogether, takeOutOfInsert };
+module.exports = { addToInsert, checkPayload, startAt, startHop, startTogether, takeOutOfInsert };
