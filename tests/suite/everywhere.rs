@@ -1,10 +1,11 @@
 //! The id is everywhere: header, log line, span, ledger event, and the rows are there.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
+use tokio::process::Command;
 use tracebaton_embedded::Part;
-use tracebaton_tests::{Message, Relay, read_topic};
+use tracebaton_tests::{Message, Relay, event, read_topic};
 
 use crate::expected::{End, Event, sample};
 
@@ -16,6 +17,9 @@ const TOPICS: [&str; 6] = [
     "enriched_events",
     "enriched_events.dlq",
 ];
+
+/// How many links a span has at most (OpenTelemetry SDK, `LinkCountLimit`).
+const MAX_LINKS: usize = 128;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_id_of_a_request_is_in_every_header_log_line_span_and_ledger_event() {
@@ -54,6 +58,37 @@ async fn the_id_of_a_request_is_in_every_header_log_line_span_and_ledger_event()
         in_every_ledger_event(&diagnoses[trace_id], event);
         in_every_span(&relay.ask(trace_id, "").await.unwrap(), trace_id, event);
     }
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_shown_to_records_for_which_its_span_has_no_link_left() {
+    let mut relay = Relay::start().await.unwrap();
+    relay.stack.take(Part::Sync).unwrap().kill().await.unwrap();
+    let mut ids = Vec::new();
+    for number in 0..MAX_LINKS + 22 {
+        let answer = relay.post(&event(&format!("evt-{number}"), "cart_add"), &[]).await.unwrap();
+        ids.push(answer.trace_id().to_owned());
+    }
+    // One that waits until it has them all.
+    let mut patient = Command::new(relay.stack.layout().binary("sync").unwrap());
+    patient.env("BATCH_SIZE", ids.len().to_string()).env("BATCH_MS", "60000");
+    let mut sync = relay.stack.run("sync", patient).unwrap();
+    sync.ready(Duration::from_secs(30)).await.unwrap();
+    relay.settled(&ids).await.unwrap();
+    let mut without_link = 0;
+    for id in &ids {
+        let nodes = relay.ask(id, "").await.unwrap();
+        let nodes = nodes.as_array().unwrap();
+        let insert = nodes.iter().find(|node| node["span"]["name"] == "INSERT shop.user_events");
+        let insert = insert.unwrap_or_else(|| panic!("{id} has no insert: {nodes:#?}"));
+        assert_eq!(insert["batch_records"], ids.len(), "{insert:#}");
+        let links = insert["span"]["links"].as_array().unwrap();
+        assert_eq!(links.len(), MAX_LINKS);
+        without_link += usize::from(!links.iter().any(|link| link[0] == id.as_str()));
+    }
+    assert_eq!(without_link, ids.len() - MAX_LINKS);
+    sync.stop(Duration::from_secs(10)).await.unwrap();
     relay.stop().await;
 }
 
@@ -169,7 +204,11 @@ fn in_every_span(nodes: &Value, trace_id: &str, event: &Event) {
         let span = &node["span"];
         if node["is_linked"] == true {
             let links = span["links"].as_array().unwrap();
-            assert!(links.iter().any(|link| link[0] == trace_id), "{span:#}");
+            let is_linked = links.iter().any(|link| link[0] == trace_id);
+            // A large batch has more records than a span may have links; the ledger names them all.
+            let records = node["batch_records"].as_u64().unwrap_or_default();
+            let is_full = links.len() == MAX_LINKS && records > MAX_LINKS as u64;
+            assert!(is_linked || is_full, "{span:#}");
         } else {
             assert_eq!(span["trace_id"], trace_id);
         }
