@@ -65,8 +65,11 @@ pub(super) fn of_branch(
     let at_sink = |sink, transform| if is_sink { sink } else { transform };
     let failed = at_sink(Verdict::DroppedAtMapping, Verdict::TransformFailedLost);
     let reasons = reasons(branch, Fate::Failed);
-    let evidence = format!("{} failed and nothing else took them{reasons}", branch.failed);
-    found(branch.failed, failed, evidence);
+    let what = match is_sink {
+        true => "given up by the sink, and in no dead-letter topic",
+        false => "failed and nothing else took them",
+    };
+    found(branch.failed, failed, format!("{} {what}{reasons}", branch.failed));
 
     let (verdict, why) = of_unseen(branch, now, dropped, beyond);
     let evidence = format!(

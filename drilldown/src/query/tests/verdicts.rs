@@ -360,7 +360,9 @@ fn a_batch_that_was_given_up_is_dropped_at_mapping() {
     });
     let diagnosis = diagnosis_of(events);
     assert_eq!(found(&diagnosis), [(DroppedAtMapping, "sync (insert users)")]);
-    assert!(diagnosis.summary.ends_with("TYPE_MISMATCH: no such column"));
+    let text = "sync (insert users): 1 given up by the sink, and in no dead-letter topic: \
+        TYPE_MISMATCH: no such column";
+    assert_eq!((diagnosis.summary.as_str(), diagnosis.verdict.exit_code()), (text, 11));
 }
 
 #[test]
