@@ -14,6 +14,7 @@ pub(crate) mod logs;
 mod onward;
 mod order;
 mod others;
+mod silent;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trace;

@@ -103,13 +103,18 @@ impl Others {
         let trace_id = batch.trace_id.to_string();
         let below = Below::of(batch, events);
         let mut open: Vec<&str> = Vec::new();
-        let of_hops = below.hops.iter().filter_map(|hop| below.sent.get(hop)).flatten();
-        let mut share = Share { own: 0, unlinked: of_hops.map(|event| event.emitted).sum() };
         let is_out = |span: &&Span| {
             let parent = span.parent_span_id.as_deref();
             span.kind == "producer" && parent.is_some_and(|parent| below.hops.contains(parent))
         };
-        for span in batch.spans.iter().filter(is_out).filter(|span| !span.links.is_empty()) {
+        let outs = || batch.spans.iter().filter(is_out);
+        let of_hops = below.hops.iter().filter_map(|hop| below.sent.get(hop)).flatten();
+        let mut share = Share { own: 0, unlinked: of_hops.map(|event| event.emitted).sum() };
+        if !batch.is_told {
+            // The ledger tells nothing of its outputs, their spans do.
+            share.unlinked = outs().filter(|span| !span.is_error).count() as i64;
+        }
+        for span in outs().filter(|span| !span.links.is_empty()) {
             let is_own =
                 |link: &Link| traces.contains(&link.trace_id) && !self.spans.contains(link);
             let is_own = span.links.iter().any(is_own);
@@ -241,6 +246,12 @@ impl<'b> Below<'b> {
             if let Some(parent) = &span.parent_span_id {
                 below.children.entry(parent).or_default().push(&span.span_id);
             }
+        }
+        if !batch.is_told {
+            // The span of the hop is not there yet, or never will be.
+            below.hops.extend(batch.silent().map(|poll| poll.span_id.as_str()));
+            let parents = below.children.keys().filter(|id| !below.spans.contains_key(*id));
+            below.hops.extend(parents);
         }
         let trace_id = batch.trace_id.to_string();
         for event in events.iter().filter(|event| event.trace_id == trace_id) {

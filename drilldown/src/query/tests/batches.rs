@@ -11,20 +11,26 @@ use crate::{
     query::{batches::Batch, logs, others::Others, trace},
 };
 
-const OTHER: &str = "00000000000000000000000000000001";
-const BATCH: &str = "00000000000000000000000000000002";
-const AGAIN: &str = "00000000000000000000000000000003";
+pub(super) const OTHER: &str = "00000000000000000000000000000001";
+pub(super) const BATCH: &str = "00000000000000000000000000000002";
+pub(super) const AGAIN: &str = "00000000000000000000000000000003";
 
-fn id(trace_id: &str) -> Id {
+pub(super) fn id(trace_id: &str) -> Id {
     Id::parse(trace_id).unwrap()
 }
 
-fn link(trace_id: &str, span_id: &str) -> Link {
+pub(super) fn link(trace_id: &str, span_id: &str) -> Link {
     Link { trace_id: trace_id.into(), span_id: span_id.into() }
 }
 
 /// A poll batch that read a topic from offset 0 on and made as many records as it says.
-fn polled(trace_id: &str, topic: &str, group: &str, members: &[&str], emitted: i64) -> HopEvent {
+pub(super) fn polled(
+    trace_id: &str,
+    topic: &str,
+    group: &str,
+    members: &[&str],
+    emitted: i64,
+) -> HopEvent {
     HopEvent {
         kind: "process".into(),
         name: topic.into(),
@@ -38,12 +44,18 @@ fn polled(trace_id: &str, topic: &str, group: &str, members: &[&str], emitted: i
 }
 
 /// What a batch sent to offsets of partition 0.
-fn sent_by(trace_id: &str, topic: &str, first: i64, last: i64) -> HopEvent {
+pub(super) fn sent_by(trace_id: &str, topic: &str, first: i64, last: i64) -> HopEvent {
     let event = sent(&format!("{trace_id}-process"), topic, first, last);
     HopEvent { trace_id: trace_id.into(), ..event }
 }
 
-fn span(trace_id: &str, span_id: &str, parent: Option<&str>, kind: &str, start: i64) -> Span {
+pub(super) fn span(
+    trace_id: &str,
+    span_id: &str,
+    parent: Option<&str>,
+    kind: &str,
+    start: i64,
+) -> Span {
     Span {
         trace_id: trace_id.into(),
         span_id: span_id.into(),
@@ -68,7 +80,7 @@ fn spans_of(trace_id: &str, links: &[Link]) -> Vec<Span> {
 }
 
 /// The span of a `send` out of a batch, linked to the record it was made of.
-fn span_of_send(trace_id: &str, span_id: &str, offset: i64, of: Option<Link>) -> Span {
+pub(super) fn span_of_send(trace_id: &str, span_id: &str, offset: i64, of: Option<Link>) -> Span {
     let mut span =
         span(trace_id, span_id, Some(&format!("{trace_id}-process")), "producer", 30 + offset);
     span.attributes.insert("messaging.destination.name".into(), json!("out"));
@@ -78,7 +90,7 @@ fn span_of_send(trace_id: &str, span_id: &str, offset: i64, of: Option<Link>) ->
     span
 }
 
-fn add_spans(store: &Sqlite, spans: Vec<Span>) {
+pub(super) fn add_spans(store: &Sqlite, spans: Vec<Span>) {
     store.keep(cut::traces(&encode::spans(spans)).unwrap()).unwrap();
 }
 
@@ -276,12 +288,12 @@ fn batches_that_are_too_many_to_go_through_are_counted() {
 }
 
 /// The name of each span, how deep it stands, and of how many records its batch is.
-fn shape(nodes: &[trace::Node]) -> Vec<(&str, usize, Option<i64>)> {
+pub(super) fn shape(nodes: &[trace::Node]) -> Vec<(&str, usize, Option<i64>)> {
     let of = |node: &trace::Node| node.batch_records;
     nodes.iter().map(|node| (node.span.name.as_str(), node.depth, of(node))).collect()
 }
 
-fn line(trace_id: &str, span_id: &str, time: i64, message: &str) -> LogLine {
+pub(super) fn line(trace_id: &str, span_id: &str, time: i64, message: &str) -> LogLine {
     LogLine {
         trace_id: Some(trace_id.into()),
         span_id: Some(span_id.into()),
@@ -291,7 +303,7 @@ fn line(trace_id: &str, span_id: &str, time: i64, message: &str) -> LogLine {
     }
 }
 
-fn add_lines(store: &Sqlite, lines: Vec<LogLine>) {
+pub(super) fn add_lines(store: &Sqlite, lines: Vec<LogLine>) {
     store.keep(cut::logs(&encode::lines(lines)).unwrap()).unwrap();
 }
 
@@ -409,7 +421,7 @@ fn a_large_batch_is_gone_through_at_once() {
 
 /// What the batch made of others, out of these events and spans.
 fn others_of(events: Vec<HopEvent>, spans: Vec<Span>) -> (Others, Vec<HopEvent>) {
-    let batch = Batch { trace_id: id(BATCH), records: 2, spans };
+    let batch = Batch { trace_id: id(BATCH), records: 2, spans, is_told: true };
     let events = BTreeMap::from([(id(BATCH), events)]);
     let others = Others::of(id(TRACE), &[batch], &events);
     (others, events.into_values().flatten().collect())
