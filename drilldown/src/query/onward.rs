@@ -89,7 +89,10 @@ impl<'b> Onward<'b> {
             let hop = name(branch);
             let evidence = format!("went on in {}: {}", self.whose(*trace_id), batch.summary);
             findings.push(Finding { verdict: batch.verdict, hop: hop.clone(), evidence });
-            if branch.passed > 0 && branch.waiting + branch.unseen == 0 {
+            // Where outputs are linked to others and none is to this, it was not its turn yet.
+            let share = self.batches.others.share(*trace_id);
+            let is_own = share.own > 0 || share.others == 0;
+            if is_own && branch.passed > 0 && branch.waiting + branch.unseen == 0 {
                 let evidence = format!(
                     "handled again, and a batch that told nothing, trace {trace_id}, had sent on \
                      what it made of it"
@@ -130,8 +133,8 @@ impl<'b> Onward<'b> {
         let what = format!("a batch of {records}, trace {id}");
         match self.batches.others.share(id) {
             Share { own: 0, .. } => format!("{what}, whose outputs no link ties to one record"),
-            Share { own, unlinked: 0 } => format!("{what}, in {own} linked to it"),
-            Share { own, unlinked } => {
+            Share { own, unlinked: 0, .. } => format!("{what}, in {own} linked to it"),
+            Share { own, unlinked, .. } => {
                 format!(
                     "{what}, in {own} linked to it and {unlinked} that no link ties to one record"
                 )

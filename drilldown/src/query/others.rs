@@ -40,6 +40,8 @@ pub(super) struct Share {
     pub(super) own: i64,
     /// Linked to nothing.
     pub(super) unlinked: i64,
+    /// Linked to others alone.
+    pub(super) others: i64,
 }
 
 impl Others {
@@ -109,7 +111,8 @@ impl Others {
         };
         let outs = || batch.spans.iter().filter(is_out);
         let of_hops = below.hops.iter().filter_map(|hop| below.sent.get(hop)).flatten();
-        let mut share = Share { own: 0, unlinked: of_hops.map(|event| event.emitted).sum() };
+        let mut share =
+            Share { unlinked: of_hops.map(|event| event.emitted).sum(), ..Share::default() };
         if !batch.is_told {
             // The ledger tells nothing of its outputs, their spans do.
             share.unlinked = outs().filter(|span| !span.is_error).count() as i64;
@@ -125,7 +128,7 @@ impl Others {
                 continue;
             }
             share.unlinked -= 1;
-            share.own += i64::from(is_own);
+            *(if is_own { &mut share.own } else { &mut share.others }) += 1;
             if let (Some(place), Some(span_id)) = (place_of(span), span.parent_span_id.clone()) {
                 let hop = Link { trace_id: trace_id.clone(), span_id };
                 self.outputs.entry(hop).or_default().insert(place, !is_own);
