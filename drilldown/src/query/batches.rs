@@ -56,7 +56,8 @@ impl Batches {
         own: Id,
         is_way: impl Fn(&HopEvent) -> bool,
     ) -> Result<Self, Error> {
-        let mut batches = Self { spans: store.spans(own)?, ..Self::default() };
+        let others = Others::than(own);
+        let mut batches = Self { spans: store.spans(own)?, others, ..Self::default() };
         batches.events.insert(own, store.hops(own)?);
         batches.links = links(own, &batches.spans);
         loop {
@@ -71,7 +72,7 @@ impl Batches {
             for trace_id in next {
                 batches.read(store, trace_id, named.contains(&trace_id))?;
             }
-            batches.others = Others::of(own, &batches.all, &batches.events);
+            batches.others.learn_on(&batches.all, &batches.events);
         }
     }
 

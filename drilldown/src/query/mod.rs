@@ -14,6 +14,7 @@ pub(crate) mod logs;
 mod onward;
 mod order;
 mod others;
+mod ranges;
 mod silent;
 #[cfg(test)]
 mod tests;
