@@ -3,6 +3,7 @@
 mod batches;
 mod encode;
 mod laws;
+mod others;
 mod settling;
 mod silent;
 mod verdicts;
