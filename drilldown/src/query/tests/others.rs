@@ -92,10 +92,12 @@ fn what_is_anothers_is_not_once_that_one_is_found_to_be_of_the_question() {
     others.learn_on(&batches, &events);
     let is_others = |others: &Others| others.has(&link(BATCH, "other"));
     assert!(is_others(&others) && others.places("on").len() == 300_000);
-    // A batch that no link leads to turns nothing.
-    batches.push(empty_batch(&"4".repeat(32)));
-    others.learn_on(&batches, &events);
-    assert!(is_others(&others) && others.places("on").len() == 300_000);
+    // Batches that no link leads to turn nothing.
+    for number in 0..6 {
+        batches.push(empty_batch(&format!("{:032x}", 0xc000 + number)));
+        others.learn_on(&batches, &events);
+        assert!(is_others(&others) && others.places("on").len() == 300_000);
+    }
     batches.push(empty_batch(AGAIN));
     others.learn_on(&batches, &events);
     assert!(!is_others(&others) && others.places("on").is_empty());
@@ -198,6 +200,10 @@ fn an_output_that_was_refused_is_none_and_what_came_of_it_is_others_all_the_same
     assert_eq!(others.share(id(BATCH)), Share { own: 1, unlinked: 1, others: 0 });
     assert!(others.has(&link(BATCH, "other-refused")) && !others.has(&link(BATCH, "own-refused")));
     assert!(others.without(&[sent_by(BATCH, "out", 5, 6)]).len() == 1, "no place is taken by it");
+    // Spans may tell of outputs before the ledger does.
+    let events = vec![polled(BATCH, "raw", "totals", &[TRACE, OTHER], 2)];
+    let (others, _) = others_of(events, linked_sends());
+    assert_eq!(others.share(id(BATCH)), Share { own: 1, unlinked: 0, others: 1 });
 }
 
 #[test]
@@ -233,7 +239,11 @@ fn a_circle_of_what_was_made_of_others_ends() {
     let mut events = together([Fate::Passed; 2]);
     // The hop reads what it says it sent itself.
     events.push(HopEvent { trace_id: BATCH.into(), ..sent("end-6", "out", 6, 6) });
-    let (others, events) = others_of(events, linked_sends());
+    events.push(HopEvent { trace_id: BATCH.into(), ..sent("earlier", "on", 0, 9) });
+    let mut spans = linked_sends();
+    spans.insert(0, span_of_send(BATCH, "earlier", 4, Some(link(OTHER, "send-of-other"))));
+    let (others, events) = others_of(events, spans);
+    assert_eq!(others.places("on").len(), 10, "the circle takes no room from others");
     assert!(others.has(&link(BATCH, "end-6")) && !others.has(&link(BATCH, "end-5")));
     assert!(others.without(&events).iter().all(|event| event.span_id != "end-6"));
 }

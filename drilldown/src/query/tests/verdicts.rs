@@ -561,6 +561,21 @@ fn an_id_from_the_future_is_told() {
 }
 
 #[test]
+fn events_without_a_record_are_not_called_nothing() {
+    let nothing = HopEvent { records_in: 0, ..read("none", "raw", "g", 0, Fate::Pending) };
+    let diagnosis = diagnosis_of(vec![nothing]);
+    let text = "there are ledger events of this trace, and none of them tells of a record";
+    assert_eq!((diagnosis.verdict, diagnosis.summary.as_str()), (Inconclusive, text));
+}
+
+#[test]
+fn who_claims_more_fates_than_records_leaves_none_pending() {
+    let more = HopEvent { records_in: 3, passed: 5, ..request(2) };
+    let diagnosis = diagnosis_of(vec![more, sent("request", "raw", 0, 1)]);
+    assert_eq!(diagnosis.ledger.received[0].pending(), 0);
+}
+
+#[test]
 fn a_text_that_is_no_id_is_malformed() {
     for text in ["", "none", "with space", "00000000000000000000000000000000"] {
         let diagnosis = unknown(text);
