@@ -122,6 +122,13 @@ test("what was said of a message that is open at the end counts, and its outputs
   assert.deepEqual(await open("hop.output('out');"), [{ in: 1, emitted: 1, unconfirmed: 1 }]);
 });
 
+test("a hop that only waits for a report when the process ends has passed, and its output is unconfirmed", async () => {
+  const waits = "let report; await traced(open, (hop) => { report = hop.output('out').onDelivery; }); process.on('exit', () => report);";
+  for (const ending of ["", "process.exit(0);"]) {
+    assert.deepEqual(await leftOpen(`${waits} ${ending}`), [{ in: 1, passed: 1, emitted: 1, unconfirmed: 1 }], ending);
+  }
+});
+
 test("what a worker leaves open is pending, however it ends", async () => {
   for (const ending of ["process.exit(0);", "parentPort.postMessage(1); setInterval(() => {}, 1000);"]) {
     const ledger = await leftOpen(`
