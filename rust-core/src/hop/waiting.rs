@@ -235,6 +235,31 @@ mod tests {
     }
 
     #[test]
+    fn places_given_before_a_fork_are_nobodys_in_the_child() {
+        let (recorder, hop) = start();
+        let wait = || {
+            let input = Coordinates { topic: "raw".into(), partition: 0, offset: 2, group: None };
+            let hop = Hop::process(&recorder, &input, &Baton::default());
+            let output = hop.output("out");
+            hop.end();
+            (hop, output)
+        };
+        let [first, second] = [wait(), wait()];
+        let old = hop.output("out");
+        hop.end();
+        drop(first);
+        drop(second);
+        recorder.pause().forget();
+        recorder.switch(true);
+        let new = [wait(), wait(), wait()];
+        assert_eq!((waiting(&recorder), places(&recorder)), (3, 3), "each has a place of its own");
+        drop(old);
+        assert_eq!(waiting(&recorder), 3, "the old one's place is another's now");
+        drop(new);
+        assert_eq!(waiting(&recorder), 0);
+    }
+
+    #[test]
     fn what_failed_is_told_even_if_it_was_never_ended() {
         for is_dead_letter in [false, true] {
             let (recorder, hop) = start();
