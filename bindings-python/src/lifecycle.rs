@@ -189,6 +189,11 @@ impl ShutdownReport {
     }
 
     #[getter]
+    fn given_up(&self) -> Counts {
+        Counts(self.0.given_up)
+    }
+
+    #[getter]
     fn lost(&self) -> Counts {
         Counts(self.0.lost)
     }

@@ -568,11 +568,21 @@ class ShutdownReport:
     @property
     def exported(self) -> Counts: ...
     @property
-    def dropped(self) -> Counts: ...
+    def dropped(self) -> Counts:
+        """What was not kept until the end: memory was full, the endpoint refused it, or it was given up."""
+
     @property
-    def refused(self) -> Counts: ...
+    def refused(self) -> Counts:
+        """Of what was dropped, that which the endpoint refused."""
+
     @property
-    def lost(self) -> Counts: ...
+    def given_up(self) -> Counts:
+        """Of what was dropped, that which the endpoint failed on for long while it took the rest."""
+
+    @property
+    def lost(self) -> Counts:
+        """What was still held when the deadline came."""
+
     @property
     def is_complete(self) -> bool: ...
 
