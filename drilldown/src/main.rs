@@ -46,7 +46,8 @@ enum Command {
     /// Prints the log lines of a trace and the events of its spans, of all services, by time
     Logs(Question),
     /// Says what became of a trace's records. Exit code: 0 as intended, 10 lost or refused, 11 in
-    /// the dead letters, 12 in part or twice, 13 on its way, 14 unknown, 15 not enough evidence
+    /// the dead letters or given up by the sink, 12 in part or twice, 13 on its way, 14 unknown, 15
+    /// not enough evidence
     Diagnose(Question),
 }
 

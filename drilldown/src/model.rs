@@ -255,14 +255,13 @@ impl Reader {
         })
     }
 
-    /// Tells whether the group went past an offset on evidence that is old enough at `now`.
-    pub(crate) fn is_past(&self, offset: i64, now: i64) -> bool {
-        let known = match now {
+    /// Returns the last offset that the group went past on evidence that is old enough at `now`.
+    pub(crate) fn past(&self, now: i64) -> i64 {
+        match now {
             _ if self.arrived <= now - SILENCE => self.last,
             _ if self.marked <= now - SETTLING && self.arrived > self.marked => self.mark,
             _ => self.settled,
-        };
-        known >= offset
+        }
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {

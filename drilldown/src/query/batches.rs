@@ -1,11 +1,13 @@
 //! The batches that records of a trace went through: each has a trace of its own, and what was made of
 //! the batch is in that one, and may be batched again.
+//!
+//! The ledger names them. One that has told nothing is found by its span, which links to its records.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::others::Others;
+use super::{others::Others, silent};
 use crate::{
-    model::{HopEvent, Id, Span},
+    model::{HopEvent, Id, Link, Span},
     store::{Error, Store},
 };
 
@@ -19,42 +21,80 @@ pub(super) struct Batch {
     pub(super) records: i64,
     /// The spans of its trace.
     pub(super) spans: Vec<Span>,
+    /// Whether the ledger has an event of it.
+    pub(super) is_told: bool,
+}
+
+impl Batch {
+    /// Returns the span that tells of a batch of which the ledger knows nothing.
+    pub(super) fn silent(&self) -> Option<&Span> {
+        self.spans.iter().filter(|_| !self.is_told).find(|span| silent::is_batch(span))
+    }
 }
 
 /// A trace, the batches that its records went through, and what these made of other records: all that
 /// one question reads, read once.
+#[derive(Default)]
 pub(super) struct Batches {
     /// Each stands behind those that lead to it.
     pub(super) all: Vec<Batch>,
     pub(super) others: Others,
+    /// The spans of the trace that is asked for, and those that link to it.
+    pub(super) spans: Vec<Span>,
     events: BTreeMap<Id, Vec<HopEvent>>,
+    /// Batches whose spans link to one of the traces, and the links.
+    links: Vec<(Id, Vec<Link>)>,
+    /// Batches that link to a record and have told of others only: it left them before.
+    left: BTreeSet<Id>,
 }
 
 impl Batches {
-    /// Goes from a trace to the batches of those events that are `ways`, and on from these.
+    /// Goes from a trace to the batches of those events that are `ways`, and to those that took its
+    /// records and have told nothing, and on from these.
     pub(super) fn follow(
         store: &dyn Store,
         own: Id,
         is_way: impl Fn(&HopEvent) -> bool,
     ) -> Result<Self, Error> {
-        let events = BTreeMap::from([(own, store.hops(own)?)]);
-        let mut batches = Self { all: Vec::new(), others: Others::default(), events };
+        let others = Others::than(own);
+        let mut batches = Self { spans: store.spans(own)?, others, ..Self::default() };
+        batches.events.insert(own, store.hops(own)?);
+        batches.links = links(own, &batches.spans);
         loop {
-            let next = batches.next(&is_way);
-            let room = MAX_TRACES - batches.events.len();
-            if next.is_empty() || room == 0 {
+            let named = batches.next(&is_way);
+            let linked = batches.linked();
+            let room = MAX_TRACES.saturating_sub(batches.events.len() + batches.left.len());
+            let next = named.iter().chain(linked.difference(&named));
+            let next: Vec<Id> = next.take(room).copied().collect();
+            if next.is_empty() {
                 return Ok(batches);
             }
-            for trace_id in next.into_iter().take(room) {
-                let own = trace_id.to_string();
-                let mut spans = store.spans(trace_id)?;
-                spans.retain(|span| span.trace_id == own);
-                let events = store.hops(trace_id)?;
-                batches.all.push(Batch { trace_id, records: records(&own, &events), spans });
-                batches.events.insert(trace_id, events);
+            for trace_id in next {
+                batches.read(store, trace_id, named.contains(&trace_id))?;
             }
-            batches.others = Others::of(own, &batches.all, &batches.events);
+            batches.others.learn_on(&batches.all, &batches.events);
         }
+    }
+
+    /// Reads a batch that an event names, or that is known by a link alone.
+    fn read(&mut self, store: &dyn Store, trace_id: Id, is_named: bool) -> Result<(), Error> {
+        let own = trace_id.to_string();
+        let events = store.hops(trace_id)?;
+        let is_told = events.iter().any(|event| event.trace_id == own && !event.members.is_empty());
+        if is_told && !is_named {
+            self.left.insert(trace_id);
+            return Ok(());
+        }
+        let mut spans = store.spans(trace_id)?;
+        self.links.extend(links(trace_id, &spans));
+        spans.retain(|span| span.trace_id == own);
+        let records = match is_told {
+            true => records(&own, &events),
+            false => spans.iter().find(|span| silent::is_batch(span)).map_or(0, silent::records),
+        };
+        self.all.push(Batch { trace_id, records, spans, is_told });
+        self.events.insert(trace_id, events);
+        Ok(())
     }
 
     /// Returns the ledger events of a trace that was gone through.
@@ -88,6 +128,25 @@ impl Batches {
         next.retain(|trace_id| !self.events.contains_key(trace_id));
         next
     }
+
+    /// Finds the batches that link to what is gone through, and are not.
+    fn linked(&self) -> BTreeSet<Id> {
+        let is_new = |id: &Id| !self.events.contains_key(id) && !self.left.contains(id);
+        let new = self.links.iter().filter(|(batch, _)| is_new(batch));
+        let linked = new.filter(|(_, links)| links.iter().any(|link| !self.others.has(link)));
+        linked.map(|(batch, _)| *batch).collect()
+    }
+}
+
+/// Picks the spans of batches of their own traces among those that link to a trace.
+fn links(trace_id: Id, spans: &[Span]) -> Vec<(Id, Vec<Link>)> {
+    let own = trace_id.to_string();
+    let batches = spans.iter().filter(|span| span.trace_id != own && silent::is_batch(span));
+    let links = batches.filter_map(|span| {
+        let links = span.links.iter().filter(|link| link.trace_id == own);
+        Some((Id::parse(&span.trace_id)?, links.cloned().collect()))
+    });
+    links.collect()
 }
 
 /// Counts the records of a batch: it has an event for each partition, and as many again for each attempt.

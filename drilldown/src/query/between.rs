@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::inputs::{Inputs, Place};
+use super::{
+    inputs::{Inputs, Place},
+    ranges::{Lumps, Range, Ranges},
+};
 use crate::model::{HopEvent, Reader, SETTLING};
 
 /// Records that were sent and of which the group has told nothing.
@@ -17,15 +20,11 @@ pub(super) struct Missing {
 }
 
 /// The records of a `send`, and whether each offset of its range is one of them.
-fn range(sent: &HopEvent) -> Option<(i64, i64, i64, bool)> {
+fn range(sent: &HopEvent) -> Option<(Range, bool)> {
     let (partition, first) = (sent.partition?, sent.first?);
     let last = sent.last.unwrap_or(first).max(first);
-    let is_dense = last - first + 1 == sent.emitted && sent.emitted <= MAX_LISTED;
-    Some((partition, first, last, is_dense))
+    Some(((partition, first, last), last - first + 1 == sent.emitted))
 }
-
-/// A `send` may claim any number of records in a few bytes; more than these are not gone through.
-const MAX_LISTED: i64 = 10_000;
 
 /// How far a group has come in a topic, and what time it is.
 pub(super) struct Progress<'r> {
@@ -37,35 +36,77 @@ pub(super) struct Progress<'r> {
 /// Finds what is missing of the records sent, given the group's inputs and how far it has come.
 pub(super) fn missing(sent: &[&HopEvent], inputs: &Inputs<'_>, progress: &Progress<'_>) -> Missing {
     let mut missing = Missing::default();
-    let mut claimed: BTreeSet<Place> = BTreeSet::new();
+    let placed = inputs.placed.keys().map(|(partition, offset)| (*partition, *offset, *offset));
+    let lumped = inputs.lumped();
+    let known = Ranges::of(placed.chain(lumped.iter().map(|(range, _)| *range)));
     // Sends without gaps know their offsets; what is left may belong to the others.
     let ranges = || sent.iter().filter_map(|event| Some((event, range(event)?)));
-    for (event, (partition, first, last, _)) in ranges().filter(|(_, range)| range.3) {
-        for offset in first..=last {
-            if inputs.placed.contains_key(&(partition, offset)) {
-                claimed.insert((partition, offset));
-            } else if inputs.lumped(partition, offset, offset) == 0 {
-                missing.add(1, event.time, (partition, offset), progress);
-            }
+    let whole = || ranges().filter(|(_, (_, is_dense))| *is_dense);
+    for (event, ((partition, first, last), _)) in whole() {
+        for (place, from, to) in progress.parts(event.time, (partition, first, last)) {
+            *place.of(&mut missing) += to - from + 1 - known.count(partition, from, to);
         }
     }
-    let mut gapped: Vec<_> = ranges().filter(|(_, range)| !range.3).collect();
-    gapped.sort_by_key(|(_, range)| range.2);
-    for (event, (partition, first, last, _)) in gapped {
-        let here = inputs.placed.range((partition, first)..=(partition, last));
-        let free = here.map(|(place, _)| *place).filter(|place| !claimed.contains(place));
-        let own: Vec<Place> = free.take(usize::try_from(event.emitted).unwrap_or(0)).collect();
-        let absent = event.emitted - own.len() as i64 - inputs.lumped(partition, first, last);
-        claimed.extend(own);
-        missing.add(absent.max(0), event.time, (partition, last), progress);
+    let claimed = Ranges::of(whole().map(|(_, (range, _))| range));
+    let mut free: BTreeSet<Place> =
+        inputs.placed.keys().filter(|place| !claimed.has(**place)).copied().collect();
+    let lumps = Lumps::of(&lumped);
+    let mut gapped: Vec<_> = ranges().filter(|(_, (_, is_dense))| !is_dense).collect();
+    gapped.sort_by_key(|(_, ((_, _, last), _))| *last);
+    for (event, ((partition, first, last), _)) in gapped {
+        let here = free.range((partition, first)..=(partition, last)).copied();
+        let own: Vec<Place> = here.take(usize::try_from(event.emitted).unwrap_or(0)).collect();
+        let absent = event.emitted - own.len() as i64 - lumps.over(partition, first, last);
+        for place in own {
+            free.remove(&place);
+        }
+        for (place, ..) in progress.parts(event.time, (partition, last, last)) {
+            *place.of(&mut missing) += absent.max(0);
+        }
     }
     // Where nobody told the place, on either side, only the numbers can be compared.
     let unplaced = sent.iter().filter(|event| range(event).is_none());
     let unplaced: i64 = unplaced.map(|event| event.emitted).sum();
-    let free = inputs.placed.keys().filter(|place| !claimed.contains(place)).count();
-    missing.waiting += (unplaced - free as i64).max(0);
+    missing.waiting += (unplaced - free.len() as i64).max(0);
     missing.take_off(inputs.without_place());
     missing
+}
+
+/// Where a record that is missing stands, seen from the group.
+#[derive(Clone, Copy)]
+enum Side {
+    Ahead,
+    Passed,
+    Before,
+}
+
+impl Side {
+    fn of(self, missing: &mut Missing) -> &mut i64 {
+        match self {
+            Self::Ahead => &mut missing.waiting,
+            Self::Passed => &mut missing.unseen,
+            Self::Before => &mut missing.before,
+        }
+    }
+}
+
+impl Progress<'_> {
+    /// Parts offsets by what it means that one of them is missing.
+    fn parts(&self, sent_at: i64, range: Range) -> impl Iterator<Item = (Side, i64, i64)> {
+        let (partition, first, last) = range;
+        let reader = self.readers.iter().find(|reader| reader.partition == partition);
+        let reader = reader.filter(|_| sent_at < self.now - SETTLING);
+        let (began, past) = reader.map_or((0, -1), |reader| (reader.first, reader.past(self.now)));
+        // Who listened before the record was sent cannot have begun above it.
+        let since = self.readers.iter().map(|reader| reader.since).min();
+        let began = if since.is_some_and(|since| since > sent_at) { began } else { 0 };
+        let parts = [
+            (Side::Before, first, last.min(past).min(began - 1)),
+            (Side::Passed, first.max(began), last.min(past)),
+            (Side::Ahead, first.max(past + 1), last),
+        ];
+        parts.into_iter().filter(|(_, from, to)| from <= to)
+    }
 }
 
 impl Missing {
@@ -75,24 +116,6 @@ impl Missing {
             let found = records.clamp(0, *missing);
             *missing -= found;
             records -= found;
-        }
-    }
-
-    fn add(&mut self, records: i64, sent_at: i64, place: Place, progress: &Progress<'_>) {
-        let (partition, offset) = place;
-        let readers = &progress.readers;
-        let reader = readers.iter().find(|reader| reader.partition == partition);
-        let since = readers.iter().map(|reader| reader.since).min();
-        let is_past = |reader: &Reader| {
-            sent_at < progress.now - SETTLING && reader.is_past(offset, progress.now)
-        };
-        match reader.filter(|reader| is_past(reader)) {
-            // Who listened before the record was sent cannot have begun above it.
-            Some(reader) if reader.first > offset && since.is_some_and(|since| since > sent_at) => {
-                self.before += records;
-            }
-            Some(_) => self.unseen += records,
-            None => self.waiting += records,
         }
     }
 }

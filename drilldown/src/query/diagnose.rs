@@ -10,7 +10,7 @@ use super::{
     excess, findings, id,
     ledger::{self, Branch, Ledger},
     onward::Onward,
-    untold,
+    silent, untold,
     verdict::Verdict,
 };
 use crate::{
@@ -76,13 +76,15 @@ pub(super) fn of_trace(
     }
     let mut findings = findings::of_requests(&ledger);
     let unsent = untold::unsent(&ledger);
+    let silent = silent::of_trace(onward.batches, id);
     let of_branch = |branch| {
         let beyond = untold::beyond(branch, &unsent, &ledger);
-        findings::of_branch(branch, now, &dropped, &beyond)
+        findings::of_branch(branch, now, &dropped, &beyond, &silent::of_branch(&silent, branch))
     };
     let mut of_branches: Vec<Vec<Finding>> = ledger.branches.iter().map(of_branch).collect();
     for (findings, branch) in of_branches.iter_mut().zip(&mut ledger.branches) {
         findings.extend(onward.of_branch(store, branch, clock)?);
+        findings.extend(onward.of_silent(store, branch, &silent, clock)?);
     }
     for (findings, branch) in of_branches.iter_mut().zip(&ledger.branches) {
         findings.extend(excess::of_branch(branch, &ledger, now, &dropped));

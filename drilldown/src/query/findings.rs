@@ -7,6 +7,7 @@ use super::{
     elapsed::elapsed,
     inputs::Fate,
     ledger::{Branch, Ledger},
+    silent::{self, Silent},
     verdict::Verdict,
 };
 
@@ -48,13 +49,20 @@ pub(super) fn name(branch: &Branch) -> String {
 }
 
 /// Says what became of the records at one hop. `dropped` is what services had to drop of their ledger,
-/// `beyond` what was read further on and may have come from here, by topic.
+/// `beyond` what was read further on and may have come from here, by topic; `silent` are the batches that
+/// took records and told nothing.
 pub(super) fn of_branch(
     branch: &Branch,
     now: i64,
     dropped: &BTreeMap<String, i64>,
     beyond: &BTreeMap<&str, i64>,
+    silent: &[&Silent<'_>],
 ) -> Vec<Finding> {
+    let taken = silent::linked(silent);
+    let taken_by = silent::taken_by(silent, now);
+    // What it took and what nobody has read yet look alike; a loss is not explained away by either.
+    let held = taken.min(branch.waiting);
+    let untold = (taken - held).min(branch.unseen);
     let mut findings = Vec::new();
     let mut found = |records: i64, verdict, evidence: String| {
         if records > 0 {
@@ -65,15 +73,25 @@ pub(super) fn of_branch(
     let at_sink = |sink, transform| if is_sink { sink } else { transform };
     let failed = at_sink(Verdict::DroppedAtMapping, Verdict::TransformFailedLost);
     let reasons = reasons(branch, Fate::Failed);
-    let evidence = format!("{} failed and nothing else took them{reasons}", branch.failed);
-    found(branch.failed, failed, evidence);
+    let what = match is_sink {
+        true => "given up by the sink, and in no dead-letter topic",
+        false => "failed and nothing else took them",
+    };
+    found(branch.failed, failed, format!("{} {what}{reasons}", branch.failed));
 
     let (verdict, why) = of_unseen(branch, now, dropped, beyond);
     let evidence = format!(
         "{} of {} records were sent and the group went past them without a trace of them: {why}",
-        branch.unseen, branch.emitted
+        branch.unseen - untold,
+        branch.emitted
     );
-    found(branch.unseen, verdict, evidence);
+    found(branch.unseen - untold, verdict, evidence);
+    let evidence = format!(
+        "{untold} of {} records were sent and the group went past them: taken by {taken_by}, which \
+         told nothing and ended before it could, most likely",
+        branch.emitted
+    );
+    found(untold, Verdict::Inconclusive, evidence);
 
     let dead = at_sink(Verdict::DroppedAtMapping, Verdict::TransformFailedDlq);
     let reasons = self::reasons(branch, Fate::DeadLettered);
@@ -98,12 +116,19 @@ pub(super) fn of_branch(
     let pending = if reasons.is_empty() { Verdict::BatchPending } else { Verdict::BatchBlocked };
     found(branch.pending, pending, format!("{} on their way{reasons}", branch.pending));
 
+    let evidence = format!(
+        "{held} taken by {taken_by}, and nothing told since: it is at work, ended before it could \
+         tell, or keeps no ledger"
+    );
+    found(held, Verdict::BatchPending, evidence);
     let who = match branch.group.as_str() {
+        "" if held > 0 => "no consumer group has told of this topic".to_owned(),
         "" => "no consumer group has ever read this topic".to_owned(),
         _ => last_heard(branch, now),
     };
-    let evidence = format!("{} not read yet; {who}", branch.waiting);
-    found(branch.waiting, Verdict::ProducedNotConsumed, evidence);
+    let waiting = branch.waiting - held;
+    let evidence = format!("{waiting} not read yet; {who}");
+    found(waiting, Verdict::ProducedNotConsumed, evidence);
 
     let reasons = self::reasons(branch, Fate::Filtered);
     let evidence = format!("{} left out on purpose{reasons}", branch.filtered);

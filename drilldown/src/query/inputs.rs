@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::HopEvent;
+use super::ranges::{Range, Ranges};
+use crate::model::{HopEvent, Id};
 
 /// What became of a record at a hop.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -26,6 +27,9 @@ pub(super) type Place = (i64, i64);
 /// An event may speak of any number of records in a few bytes; beyond this many they are counted as
 /// one lump instead of one by one.
 const MAX_LISTED: i64 = 10_000;
+
+/// So may any number of events: how many records those of one trace may list that name none of them.
+pub(super) const ROOM: i64 = 100_000;
 
 /// What is known of one input.
 pub(super) struct Input<'e> {
@@ -50,19 +54,23 @@ pub(super) struct Inputs<'e> {
 
 impl<'e> Inputs<'e> {
     /// Gathers the trace's inputs out of what the group read; `sent` and the places of `others`, which
-    /// are left out, help to place them.
+    /// are left out, help to place them. `room` is how many records more may be listed.
     pub(super) fn gather(
         trace_id: &str,
         read: &[&'e HopEvent],
         sent: &[&HopEvent],
-        others: &BTreeSet<Place>,
+        others: &BTreeMap<Place, Id>,
+        room: &mut i64,
     ) -> Self {
-        let places = Places::of(read, sent, others);
         let mut inputs = Self::default();
-        for event in read {
-            inputs.add(trace_id, event, &places);
+        if read.is_empty() {
+            return inputs;
         }
-        inputs.placed.retain(|place, _| !others.contains(place));
+        let places = Places::of(read, sent, others);
+        for event in read {
+            inputs.add(own_records(trace_id, event, room), event, &places);
+        }
+        inputs.placed.retain(|place, _| !others.contains_key(place));
         inputs
     }
 
@@ -74,15 +82,14 @@ impl<'e> Inputs<'e> {
         self.placed.values().chain(&self.unplaced)
     }
 
-    /// Returns how many records of a range are known as a number only.
-    pub(super) fn lumped(&self, partition: i64, first: i64, last: i64) -> i64 {
-        let is_over = |event: &HopEvent| {
-            event.partition == Some(partition)
-                && event.first.is_some_and(|from| from <= last)
-                && event.last.or(event.first).is_some_and(|to| to >= first)
+    /// Returns the records that are known as a number and a range only.
+    pub(super) fn lumped(&self) -> Vec<(Range, i64)> {
+        let of = |input: &Input<'_>| {
+            let (partition, first) = (input.event.partition?, input.event.first?);
+            let last = input.event.last.unwrap_or(first).max(first);
+            Some(((partition, first, last), input.records))
         };
-        let lumps = self.unplaced.iter().filter(|input| is_over(input.event));
-        lumps.map(|input| input.records).sum()
+        self.unplaced.iter().filter_map(of).collect()
     }
 
     /// Returns how many records were read of which nobody told where.
@@ -92,8 +99,7 @@ impl<'e> Inputs<'e> {
         inputs.map(|input| input.records).sum()
     }
 
-    fn add(&mut self, trace_id: &str, event: &'e HopEvent, places: &Places<'_>) {
-        let own = own_records(trace_id, event);
+    fn add(&mut self, own: Own, event: &'e HopEvent, places: &Places<'_>) {
         let (Some(partition), Some(first), Own::Listed(indices)) =
             (event.partition, event.first, &own)
         else {
@@ -160,13 +166,17 @@ impl Own {
     }
 }
 
-fn own_records(trace_id: &str, event: &HopEvent) -> Own {
+fn own_records(trace_id: &str, event: &HopEvent, room: &mut i64) -> Own {
+    // Who names the records, or has one, takes as many bytes to say so.
+    if event.members.is_empty() && event.records() > 1 {
+        if event.records() > MAX_LISTED.min(*room) {
+            return Own::Lump;
+        }
+        *room -= event.records();
+    }
     // A batch has a trace of its own; asked for by that, all of its records are meant.
     if event.members.is_empty() || event.trace_id == trace_id {
-        match event.records() {
-            ..=MAX_LISTED => Own::Listed((0..event.records()).collect()),
-            _ => Own::Lump,
-        }
+        Own::Listed((0..event.records()).collect())
     } else {
         let members = (0..).zip(&event.members);
         let own = members.filter(|(_, member)| *member == trace_id).map(|(index, _)| index);
@@ -199,27 +209,19 @@ fn fate_of(event: &HopEvent, index: i64) -> Fate {
 
 /// What helps to find the offset of a batch's n-th record where the batch has gaps.
 struct Places<'e> {
-    /// Ranges that hold records of the trace, ascending and apart: partition, first, last.
-    sent: Vec<(i64, i64, i64)>,
+    /// What holds records of the trace.
+    sent: Ranges,
+    /// Where records stand that are left out.
+    others: &'e BTreeMap<Place, Id>,
     /// Records that left a batch on their own; a poll batch has no name.
     taken_out: BTreeSet<(&'e str, Place)>,
 }
 
 impl<'e> Places<'e> {
-    fn of(read: &[&'e HopEvent], sent: &[&HopEvent], others: &BTreeSet<Place>) -> Self {
+    fn of(read: &[&'e HopEvent], sent: &[&HopEvent], others: &'e BTreeMap<Place, Id>) -> Self {
         let sent = sent.iter().filter_map(|event| {
             let first = event.first?;
             Some((event.partition?, first, event.last.unwrap_or(first)))
-        });
-        let others = others.iter().map(|(partition, offset)| (*partition, *offset, *offset));
-        let mut ranges: Vec<(i64, i64, i64)> = sent.chain(others).collect();
-        ranges.sort_unstable();
-        ranges.dedup_by(|next, kept| {
-            let is_joined = kept.0 == next.0 && next.1 <= kept.2;
-            if is_joined {
-                kept.2 = kept.2.max(next.2);
-            }
-            is_joined
         });
         let alone = read.iter().filter(|event| event.members.is_empty());
         let taken_out = alone
@@ -228,7 +230,7 @@ impl<'e> Places<'e> {
                 Some((batch, (event.partition?, event.first?)))
             })
             .collect();
-        Self { sent: ranges, taken_out }
+        Self { sent: Ranges::of(sent), others, taken_out }
     }
 
     /// Returns the first offset from `from` to `to` at which a record of the trace may stand, or
@@ -239,10 +241,10 @@ impl<'e> Places<'e> {
         }
         let batch = event.batch_id.as_deref().unwrap_or_default();
         let is_free = |offset: &i64| !self.taken_out.contains(&(batch, (partition, *offset)));
-        let start = self.sent.partition_point(|range| (range.0, range.2) < (partition, from));
-        let ranges = self.sent.get(start..).unwrap_or_default().iter();
-        let fitting = ranges.take_while(|range| range.0 == partition && range.1 <= to);
-        let mut within = fitting.map(|(_, first, last)| (from.max(*first), to.min(*last)));
-        within.find_map(|(first, last)| (first..=last).find(is_free)).unwrap_or(from)
+        let mut sent = self.sent.within((partition, from, to));
+        let sent = sent.find_map(|(_, first, last)| (first..=last).find(is_free));
+        let others = self.others.range((partition, from)..=(partition, to));
+        let others = others.map(|((_, offset), _)| *offset).find(is_free);
+        sent.into_iter().chain(others).min().unwrap_or(from)
     }
 }

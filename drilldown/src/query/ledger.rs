@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     between::{self, Progress},
     excess,
-    inputs::{Fate, Inputs},
+    inputs::{self, Fate, Inputs},
     order,
-    others::Others,
+    others::{NOWHERE, Others},
     verdict::Verdict,
 };
 use crate::{
@@ -145,6 +145,7 @@ pub(super) fn read(
     let delivered = Delivered::of(all);
     ledger.unconfirmed = ledger.received.iter().map(|event| delivered.lacks(event)).sum();
     let mut made_good = BTreeSet::new();
+    let mut room = inputs::ROOM;
     for topic in topics {
         let readers = store.readers(topic)?;
         // What was heard up to here lies before this moment.
@@ -156,10 +157,10 @@ pub(super) fn read(
             groups.insert("");
         }
         let sent = sent.get(topic).map_or(&[][..], Vec::as_slice);
-        let places = others.map(|others| others.places(topic)).unwrap_or_default();
+        let places = others.map_or(&NOWHERE, |others| others.places(topic));
         for group in groups {
             let read = read.get(&(topic, group)).map_or(&[][..], Vec::as_slice);
-            let inputs = Inputs::gather(&trace_id, read, sent, &places);
+            let inputs = Inputs::gather(&trace_id, read, sent, places, &mut room);
             if sent.is_empty() && inputs.is_empty() {
                 continue;
             }

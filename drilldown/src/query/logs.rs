@@ -23,11 +23,11 @@ pub(crate) struct Said {
 pub(crate) fn read(store: &dyn Store, trace_id: Id) -> Result<Vec<Said>, Error> {
     let batches = Batches::follow(store, trace_id, |_| true)?;
     let own = trace_id.to_string();
-    let mut spans = store.spans(trace_id)?;
-    spans.retain(|span| span.trace_id == own);
-    let mut said = of_trace(store, trace_id, &spans, None)?;
+    let spans = batches.spans.iter().filter(|span| span.trace_id == own);
+    let mut said = of_trace(store, trace_id, spans, None)?;
     for batch in &batches.all {
-        let mut of_batch = of_trace(store, batch.trace_id, &batch.spans, Some(batch.records))?;
+        let mut of_batch =
+            of_trace(store, batch.trace_id, batch.spans.iter(), Some(batch.records))?;
         of_batch.retain(|said| {
             let (trace_id, span_id) = (said.line.trace_id.clone(), said.line.span_id.clone());
             let span = trace_id.zip(span_id);
@@ -39,10 +39,10 @@ pub(crate) fn read(store: &dyn Store, trace_id: Id) -> Result<Vec<Said>, Error> 
     Ok(said)
 }
 
-fn of_trace(
+fn of_trace<'b>(
     store: &dyn Store,
     trace_id: Id,
-    spans: &[Span],
+    spans: impl Iterator<Item = &'b Span>,
     batch_records: Option<i64>,
 ) -> Result<Vec<Said>, Error> {
     let mut lines = store.logs(trace_id)?;

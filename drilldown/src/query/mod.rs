@@ -14,6 +14,8 @@ pub(crate) mod logs;
 mod onward;
 mod order;
 mod others;
+mod ranges;
+mod silent;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trace;

@@ -9,6 +9,7 @@ use super::{
     findings::name,
     ledger::Branch,
     others::{Others, Share},
+    silent::{self, Silent},
     verdict::Verdict,
 };
 use crate::{
@@ -73,6 +74,36 @@ impl<'b> Onward<'b> {
         Ok(findings)
     }
 
+    /// Finds what became of what batches made that told nothing of it: beside what they left to be
+    /// handled again, or, where it was, twice.
+    pub(super) fn of_silent(
+        &mut self,
+        store: &dyn Store,
+        branch: &mut Branch,
+        silent: &[Silent<'_>],
+        clock: &impl Fn() -> i64,
+    ) -> Result<Vec<Finding>, Error> {
+        let mut findings = Vec::new();
+        for Silent { trace_id, .. } in silent::of_branch(silent, branch) {
+            let Some(batch) = self.outcome(store, *trace_id, clock)? else { continue };
+            let hop = name(branch);
+            let evidence = format!("went on in {}: {}", self.whose(*trace_id), batch.summary);
+            findings.push(Finding { verdict: batch.verdict, hop: hop.clone(), evidence });
+            // Where outputs are linked to others and none is to this, it was not its turn yet.
+            let share = self.batches.others.share(*trace_id);
+            let is_own = share.own > 0 || share.others == 0;
+            if is_own && branch.passed > 0 && branch.waiting + branch.unseen == 0 {
+                let evidence = format!(
+                    "handled again, and a batch that told nothing, trace {trace_id}, had sent on \
+                     what it made of it"
+                );
+                findings.push(Finding { verdict: Verdict::Duplicated, hop, evidence });
+            }
+            branch.continues_in.push(trace_id.to_string());
+        }
+        Ok(findings)
+    }
+
     /// Diagnoses a batch, once for all branches that lead to it.
     fn outcome(
         &mut self,
@@ -85,7 +116,10 @@ impl<'b> Onward<'b> {
             Entry::Vacant(unknown) => unknown.insert(None),
         };
         let Some(batch) = of_trace(store, id, clock, self)? else { return Ok(None) };
-        let is_sent = batch.ledger.branches.iter().any(|branch| branch.emitted > 0);
+        // What told nothing of itself is known by who read what it sent.
+        let is_silent = self.batches.find(&id.to_string()).is_some_and(|batch| !batch.is_told);
+        let is_made = |branch: &Branch| branch.emitted > 0 || (is_silent && branch.records_in > 0);
+        let is_sent = batch.ledger.branches.iter().any(is_made);
         let is_known = is_sent || !batch.ledger.undelivered.is_empty();
         let (verdict, summary) = (batch.verdict, batch.summary);
         let outcome = is_known.then_some(Outcome { verdict, summary });
@@ -99,8 +133,8 @@ impl<'b> Onward<'b> {
         let what = format!("a batch of {records}, trace {id}");
         match self.batches.others.share(id) {
             Share { own: 0, .. } => format!("{what}, whose outputs no link ties to one record"),
-            Share { own, unlinked: 0 } => format!("{what}, in {own} linked to it"),
-            Share { own, unlinked } => {
+            Share { own, unlinked: 0, .. } => format!("{what}, in {own} linked to it"),
+            Share { own, unlinked, .. } => {
                 format!(
                     "{what}, in {own} linked to it and {unlinked} that no link ties to one record"
                 )

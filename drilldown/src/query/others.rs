@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use super::{batches::Batch, inputs::Place};
+use super::{batches::Batch, inputs::Place, ranges::Range};
 use crate::model::{HopEvent, Id, Link, Span};
 
 /// A `send` may claim any number of records in a few bytes; more than these are not gone through.
@@ -13,6 +13,10 @@ const MAX_LISTED: i64 = 10_000;
 
 /// So may any number of them: beyond this many places in one question, further ones are not listed.
 const MAX_PLACES: i64 = 300_000;
+
+/// A batch that is found may turn what was learnt before, and all is learnt again: beyond this many places
+/// listed in all, further ones are not.
+const MAX_WORK: i64 = 4 * MAX_PLACES;
 
 /// Sends that claim the same offsets are parted at the same outputs: beyond this many parts of one trace,
 /// what is left of a further one is a number.
@@ -24,12 +28,22 @@ pub(super) struct Others {
     spans: BTreeSet<Link>,
     /// Where the broker put records of others, by topic, and in the trace of which batch they are.
     places: BTreeMap<String, BTreeMap<Place, Id>>,
-    /// How many places were listed out of `send` events.
+    /// How many places were listed out of `send` events, and how many before it was all learnt again.
     listed: i64,
+    work: i64,
     /// The outputs of each batch's hop that are linked, by topic and place; whether to others.
     outputs: BTreeMap<Link, Outputs>,
     shares: BTreeMap<Id, Share>,
+    /// The trace that is asked for, and those of the batches: what is linked to these is not others'.
+    traces: BTreeSet<String>,
+    /// The traces that others' outputs are linked to.
+    foreign: BTreeSet<String>,
+    /// Of how many batches it was learnt.
+    batches: usize,
 }
+
+/// No places at all.
+pub(super) static NOWHERE: BTreeMap<Place, Id> = BTreeMap::new();
 
 type Outputs = BTreeMap<(String, Place), bool>;
 
@@ -40,20 +54,31 @@ pub(super) struct Share {
     pub(super) own: i64,
     /// Linked to nothing.
     pub(super) unlinked: i64,
+    /// Linked to others alone.
+    pub(super) others: i64,
 }
 
 impl Others {
-    /// Learns it of batches, each of which stands behind those that lead to it; `own` is the trace that
-    /// is asked for.
-    pub(super) fn of(own: Id, batches: &[Batch], events: &BTreeMap<Id, Vec<HopEvent>>) -> Self {
-        let ids = std::iter::once(own).chain(batches.iter().map(|batch| batch.trace_id));
-        let traces: BTreeSet<String> = ids.map(|id| id.to_string()).collect();
-        let mut others = Self::default();
-        for batch in batches {
-            let events = events.get(&batch.trace_id).map_or(&[][..], Vec::as_slice);
-            others.learn(batch, events, &traces);
+    /// Knows nothing yet; `own` is the trace that is asked for.
+    pub(super) fn than(own: Id) -> Self {
+        Self { traces: BTreeSet::from([own.to_string()]), ..Self::default() }
+    }
+
+    /// Learns of those batches that were found since it was last told. Each stands behind those that
+    /// lead to it.
+    pub(super) fn learn_on(&mut self, batches: &[Batch], events: &BTreeMap<Id, Vec<HopEvent>>) {
+        let found = batches.get(self.batches..).unwrap_or_default();
+        let found: Vec<String> = found.iter().map(|batch| batch.trace_id.to_string()).collect();
+        let is_turned = found.iter().any(|trace_id| self.foreign.contains(trace_id));
+        self.traces.extend(found);
+        if is_turned {
+            let (traces, work) = (std::mem::take(&mut self.traces), self.work + self.listed);
+            *self = Self { traces, work, ..Self::default() };
         }
-        others
+        for batch in batches.get(self.batches..).unwrap_or_default() {
+            self.learn(batch, events.get(&batch.trace_id).map_or(&[][..], Vec::as_slice));
+        }
+        self.batches = batches.len();
     }
 
     /// Tells whether a span, or what was said during it, is of other records alone.
@@ -67,8 +92,8 @@ impl Others {
     }
 
     /// Returns where others' records stand in a topic.
-    pub(super) fn places(&self, topic: &str) -> BTreeSet<Place> {
-        self.places.get(topic).into_iter().flatten().map(|(place, _)| *place).collect()
+    pub(super) fn places(&self, topic: &str) -> &BTreeMap<Place, Id> {
+        self.places.get(topic).unwrap_or(&NOWHERE)
     }
 
     /// Tells whether all records of a batch's trace in another batch are others'.
@@ -99,28 +124,35 @@ impl Others {
         .collect()
     }
 
-    fn learn(&mut self, batch: &Batch, events: &[HopEvent], traces: &BTreeSet<String>) {
+    fn learn(&mut self, batch: &Batch, events: &[HopEvent]) {
         let trace_id = batch.trace_id.to_string();
         let below = Below::of(batch, events);
         let mut open: Vec<&str> = Vec::new();
-        let of_hops = below.hops.iter().filter_map(|hop| below.sent.get(hop)).flatten();
-        let mut share = Share { own: 0, unlinked: of_hops.map(|event| event.emitted).sum() };
         let is_out = |span: &&Span| {
             let parent = span.parent_span_id.as_deref();
             span.kind == "producer" && parent.is_some_and(|parent| below.hops.contains(parent))
         };
-        for span in batch.spans.iter().filter(is_out).filter(|span| !span.links.is_empty()) {
+        let outs = || batch.spans.iter().filter(is_out);
+        let of_hops = below.hops.iter().filter_map(|hop| below.sent.get(hop)).flatten();
+        let mut share =
+            Share { unlinked: of_hops.map(|event| event.emitted).sum(), ..Share::default() };
+        if !batch.is_told {
+            // The ledger tells nothing of its outputs, their spans do.
+            share.unlinked = outs().filter(|span| !span.is_error).count() as i64;
+        }
+        for span in outs().filter(|span| !span.links.is_empty()) {
             let is_own =
-                |link: &Link| traces.contains(&link.trace_id) && !self.spans.contains(link);
+                |link: &Link| self.traces.contains(&link.trace_id) && !self.spans.contains(link);
             let is_own = span.links.iter().any(is_own);
             if !is_own {
                 open.push(&span.span_id);
+                self.foreign.extend(span.links.iter().map(|link| link.trace_id.clone()));
             }
             if span.is_error {
                 continue;
             }
             share.unlinked -= 1;
-            share.own += i64::from(is_own);
+            *(if is_own { &mut share.own } else { &mut share.others }) += 1;
             if let (Some(place), Some(span_id)) = (place_of(span), span.parent_span_id.clone()) {
                 let hop = Link { trace_id: trace_id.clone(), span_id };
                 self.outputs.entry(hop).or_default().insert(place, !is_own);
@@ -135,26 +167,30 @@ impl Others {
             }
             open.extend(below.children.get(span_id).into_iter().flatten());
             let sent = below.sent.get(span_id).into_iter().flatten();
-            let mut places: Vec<(String, Place)> =
-                sent.flat_map(|event| self.places_of(event)).collect();
-            places.extend(below.spans.get(span_id).and_then(|span| place_of(span)));
-            for (topic, place) in places {
-                open.extend(below.read.get(&(topic.as_str(), place)).into_iter().flatten());
-                self.places.entry(topic).or_default().insert(place, batch.trace_id);
+            let mut ranges: Vec<(String, Range)> =
+                sent.filter_map(|event| self.range_of(event)).collect();
+            let own = below.spans.get(span_id).and_then(|span| place_of(span));
+            ranges.extend(own.map(|(topic, (at, offset))| (topic, (at, offset, offset))));
+            for (topic, (partition, first, last)) in ranges {
+                let here = (partition, first)..=(partition, last);
+                if let Some(read) = below.read.get(topic.as_str()) {
+                    open.extend(read.range(here).flat_map(|(_, spans)| spans));
+                }
+                let places = self.places.entry(topic).or_default();
+                places.extend((first..=last).map(|at| ((partition, at), batch.trace_id)));
             }
         }
     }
 
-    /// Lists where a `send` without gaps put its records.
-    fn places_of(&mut self, event: &HopEvent) -> Vec<(String, Place)> {
-        let (Some(topic), Some((partition, first, last))) = (&event.topic, range(event)) else {
-            return Vec::new();
-        };
-        if !is_dense(event) || self.listed + event.emitted > MAX_PLACES {
-            return Vec::new();
+    /// Says where a `send` without gaps put its records, as long as there is room to list them.
+    fn range_of(&mut self, event: &HopEvent) -> Option<(String, Range)> {
+        let (topic, range) = (event.topic.clone()?, range(event)?);
+        let listed = self.listed + event.emitted;
+        if !is_dense(event) || listed > MAX_PLACES || self.work + listed > MAX_WORK {
+            return None;
         }
-        self.listed += event.emitted;
-        (first..=last).map(|offset| (topic.clone(), (partition, offset))).collect()
+        self.listed = listed;
+        Some((topic, range))
     }
 }
 
@@ -200,14 +236,14 @@ fn hop_of(event: &HopEvent) -> Link {
 }
 
 /// Returns the partition, the first offset and the last.
-fn range(event: &HopEvent) -> Option<(i64, i64, i64)> {
+fn range(event: &HopEvent) -> Option<Range> {
     let first = event.first?;
     Some((event.partition?, first, event.last.unwrap_or(first).max(first)))
 }
 
 /// Tells whether each offset of a `send` is one of its records.
 fn is_dense(sent: &HopEvent) -> bool {
-    let is_whole = |(_, first, last): (i64, i64, i64)| last - first + 1 == sent.emitted;
+    let is_whole = |(_, first, last): Range| last - first + 1 == sent.emitted;
     range(sent).is_some_and(is_whole) && sent.emitted <= MAX_LISTED
 }
 
@@ -227,8 +263,8 @@ struct Below<'b> {
     hops: BTreeSet<&'b str>,
     spans: BTreeMap<&'b str, &'b Span>,
     children: BTreeMap<&'b str, Vec<&'b str>>,
-    /// The hops that read single records, by place.
-    read: BTreeMap<(&'b str, Place), Vec<&'b str>>,
+    /// The hops that read single records, by topic and place.
+    read: BTreeMap<&'b str, BTreeMap<Place, Vec<&'b str>>>,
     /// What hops sent.
     sent: BTreeMap<&'b str, Vec<&'b HopEvent>>,
 }
@@ -242,6 +278,12 @@ impl<'b> Below<'b> {
                 below.children.entry(parent).or_default().push(&span.span_id);
             }
         }
+        if !batch.is_told {
+            // The span of the hop is not there yet, or never will be.
+            below.hops.extend(batch.silent().map(|poll| poll.span_id.as_str()));
+            let parents = below.children.keys().filter(|id| !below.spans.contains_key(*id));
+            below.hops.extend(parents);
+        }
         let trace_id = batch.trace_id.to_string();
         for event in events.iter().filter(|event| event.trace_id == trace_id) {
             if !event.members.is_empty() {
@@ -251,8 +293,8 @@ impl<'b> Below<'b> {
             } else if let (Some(topic), Some(partition), Some(offset)) =
                 (&event.topic, event.partition, event.first)
             {
-                let place = (topic.as_str(), (partition, offset));
-                below.read.entry(place).or_default().push(&event.span_id);
+                let read = below.read.entry(topic).or_default();
+                read.entry((partition, offset)).or_default().push(&event.span_id);
             }
         }
         below

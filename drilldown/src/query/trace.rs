@@ -29,7 +29,7 @@ pub(crate) struct Node {
 /// what was made of other records alone.
 pub(crate) fn read(store: &dyn Store, trace_id: Id) -> Result<Vec<Node>, Error> {
     let batches = Batches::follow(store, trace_id, |_| true)?;
-    let mut spans = store.spans(trace_id)?;
+    let mut spans = batches.spans.clone();
     let mut known: BTreeSet<Link> = spans.iter().map(place).collect();
     for batch in &batches.all {
         let own = batch.spans.iter().filter(|span| !batches.others.has(&place(span)));
@@ -63,6 +63,14 @@ fn stitch(batches: &Batches, spans: &[Span]) -> Stitches {
     let mut stitches = Stitches::new();
     for batch in &batches.all {
         let own = batch.trace_id.to_string();
+        if let Some(poll) = batch.silent() {
+            // The span of the hop that handled it is missing: what came of it stands below the poll.
+            let is_cut = |parent: &String| !is_known(&own, parent);
+            let cut = spans.iter().filter(|span| span.trace_id == own);
+            let cut = cut.filter(|span| span.parent_span_id.as_ref().is_some_and(is_cut));
+            stitches.extend(cut.map(|span| (place(span), place(poll))));
+            continue;
+        }
         let is_loose = |span: &&Span| {
             let parent = span.parent_span_id.as_deref();
             span.trace_id == own
@@ -121,24 +129,26 @@ fn arrange(trace_id: &str, spans: Vec<Span>, stitches: &Stitches) -> Vec<Node> {
     }
 }
 
-/// Returns what a span may stand under: its parent, and what it links to if it is of another trace, or else
-/// where its records were sent.
+/// Returns what a span may stand under: its parent, or where it is stitched to, and what it links to if it
+/// is of another trace.
 fn above(trace_id: &str, span: &Span, stitches: &Stitches) -> Vec<Link> {
     let own = &span.trace_id;
     let parent = span.parent_span_id.iter();
     let parent = parent.map(|id| Link { trace_id: own.clone(), span_id: id.clone() });
     let links = if own == trace_id { &[][..] } else { &span.links };
     let sender = stitches.get(&place(span));
-    let all = parent.chain(links.iter().chain(sender).cloned());
+    let all = parent.chain(sender.into_iter().chain(links).cloned());
     all.filter(|above| *above != place(span)).collect()
 }
 
 fn node(trace_id: &str, span: Span, depth: usize, shown: &Shown, stitches: &Stitches) -> Node {
     let is_linked = span.trace_id != trace_id;
-    // A consumer below a producer waited from the end of the send to its own start.
+    // A consumer below a producer waited from the end of the send to its own start; what a producer is
+    // linked to, its message was made of.
     let places = above(trace_id, &span, stitches);
     let mut sent = places.iter().filter_map(|above| shown.get(above));
     let sent = sent.find(|(_, kind)| kind == "producer");
+    let sent = sent.filter(|_| span.kind != "producer");
     let queued = sent.map(|(end, _)| span.start - end).filter(|queued| *queued > 0);
     Node { span, depth, is_linked, batch_records: None, queued }
 }
@@ -178,6 +188,7 @@ mod tests {
     #[test]
     fn a_batch_stands_below_what_it_links_to() {
         let mut batch = span("other", "batch", None, 10);
+        batch.kind = "client".into();
         batch.links = vec![Link { trace_id: "t".into(), span_id: "send".into() }];
         let nodes = arrange("t", vec![batch, span("t", "send", None, 1)], &Stitches::new());
         assert_eq!(shape(&nodes), [("send", 0), ("batch", 1)]);

@@ -14,7 +14,7 @@ pub(crate) enum Verdict {
     RejectedHttp,
     /// Some records of the request went on, others were refused.
     PartialProduce,
-    /// The sink could not map the record or the table would not have it.
+    /// The sink gave the record up: it does not fit the table, or the insert failed for good.
     DroppedAtMapping,
     /// A transform failed, and a dead-letter topic has the record.
     TransformFailedDlq,
@@ -44,7 +44,8 @@ pub(crate) enum Verdict {
 
 impl Verdict {
     /// Returns the exit code of `tracebaton diagnose`: 0 as intended, 10 lost or refused, 11 in the
-    /// dead letters, 12 in part or twice, 13 on its way, 14 unknown, 15 not enough evidence.
+    /// dead letters or given up by the sink, 12 in part or twice, 13 on its way, 14 unknown, 15 not
+    /// enough evidence.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Inserted | Self::Filtered => 0,

@@ -218,3 +218,47 @@ fn each_record_of_a_batch_has_the_verdict_of_what_was_made_of_it() {
         assert_eq!(shape, expected);
     }
 }
+
+#[test]
+fn a_batch_that_never_tells_is_found_by_the_span_of_its_poll() {
+    let server = Server::start();
+    let recorder = Recorder::default();
+    let protocol = tracebaton::otlp::Protocol::HttpProtobuf;
+    let options = Options {
+        service_name: Some("own".into()),
+        ..Options::to(&server.url(), protocol).unwrap()
+    };
+    let exporter = Exporter::start(&recorder, &options).unwrap();
+    let at = |topic: &str, offset| Coordinates {
+        topic: topic.into(),
+        partition: 0,
+        offset,
+        group: Some(format!("of-{topic}")),
+    };
+    let source = Hop::process(&recorder, &at("source", 1), &Baton::default());
+    let sent = source.output("raw");
+    let baton = sent.baton().clone();
+    sent.delivered(0, 1);
+    source.end();
+    let mut batch = Batch::poll(&recorder);
+    batch.add(&at("raw", 1), &baton);
+    batch.polled();
+    // Two outputs are acknowledged, and nothing is said of the batch: it is at work as long as it lives.
+    for offset in [5, 6] {
+        let output = batch.output_of("out", &at("raw", 1), &baton);
+        let baton = output.baton().clone();
+        output.delivered(0, offset);
+        let end = Hop::process(&recorder, &at("out", offset), &baton);
+        end.filtered("a test order");
+        end.end();
+    }
+    assert!(exporter.flush(Duration::from_secs(10)));
+    let id = baton.context.unwrap().trace_id.to_string();
+    let found = server.get(&format!("/api/v1/traces/{id}/diagnosis")).json();
+    assert_eq!(found["verdict"], "BATCH_PENDING", "{found:#}");
+    let summary = found["summary"].as_str().unwrap();
+    assert!(summary.contains("1 taken by of-raw in a batch of 1, trace "), "{summary}");
+    let evidence = found["findings"][1]["evidence"].as_str().unwrap();
+    assert!(evidence.contains("of-out (process out): 2 left out on purpose"), "{evidence}");
+    drop(batch);
+}

@@ -8,23 +8,34 @@ use serde_json::json;
 use super::{super::verdict::Verdict::*, *};
 use crate::{
     model::{Id, Link, LogLine, Span},
-    query::{batches::Batch, logs, others::Others, trace},
+    query::{
+        batches::{Batch, Batches},
+        logs,
+        others::Others,
+        trace,
+    },
 };
 
-const OTHER: &str = "00000000000000000000000000000001";
-const BATCH: &str = "00000000000000000000000000000002";
-const AGAIN: &str = "00000000000000000000000000000003";
+pub(super) const OTHER: &str = "00000000000000000000000000000001";
+pub(super) const BATCH: &str = "00000000000000000000000000000002";
+pub(super) const AGAIN: &str = "00000000000000000000000000000003";
 
-fn id(trace_id: &str) -> Id {
+pub(super) fn id(trace_id: &str) -> Id {
     Id::parse(trace_id).unwrap()
 }
 
-fn link(trace_id: &str, span_id: &str) -> Link {
+pub(super) fn link(trace_id: &str, span_id: &str) -> Link {
     Link { trace_id: trace_id.into(), span_id: span_id.into() }
 }
 
 /// A poll batch that read a topic from offset 0 on and made as many records as it says.
-fn polled(trace_id: &str, topic: &str, group: &str, members: &[&str], emitted: i64) -> HopEvent {
+pub(super) fn polled(
+    trace_id: &str,
+    topic: &str,
+    group: &str,
+    members: &[&str],
+    emitted: i64,
+) -> HopEvent {
     HopEvent {
         kind: "process".into(),
         name: topic.into(),
@@ -38,12 +49,18 @@ fn polled(trace_id: &str, topic: &str, group: &str, members: &[&str], emitted: i
 }
 
 /// What a batch sent to offsets of partition 0.
-fn sent_by(trace_id: &str, topic: &str, first: i64, last: i64) -> HopEvent {
+pub(super) fn sent_by(trace_id: &str, topic: &str, first: i64, last: i64) -> HopEvent {
     let event = sent(&format!("{trace_id}-process"), topic, first, last);
     HopEvent { trace_id: trace_id.into(), ..event }
 }
 
-fn span(trace_id: &str, span_id: &str, parent: Option<&str>, kind: &str, start: i64) -> Span {
+pub(super) fn span(
+    trace_id: &str,
+    span_id: &str,
+    parent: Option<&str>,
+    kind: &str,
+    start: i64,
+) -> Span {
     Span {
         trace_id: trace_id.into(),
         span_id: span_id.into(),
@@ -68,7 +85,7 @@ fn spans_of(trace_id: &str, links: &[Link]) -> Vec<Span> {
 }
 
 /// The span of a `send` out of a batch, linked to the record it was made of.
-fn span_of_send(trace_id: &str, span_id: &str, offset: i64, of: Option<Link>) -> Span {
+pub(super) fn span_of_send(trace_id: &str, span_id: &str, offset: i64, of: Option<Link>) -> Span {
     let mut span =
         span(trace_id, span_id, Some(&format!("{trace_id}-process")), "producer", 30 + offset);
     span.attributes.insert("messaging.destination.name".into(), json!("out"));
@@ -78,7 +95,7 @@ fn span_of_send(trace_id: &str, span_id: &str, offset: i64, of: Option<Link>) ->
     span
 }
 
-fn add_spans(store: &Sqlite, spans: Vec<Span>) {
+pub(super) fn add_spans(store: &Sqlite, spans: Vec<Span>) {
     store.keep(cut::traces(&encode::spans(spans)).unwrap()).unwrap();
 }
 
@@ -276,12 +293,12 @@ fn batches_that_are_too_many_to_go_through_are_counted() {
 }
 
 /// The name of each span, how deep it stands, and of how many records its batch is.
-fn shape(nodes: &[trace::Node]) -> Vec<(&str, usize, Option<i64>)> {
+pub(super) fn shape(nodes: &[trace::Node]) -> Vec<(&str, usize, Option<i64>)> {
     let of = |node: &trace::Node| node.batch_records;
     nodes.iter().map(|node| (node.span.name.as_str(), node.depth, of(node))).collect()
 }
 
-fn line(trace_id: &str, span_id: &str, time: i64, message: &str) -> LogLine {
+pub(super) fn line(trace_id: &str, span_id: &str, time: i64, message: &str) -> LogLine {
     LogLine {
         trace_id: Some(trace_id.into()),
         span_id: Some(span_id.into()),
@@ -291,7 +308,7 @@ fn line(trace_id: &str, span_id: &str, time: i64, message: &str) -> LogLine {
     }
 }
 
-fn add_lines(store: &Sqlite, lines: Vec<LogLine>) {
+pub(super) fn add_lines(store: &Sqlite, lines: Vec<LogLine>) {
     store.keep(cut::logs(&encode::lines(lines)).unwrap()).unwrap();
 }
 
@@ -409,9 +426,10 @@ fn a_large_batch_is_gone_through_at_once() {
 
 /// What the batch made of others, out of these events and spans.
 fn others_of(events: Vec<HopEvent>, spans: Vec<Span>) -> (Others, Vec<HopEvent>) {
-    let batch = Batch { trace_id: id(BATCH), records: 2, spans };
+    let batch = Batch { trace_id: id(BATCH), records: 2, spans, is_told: true };
     let events = BTreeMap::from([(id(BATCH), events)]);
-    let others = Others::of(id(TRACE), &[batch], &events);
+    let mut others = Others::than(id(TRACE));
+    others.learn_on(&[batch], &events);
     (others, events.into_values().flatten().collect())
 }
 
@@ -457,4 +475,122 @@ fn a_bounded_number_of_places_is_listed_of_what_was_sent_below_a_record_of_other
     }));
     let (others, _) = others_of(events, linked_sends());
     assert_eq!(others.places("on").len(), 300_000);
+}
+
+/// A batch that made something of a record of another trace, and much was made of that.
+fn batch_of(foreign: &str) -> (Batch, Vec<HopEvent>) {
+    let mut spans = spans_of(BATCH, &[]);
+    spans.push(span_of_send(BATCH, "other", 6, Some(link(foreign, "send-of-other"))));
+    let mut events = vec![polled(BATCH, "raw", "totals", &[TRACE, foreign], 1)];
+    events.extend((0..30).map(|partition| HopEvent {
+        partition: Some(partition),
+        span_id: "other".into(),
+        ..sent_by(BATCH, "on", 0, 9_999)
+    }));
+    (Batch { trace_id: id(BATCH), records: 2, spans, is_told: true }, events)
+}
+
+fn empty_batch(trace_id: &str) -> Batch {
+    Batch { trace_id: id(trace_id), records: 1, spans: Vec::new(), is_told: true }
+}
+
+#[test]
+fn what_is_anothers_is_not_once_that_one_is_found_to_be_of_the_question() {
+    let (batch, events) = batch_of(AGAIN);
+    let events = BTreeMap::from([(id(BATCH), events)]);
+    let mut batches = vec![batch];
+    let mut others = Others::than(id(TRACE));
+    others.learn_on(&batches, &events);
+    let is_others = |others: &Others| others.has(&link(BATCH, "other"));
+    assert!(is_others(&others) && others.places("on").len() == 300_000);
+    // A batch that no link leads to turns nothing.
+    batches.push(empty_batch(&"4".repeat(32)));
+    others.learn_on(&batches, &events);
+    assert!(is_others(&others) && others.places("on").len() == 300_000);
+    batches.push(empty_batch(AGAIN));
+    others.learn_on(&batches, &events);
+    assert!(!is_others(&others) && others.places("on").is_empty());
+    assert_eq!(others.share(id(BATCH)).own, 1);
+}
+
+#[test]
+fn what_is_learnt_again_and_again_is_listed_a_few_times_only() {
+    let (mut batch, mut events) = batch_of(OTHER);
+    let turns: Vec<String> = (0..4).map(|turn| format!("{:032x}", 0xc000 + turn)).collect();
+    for turn in &turns {
+        batch.spans.push(span_of_send(BATCH, turn, 7, Some(link(turn, "x"))));
+    }
+    events.truncate(31);
+    let events = BTreeMap::from([(id(BATCH), events)]);
+    let mut batches = vec![batch];
+    let mut others = Others::than(id(TRACE));
+    let listed = turns.iter().map(|turn| {
+        others.learn_on(&batches, &events);
+        batches.push(empty_batch(turn));
+        others.places("on").len()
+    });
+    assert_eq!(listed.collect::<Vec<_>>(), [300_000; 4]);
+    others.learn_on(&batches, &events);
+    assert_eq!(others.places("on").len(), 0);
+}
+
+/// How long it takes to diagnose the trace and to show it.
+fn asked(events: Vec<HopEvent>, spans: Vec<Span>) -> std::time::Duration {
+    let (store, _folder) = store(events, Vec::new());
+    add_spans(&store, spans);
+    let start = std::time::Instant::now();
+    diagnose(&store, TRACE, || NOW).unwrap();
+    trace::read(&store, id(TRACE)).unwrap();
+    start.elapsed()
+}
+
+#[test]
+fn a_chain_of_batches_is_gone_through_at_once() {
+    let mut events = vec![request(1), sent("request", "raw", 0, 0)];
+    let mut spans = Vec::new();
+    let mut before = TRACE.to_owned();
+    for number in 0..40 {
+        let (trace_id, topic) = (format!("{:032x}", 0xb000 + number), format!("topic-{number}"));
+        events.push(polled(&trace_id, &topic, "totals", &[&before, OTHER], 2));
+        spans.push(span_of_send(&trace_id, &format!("other-{number}"), 6, Some(link(OTHER, "x"))));
+        if number == 0 {
+            // What was made of another's record is left out of all that follows.
+            events.extend((0..30).map(|partition| HopEvent {
+                partition: Some(partition),
+                span_id: "other-0".into(),
+                ..sent_by(&trace_id, "on", 0, 9_999)
+            }));
+        }
+        before = trace_id;
+    }
+    let (store, _folder) = store(events.clone(), Vec::new());
+    let batches = Batches::follow(&store, id(TRACE), |_| true).unwrap();
+    assert_eq!(batches.all.len(), 31);
+    let took = asked(events, spans);
+    assert!(took.as_secs() < 12, "{took:?}");
+}
+
+#[test]
+fn events_that_claim_many_records_cost_what_others_do() {
+    let range = |event: HopEvent, at: i64, records: i64| HopEvent {
+        last: event.first.map(|first| first + 9_999),
+        records_in: records,
+        passed: records,
+        emitted: records,
+        span_id: format!("{at}"),
+        ..event
+    };
+    let sends = |records| (0..3_000).map(move |at| range(sent("", "raw", 0, 0), at, records));
+    let reads = |number, records| {
+        let read = |at| read("", "raw", "totals", at * 10_000, Fate::Passed);
+        (0..number).map(move |at| range(read(at), at, records))
+    };
+    for (what, events) in [
+        ("with gaps", sends(1_000_000_000).chain(reads(1, 10_000)).collect()),
+        ("of a number only", sends(10_000).take(400).chain(reads(400, 1_000_000_000)).collect()),
+        ("read", reads(400, 10_000).collect::<Vec<_>>()),
+    ] {
+        let took = asked(events, Vec::new());
+        assert!(took.as_secs() < 8, "{what}: {took:?}");
+    }
 }

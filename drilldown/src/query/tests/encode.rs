@@ -19,10 +19,7 @@ use crate::model::{Id, Link, LogLine, Span};
 
 pub(super) fn request(hops: Vec<HopEvent>) -> Vec<u8> {
     let of_service = |hop: HopEvent| ResourceLogs {
-        resource: Some(Resource {
-            attributes: vec![attribute("service.name", Value::StringValue(hop.service.clone()))],
-            ..Resource::default()
-        }),
+        resource: resource(&hop.service),
         scope_logs: vec![ScopeLogs { log_records: vec![record(hop)], ..ScopeLogs::default() }],
         ..ResourceLogs::default()
     };
@@ -45,7 +42,7 @@ pub(super) fn lines(lines: Vec<LogLine>) -> Vec<u8> {
     ExportLogsServiceRequest { resource_logs }.encode_to_vec()
 }
 
-/// Spans, all of one service.
+/// Spans of services.
 pub(super) fn spans(spans: Vec<Span>) -> Vec<u8> {
     let kind = |kind: &str| match kind {
         "producer" => SpanKind::Producer,
@@ -80,10 +77,18 @@ pub(super) fn spans(spans: Vec<Span>) -> Vec<u8> {
             .then_some(Status { message: span.status_message, code: StatusCode::Error as i32 }),
         ..WireSpan::default()
     };
-    let spans = spans.into_iter().map(span).collect();
-    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
-    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    let of_service = |of: Span| ResourceSpans {
+        resource: resource(&of.service),
+        scope_spans: vec![ScopeSpans { spans: vec![span(of)], ..ScopeSpans::default() }],
+        ..ResourceSpans::default()
+    };
+    let resource_spans = spans.into_iter().map(of_service).collect();
     ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+}
+
+fn resource(service: &str) -> Option<Resource> {
+    let attributes = vec![attribute("service.name", Value::StringValue(service.to_owned()))];
+    Some(Resource { attributes, ..Resource::default() })
 }
 
 fn attribute(key: &str, value: Value) -> KeyValue {

@@ -4,6 +4,7 @@ mod batches;
 mod encode;
 mod laws;
 mod settling;
+mod silent;
 mod verdicts;
 
 use super::{
