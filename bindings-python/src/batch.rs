@@ -156,7 +156,10 @@ impl Batch {
             state.batch.as_mut().ok_or_else(has_ended)?.take_out(input, &found.baton())
         };
         // Not under the lock: an object that is made may have others collected, whose finalizers run.
-        let hop = Bound::new(py, Hop::new(core, found.clone(), self.own_rules.clone()))?;
+        let hop = Bound::new(
+            py,
+            Hop::new(core, message.clone().unbind(), found.clone(), self.own_rules.clone()),
+        )?;
         self.state().own.insert(at, hop.clone().unbind());
         Ok(hop)
     }

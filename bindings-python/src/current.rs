@@ -207,6 +207,11 @@ impl Block {
         Ok(())
     }
 
+    /// Makes the block count as entered, though nothing becomes current.
+    pub(crate) fn hold(&self) {
+        self.is_entered.store(true, Ordering::Relaxed);
+    }
+
     fn begin(&self, enter: impl FnOnce() -> PyResult<Before>) -> PyResult<()> {
         if self.is_entered.swap(true, Ordering::Relaxed) {
             let message = "this `with` block is entered already: inside of it, and in other threads, \

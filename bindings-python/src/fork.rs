@@ -7,6 +7,7 @@
 
 use std::{
     cell::RefCell,
+    mem,
     sync::{Arc, MutexGuard},
 };
 
@@ -16,16 +17,19 @@ use tracebaton::{
     otlp::Exporter,
 };
 
-use crate::lifecycle::{Running, running};
+use crate::{
+    insert::{self, Open},
+    lifecycle::{Running, running},
+};
 
-type Held = (MutexGuard<'static, Option<Running>>, Paused<'static>);
+type Held = (MutexGuard<'static, Option<Running>>, Paused<'static>, MutexGuard<'static, Open>);
 
 thread_local! {
     static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
 }
 
 extern "C" fn hold() {
-    HELD.set(Some((running(), Recorder::global().pause())));
+    HELD.set(Some((running(), Recorder::global().pause(), insert::open())));
 }
 
 extern "C" fn let_go() {
@@ -58,10 +62,12 @@ pub(crate) fn add_hooks(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn after_in_child() {
     let recorder = Recorder::global();
     recorder.pause().forget();
+    let of_parent = mem::take(&mut *insert::open());
+    drop(of_parent);
     let mut running = running();
     let Some(Running { exporter, options }) = running.take() else { return };
     // Joining a thread that is not there would wait for ever.
-    std::mem::forget(exporter);
+    mem::forget(exporter);
     let anew = Exporter::start(recorder, &options);
     *running = anew.ok().map(|exporter| Running { exporter: Arc::new(exporter), options });
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::{
+    PyTraverseError, PyVisit,
     exceptions::PyGeneratorExit,
     prelude::*,
     types::{PyList, PyString},
@@ -27,6 +28,8 @@ use crate::{
 #[pyclass(module = "tracebaton", frozen)]
 pub(crate) struct Hop {
     hop: hop::Hop,
+    /// The message; nothing where it is that of a batch.
+    message: Option<Py<PyAny>>,
     extracted: Compact,
     /// Rules of its own, where it was given any.
     own_rules: Option<Arc<Propagation>>,
@@ -50,17 +53,19 @@ impl Hop {
     /// Creates the hop of one message.
     pub(crate) fn new(
         hop: hop::Hop,
+        message: Py<PyAny>,
         extracted: Compact,
         own_rules: Option<Arc<Propagation>>,
     ) -> Self {
-        let (block, state) = (Block::default(), Mutex::default());
-        Self { hop, extracted, own_rules, is_batch: false, block, state }
+        let (message, block, state) = (Some(message), Block::default(), Mutex::default());
+        Self { hop, message, extracted, own_rules, is_batch: false, block, state }
     }
 
     /// Creates the hop of a batch: no headers are its own, and the batch ends it.
     pub(crate) fn of_batch(hop: hop::Hop, own_rules: Option<Arc<Propagation>>) -> Self {
-        let none = propagate::Extracted::default().into();
-        Self { is_batch: true, ..Self::new(hop, none, own_rules) }
+        let extracted = propagate::Extracted::default().into();
+        let (block, state) = (Block::default(), Mutex::default());
+        Self { hop, message: None, extracted, own_rules, is_batch: true, block, state }
     }
 
     /// Returns the core's handle.
@@ -133,6 +138,12 @@ impl Hop {
     #[getter]
     fn baton(&self) -> Baton {
         Baton(self.hop.baton().clone())
+    }
+
+    /// The message as it was given; `None` where it is the hop of a batch.
+    #[getter]
+    fn message<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.message.as_ref().map(|message| message.bind(py).clone())
     }
 
     #[getter]
@@ -240,6 +251,12 @@ impl Hop {
         self.output(py, topic, headers, None)
     }
 
+    /// Lets no `with` block end it: whoever holds it does, and its `__exit__` says so.
+    #[pyo3(name = "_hold")]
+    fn hold(&self) {
+        self.block.hold();
+    }
+
     /// Ends the hop; leaving the `with` block does.
     fn end(&self) {
         self.state().has_ended = true;
@@ -265,6 +282,10 @@ impl Hop {
         Ok(false)
     }
 
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.message)
+    }
+
     fn __repr__(&self) -> String {
         format!("<tracebaton.Hop {} {}>", self.hop.trace_id(), self.hop.span_id())
     }
@@ -277,6 +298,22 @@ impl Hop {
         let is_filtered = self.state().is_filtered;
         let none = error.py().None();
         self.finish(if is_filtered { none.bind(error.py()) } else { error })
+    }
+
+    /// Ends the hop of a record that was taken out of a batch which nobody said anything of: unless something
+    /// was said of this one it is pending, as they all are.
+    pub(crate) fn leave(&self) {
+        let mut state = self.state();
+        if std::mem::replace(&mut state.has_ended, true) {
+            return;
+        }
+        let is_told = state.has_failed || state.is_filtered;
+        drop(state);
+        if is_told {
+            self.hop.end();
+        } else {
+            self.hop.leave_pending();
+        }
     }
 
     /// Ends the hop, by the exception that left its block, if one did; once it has ended nothing is
@@ -362,5 +399,5 @@ pub(crate) fn process<'py>(
     if attempt != 1 {
         hop.set_attempt(attempt);
     }
-    Bound::new(message.py(), Hop::new(hop, extracted, own_rules))
+    Bound::new(message.py(), Hop::new(hop, message.clone().unbind(), extracted, own_rules))
 }

@@ -1,8 +1,9 @@
 //! A batch of records on its way into a table, as a context manager.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, HashMap},
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use pyo3::{exceptions::PyRuntimeError, prelude::*, types::PyString};
@@ -26,10 +27,11 @@ pub(crate) struct Insert {
     group: Option<String>,
     own_rules: Option<Arc<propagate::Propagation>>,
     block: Block,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
-struct State {
+pub(crate) struct State {
+    table: String,
     /// Nothing once the batch has ended.
     insert: Option<hop::Insert>,
     batch_id: String,
@@ -39,9 +41,46 @@ struct State {
     own: HashMap<(String, i32, i64), Py<Hop>>,
 }
 
+/// The batches that this process has started and that are still there, by where their states lie. A forked
+/// child has none: those it finds are its parent's to tell.
+pub(crate) type Open = BTreeMap<usize, Weak<Mutex<State>>>;
+
+static OPEN: Mutex<Open> = Mutex::new(Open::new());
+
+pub(crate) fn open() -> MutexGuard<'static, Open> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Leaves the batches nobody has ended, as the export stops: their records are pending. Whoever fills one
+/// may go on, in a batch that is told if there is an export by then.
+pub(crate) fn leave_all(py: Python<'_>) {
+    let states: Vec<_> = open().values().filter_map(Weak::upgrade).collect();
+    for state in states {
+        let (left, own) = {
+            let mut state = lock(&state);
+            let State { table, insert, batch_id, own, .. } = &mut *state;
+            let Some(insert) = insert else { continue };
+            let mut anew = hop::Insert::start(Recorder::global(), table);
+            anew.set_batch_id(batch_id);
+            let own: Vec<_> = own.values().map(|hop| hop.clone_ref(py)).collect();
+            (mem::replace(insert, anew), own)
+        };
+        left.leave_pending();
+        own.iter().for_each(|hop| hop.get().leave());
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Insert {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
+    }
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.state).addr()
     }
 
     /// Reads where a record stood and what it came with.
@@ -68,16 +107,20 @@ impl Insert {
     /// Ends the hops that records have of their own and nobody has ended, by the exception that left the
     /// block, if any did.
     fn end_own(&self, error: &Bound<'_, PyAny>) -> PyResult<()> {
-        let own = std::mem::take(&mut self.state().own);
+        let own = mem::take(&mut self.state().own);
         let ended = own.values().map(|hop| hop.get().finish_within(error));
         ended.fold(Ok(()), PyResult::and)
     }
 }
 
 impl Drop for Insert {
-    /// What nobody said anything about is pending.
+    /// What nobody said anything about is pending, whether it was taken out or not.
     fn drop(&mut self) {
-        self.end(hop::Insert::leave_pending);
+        if open().remove(&self.address()).is_some() {
+            self.end(hop::Insert::leave_pending);
+            let own = mem::take(&mut self.state().own);
+            own.values().for_each(|hop| hop.get().leave());
+        }
     }
 }
 
@@ -104,13 +147,16 @@ pub(crate) fn insert(
         insert.set_batch_id(batch_id);
     }
     let (batch_id, baton) = (insert.batch_id().to_owned(), insert.baton().clone());
-    let state = State { insert: Some(insert), batch_id, baton, own: HashMap::new() };
-    Insert {
+    let (table, own) = (table.to_owned(), HashMap::new());
+    let state = State { table, insert: Some(insert), batch_id, baton, own };
+    let insert = Insert {
         group,
         own_rules: propagation.map(|own| own.get().core()),
         block: Block::default(),
-        state: Mutex::new(state),
-    }
+        state: Arc::new(Mutex::new(state)),
+    };
+    open().insert(insert.address(), Arc::downgrade(&insert.state));
+    insert
 }
 
 #[pymethods]
@@ -173,7 +219,10 @@ impl Insert {
             insert.take_out(&input, &found.baton())
         };
         // Not under the lock: an object that is made may have others collected, whose finalizers run.
-        let hop = Bound::new(py, Hop::new(core, found, self.own_rules.clone()))?;
+        let hop = Bound::new(
+            py,
+            Hop::new(core, message.clone().unbind(), found, self.own_rules.clone()),
+        )?;
         self.state().own.insert(place, hop.clone().unbind());
         Ok(hop)
     }

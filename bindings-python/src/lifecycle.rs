@@ -15,7 +15,7 @@ use tracebaton::{
     otlp::{self, Exporter, Options},
 };
 
-use crate::{errors::ConfigError, host, logger, propagation::Propagation, settings};
+use crate::{errors::ConfigError, host, insert, logger, propagation::Propagation, settings};
 
 /// How long the interpreter's exit waits for what the application did not shut down itself.
 const AT_EXIT_MS: u64 = 2_000;
@@ -110,6 +110,7 @@ pub(crate) fn flush(py: Python<'_>, timeout_ms: u64) -> bool {
 #[pyo3(signature = (timeout_ms=5_000))]
 pub(crate) fn shutdown(py: Python<'_>, timeout_ms: u64) -> ShutdownReport {
     let within = Duration::from_millis(timeout_ms);
+    insert::leave_all(py);
     let report = py.detach(|| {
         let running = running().take();
         running.map(|running| running.exporter.shutdown(within))
@@ -186,6 +187,11 @@ impl ShutdownReport {
     #[getter]
     fn refused(&self) -> Counts {
         Counts(self.0.refused)
+    }
+
+    #[getter]
+    fn given_up(&self) -> Counts {
+        Counts(self.0.given_up)
     }
 
     #[getter]

@@ -65,6 +65,7 @@ def test_a_message_with_an_end_of_its_own_leaves_the_batch(exported: Exported) -
     with tracebaton.Batch(given) as batch:
         with batch.hop(given[0]) as hop:
             assert hop.trace_id == hop.extracted.trace_id == TRACE
+            assert (hop.message, batch.together().message) == (given[0], None)
             hop.filtered("a test order")
         batch.hop(given[1]).dead_letter("raw.dlq", ValueError("bad")).delivered(0, 1)
         assert batch.hop(given[1]) is batch.hop(given[1])

@@ -2,6 +2,8 @@
 
 import asyncio
 import inspect
+import json
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, cast
 
@@ -183,6 +185,42 @@ def test_a_generator_that_raises_has_failed(exported: Exported) -> None:
     assert fate(exported()) == {"in": 1, "failed": 1, "emitted": 1}
 
 
+def test_what_goes_wrong_around_the_values_of_a_generator_is_a_failure(exported: Exported) -> None:
+    told: list[str] = []
+
+    def on_error(hop: tracebaton.Hop, error: BaseException) -> None:
+        told.append(type(error).__name__)
+
+    @tracebaton.transform("out", on_error=on_error)
+    def each(_: Message) -> Iterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            raise OSError("cannot close")
+
+    @tracebaton.transform("out", on_error=on_error)
+    async def later(_: Message) -> AsyncIterator[int]:
+        yield 1
+
+    outputs = each(message())
+    next(outputs).delivered(0, 1)
+    with pytest.raises(OSError):
+        outputs.close()
+    with pytest.raises(TypeError):
+        next(each(message(), "one too many"))
+
+    async def main() -> None:
+        outputs = later(message())
+        (await anext(outputs)).delivered(0, 1)
+        with pytest.raises(KeyError):
+            await outputs.athrow(KeyError("thrown in"))
+
+    asyncio.run(main())
+    assert told == ["OSError", "TypeError", "KeyError"]
+    assert [fates(event)["failed"] for event in events(exported(), "process")] == [1, 1, 1]
+
+
 def test_an_asynchronous_generator_stays_one(exported: Exported) -> None:
     @tracebaton.transform("out")
     async def each(given: Message) -> AsyncIterator[int]:
@@ -279,6 +317,126 @@ def test_a_batch_is_one_hop_and_what_leaves_it_has_its_own(exported: Exported) -
     sends = [span for span in sink.spans if span.raw.name == "send out"]
     assert len(sends) == 4
     assert {span.raw.links[0].trace_id.hex() for span in sends} == {TRACE}
+
+
+def own(offset: int) -> Message:
+    """A message in a trace of its own."""
+    return Message([("trace_id", f"order-{offset}".encode())], offset=offset)
+
+
+def test_lines_in_a_batch_are_of_what_is_around_it_or_of_the_message_that_is_named(
+    endpoint: Sink, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, slow = tracebaton.Logger("batch"), logging.Logger("batch")
+    slow.addHandler(tracebaton.LogHandler())
+
+    @tracebaton.transform("out", batch=True)
+    async def all_of(given: list[Message]) -> list[Any]:
+        log.info("all")
+        for one in given:
+            hop = tracebaton.current_hop(one)
+            assert hop is not None and hop.message is one
+            with hop.active():
+                slow.info("one %d", one.offset)
+                await asyncio.to_thread(log.info, "in a thread", of=one.offset)
+        return [None] * len(given)
+
+    async def main() -> str:
+        await all_of([own(1), own(2)])
+        with tracebaton.process(message()) as around:
+            await all_of([own(3)])
+            return around.span_id
+
+    around = asyncio.run(main())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["message"], line.get("legacy_id")) for line in lines] == [
+        ("all", None),
+        ("one 1", "order-1"),
+        ("in a thread", "order-1"),
+        ("one 2", "order-2"),
+        ("in a thread", "order-2"),
+        ("all", None),
+        ("one 3", "order-3"),
+        ("in a thread", "order-3"),
+    ]
+    of_all = [line for line in lines if line["message"] == "all"]
+    assert [line.get("span_id") for line in of_all] == [None, around]
+
+
+def test_the_hop_of_a_message_is_known_where_that_is_handled() -> None:
+    first, second = message(1), message(2)
+
+    @tracebaton.transform("out", batch=True)
+    def all_of(given: list[Message]) -> list[Any]:
+        hop = tracebaton.current_hop(given[0])
+        assert hop is not None and hop is not tracebaton.current_hop(given[1])
+        assert tracebaton.current_hop(message()) is None, "another message at the same place"
+        with pytest.raises(RuntimeError, match="hop.active"), hop:
+            pass
+        return [None] * len(given)
+
+    all_of([first, second])
+    assert tracebaton.current_hop(first) is None
+    with tracebaton.process(first) as hop:
+        assert tracebaton.current_hop(first) is hop
+        assert tracebaton.current_hop(second) is None
+        all_of([second, message()])
+        assert tracebaton.current_hop(second) is None
+
+
+@pytest.mark.parametrize("batch", [False, True, "together"])
+def test_on_error_knows_which_message_failed(exported: Exported, batch: Any) -> None:
+    told: list[Message] = []
+
+    def on_error(hop: tracebaton.Hop, error: BaseException) -> None:
+        assert tracebaton.current_hop(hop.message) is hop
+        told.append(hop.message)
+
+    @tracebaton.transform("out", batch=batch, on_error=on_error)
+    def all_of(given: Any) -> list[Any]:
+        if not batch:
+            raise ValueError("bad")
+        return [1, ValueError("bad"), ValueError("worse")]
+
+    given = [message(n) for n in range(3)]
+    if batch:
+        all_of(given)
+        assert told == given[1:]
+    else:
+        with pytest.raises(ValueError):
+            all_of(given[0])
+        assert told == given[:1]
+
+
+@pytest.mark.parametrize("batch", [True, "together"])
+@pytest.mark.parametrize("raises", [True, False])
+def test_what_on_error_raises_leaves_no_message_as_passed(
+    exported: Exported, batch: Any, raises: bool
+) -> None:
+    def on_error(_: tracebaton.Hop, error: BaseException) -> None:
+        raise OSError("no dead letters") from error
+
+    @tracebaton.transform("out", batch=batch, on_error=on_error)
+    def all_of(given: list[Message]) -> list[Any]:
+        if raises:
+            raise ValueError("bad")
+        return [None, ValueError("bad"), 1]
+
+    with pytest.raises(OSError):
+        all_of([message(n) for n in range(3)])
+    found = [fates(event) for event in events(exported(), "process")]
+    totals = {fate: sum(one.get(fate, 0) for one in found) for fate in ("in", "filtered", "failed")}
+    assert totals == {"in": 3, "filtered": 0 if raises else 1, "failed": 3 if raises else 2}
+
+
+def test_a_batch_with_a_mistake_in_it_passes_nothing(exported: Exported) -> None:
+    @tracebaton.transform("out", batch=True)
+    def all_of(given: list[Any]) -> list[Any]:
+        return given
+
+    with pytest.raises(TypeError, match="is no Kafka message"):
+        all_of([message(1), None])
+    assert fate(exported()) == {"in": 1, "failed": 1}
 
 
 @pytest.mark.parametrize("batch", [True, "together"])

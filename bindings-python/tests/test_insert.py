@@ -90,8 +90,9 @@ def test_a_record_that_is_taken_out_has_a_hop_of_its_own(exported: Exported) -> 
     with tracebaton.insert("raw_events", group="sink") as batch:
         for offset in range(3):
             batch.add(message(offset))
-        hop = batch.take_out(message(1))
-        assert hop.trace_id == TRACE
+        one = message(1)
+        hop = batch.take_out(one)
+        assert hop.trace_id == TRACE and hop.message is one
         assert batch.take_out(message(1)) is hop, "a record has one hop"
         hop.filtered("a test order")
         dead = batch.take_out(message(9)).dead_letter("raw.dlq", ValueError("bad"))
@@ -169,9 +170,23 @@ def test_without_a_block_somebody_says_what_became_of_it(exported: Exported) -> 
 def test_what_nobody_said_anything_about_is_pending(exported: Exported) -> None:
     batch = tracebaton.insert("raw_events")
     batch.add(message(1))
+    batch.take_out(message(2))
+    batch.take_out(message(3)).filtered("a test order")
+    batch.take_out(message(4)).failed(ValueError("bad"))
+    dead = batch.take_out(message(5)).dead_letter("raw.dlq", ValueError("bad"))
+    kept = batch.take_out(message(6))
     del batch
     gc.collect()
-    assert by_offset(exported()) == {1: {"in": 1}}
+    kept.filtered("too late: it has ended with its batch")
+    dead.delivered(0, 1)
+    assert by_offset(exported()) == {
+        1: {"in": 1},
+        2: {"in": 1},
+        3: {"in": 1, "filtered": 1},
+        4: {"in": 1, "failed": 1},
+        5: {"in": 1, "dead_lettered": 1, "emitted": 1},
+        6: {"in": 1},
+    }
 
 
 @pytest.mark.parametrize("given", [None, b"x", 3, object()])

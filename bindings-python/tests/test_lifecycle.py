@@ -134,6 +134,64 @@ def test_an_exit_by_an_exception_exports_too(sink: Sink) -> None:
     assert len(sink.events) == 2
 
 
+INSERT = """
+def at(n):
+    return type("M", (Message,), {"offset": n})()
+tracebaton.init("billing")
+batch = tracebaton.insert("raw_events")
+batch.add(at(1))
+batch.take_out(at(2))
+batch.take_out(at(3)).filtered("a test order")
+"""
+
+
+def told(sink: Sink) -> dict[int, str]:
+    """Returns what became of the record at each offset."""
+    found = {}
+    for event in sink.events:
+        counts = {key: n for key, n in event.attributes.items() if key.startswith("tracebaton.records.")}
+        assert counts.pop("tracebaton.records.in") == 1
+        assert event.attributes["messaging.kafka.offset"] not in found, "each is told once"
+        found[event.attributes["messaging.kafka.offset"]] = "".join(counts).rpartition(".")[2]
+    return found
+
+
+@pytest.mark.parametrize("end", ["", "tracebaton.shutdown()", "sys.exit(0)"])
+def test_a_table_s_batch_that_is_open_at_the_end_is_pending(sink: Sink, end: str) -> None:
+    run(INSERT + end, sink.url)
+    assert told(sink) == {1: "", 2: "", 3: "filtered"}
+    assert [span.raw.name for span in sink.spans].count("INSERT raw_events") == 1
+
+
+def test_whoever_fills_a_batch_may_go_on_after_the_export_has_stopped(sink: Sink) -> None:
+    code = """
+        tracebaton.shutdown()
+        batch.add(at(4))
+        batch.take_out(at(2)).filtered("too late")
+        batch.take_out(at(5))
+        assert len(batch) == 1
+        tracebaton.init("billing")
+        batch.passed()
+    """
+    run(INSERT + textwrap.dedent(code), sink.url)
+    assert told(sink) == {1: "", 2: "", 3: "filtered", 4: "passed", 5: "failed"}
+    name = {event.attributes["tracebaton.batch.id"] for event in sink.events}
+    assert len(name) == 1, "its name is the same"
+
+
+def test_a_batch_that_was_open_before_a_fork_is_its_parent_s_to_tell(sink: Sink) -> None:
+    code = """
+        child = os.fork()
+        if child == 0:
+            report = tracebaton.shutdown()
+            os._exit(report.exported.total)
+        assert os.waitpid(child, 0)[1] == 0
+        batch.passed()
+    """
+    run(INSERT + textwrap.dedent(code), sink.url)
+    assert told(sink) == {1: "passed", 2: "failed", 3: "filtered"}
+
+
 def test_without_init_nothing_is_kept_and_nothing_fails() -> None:
     code = """
         work()
@@ -190,10 +248,10 @@ def test_a_request_that_takes_too_long_is_given_up() -> None:
             work()
             assert not tracebaton.flush(2000)
             report = tracebaton.shutdown(100)
-            print(report.lost.total, report.refused.total)
+            print(report.lost.total, report.refused.total, report.given_up.total)
         """
         told = r"(tracebaton: cannot export to \S+: no answer within 100 ms; trying again\n?){2}"
-        assert run(code, url, told, OTEL_EXPORTER_OTLP_TIMEOUT="100") == "2 0"
+        assert run(code, url, told, OTEL_EXPORTER_OTLP_TIMEOUT="100") == "2 0 0"
 
 
 def test_a_disabled_sdk_exports_nothing(sink: Sink) -> None:
@@ -252,6 +310,29 @@ def test_parent_and_forked_children_each_export_their_own(sink: Sink) -> None:
     spans = {one.span_id for one in sink.events}
     assert len(sink.events) == 5 + 3 * 2 + 1
     assert len(spans) == len(sink.events), "no child has an id of another"
+
+
+def test_a_hop_that_waits_when_its_process_forks_is_told_by_the_child_that_ends_it(sink: Sink) -> None:
+    code = """
+        tracebaton.init("billing")
+        ended, idle = tracebaton.process(Message()), tracebaton.process(Message())
+        for hop in (ended, idle):
+            hop.output("x").delivered(0, 1)
+        child = os.fork()
+        if child == 0:
+            keep = ended.output("x")
+            ended.end()
+            report = tracebaton.shutdown()
+            print(report.exported, flush=True)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        os._exit(0)
+    """
+    assert run(code, sink.url) == "<tracebaton.Counts spans=2 logs=0 ledger=2>"
+    process, send = (event.attributes for event in sink.events)
+    assert process["tracebaton.records.passed"] == 1
+    assert process["tracebaton.outputs.unconfirmed"] == 1
+    assert send["tracebaton.hop.kind"] == "send"
 
 
 def test_a_fork_while_threads_record_does_not_hang(sink: Sink) -> None:

@@ -75,7 +75,7 @@ ORDER, NOTHING = b'{"lines": [1, 2]}', b'{"lines": []}'
         ("tracebaton.init", [ORDER], ["invoices"], [{"in": 1, "passed": 1, "emitted": 1}]),
         ("invoice-lines", [ORDER], ["invoice-lines"] * 2, [{"in": 1, "passed": 1, "emitted": 2}]),
         ("invoice-lines", [NOTHING], [], [{"in": 1, "filtered": 1}]),
-        ("orders.dlq", [b"{"], ["orders.dlq"], [{"in": 1, "dead_lettered": 1, "emitted": 1}]),
+        ("        dead = hop", [b"{"], ["orders.dlq"], [{"in": 1, "dead_lettered": 1, "emitted": 1}]),
         (
             "tracebaton.Batch",
             [ORDER, NOTHING, ORDER],
@@ -84,9 +84,13 @@ ORDER, NOTHING = b'{"lines": [1, 2]}', b'{"lines": []}'
         ),
         (
             "batch=True",
-            [ORDER, NOTHING, ORDER],
-            ["invoices"] * 2,
-            [{"in": 1, "filtered": 1}, *[{"in": 1, "passed": 1, "emitted": 1}] * 2],
+            [ORDER, NOTHING, b"{"],
+            ["orders.dlq", "invoices"],
+            [
+                {"in": 1, "filtered": 1},
+                {"in": 1, "dead_lettered": 1, "emitted": 1},
+                {"in": 1, "passed": 1, "emitted": 1},
+            ],
         ),
         (
             'batch="together"',

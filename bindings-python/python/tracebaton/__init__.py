@@ -12,6 +12,7 @@
 """
 
 from tracebaton._consume import consume
+from tracebaton._current import current_hop
 from tracebaton._logging import LogFilter, LogHandler, fast_logger, structlog_ids
 from tracebaton._native import (
     Batch,
@@ -29,7 +30,6 @@ from tracebaton._native import (
     ShutdownReport,
     Source,
     TracebatonError,
-    current_hop,
     extract,
     extract_payload,
     flush,

@@ -300,6 +300,10 @@ class Hop:
     @property
     def baton(self) -> Baton: ...
     @property
+    def message(self) -> Any:
+        """The message as it was given; `None` where this is the hop of a batch."""
+
+    @property
     def extracted(self) -> Extracted: ...
     def output(
         self, topic: str, headers: _Pairs | _Mapping | None = None, *, value: Any = None
@@ -334,6 +338,9 @@ class Hop:
         self, topic: str, error: _Error, headers: _Pairs | _Mapping | None = None
     ) -> Output:
         """Says that the message goes to a dead-letter topic, and starts the message for it."""
+
+    def _hold(self) -> None:
+        """Lets no `with` block end it: whoever holds it does."""
 
     def end(self) -> None:
         """Ends the hop; leaving the `with` block does. It is told once its outputs are reported."""
@@ -478,8 +485,9 @@ def insert(
     """Starts a batch of records for a table; use it in a `with` statement.
 
     It has passed once the block is left, unless it was said to have failed. An exception that leaves the
-    block is recorded as the failure of its records and raised on. A batch without records tells nothing, and
-    one that is given up without a word leaves its records pending.
+    block is recorded as the failure of its records and raised on. A batch without records tells nothing.
+    One that is given up without a word, because it is collected or the export stops, leaves its records
+    pending, also those that were taken out and of which nothing was said.
     """
 
 def current_hop() -> Hop | None:
@@ -568,11 +576,21 @@ class ShutdownReport:
     @property
     def exported(self) -> Counts: ...
     @property
-    def dropped(self) -> Counts: ...
+    def dropped(self) -> Counts:
+        """What was not kept until the end: memory was full, the endpoint refused it, or it was given up."""
+
     @property
-    def refused(self) -> Counts: ...
+    def refused(self) -> Counts:
+        """Of what was dropped, that which the endpoint refused."""
+
     @property
-    def lost(self) -> Counts: ...
+    def given_up(self) -> Counts:
+        """Of what was dropped, that which the endpoint failed on for long while it took the rest."""
+
+    @property
+    def lost(self) -> Counts:
+        """What was still held when the deadline came."""
+
     @property
     def is_complete(self) -> bool: ...
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any, Literal
 
+from tracebaton._current import enter, leave
 from tracebaton._native import Batch, Hop, Output, Propagation, process
 
 OnError = Callable[[Hop, BaseException], None]
@@ -27,7 +29,9 @@ def transform(
     """Makes a function from a message to what is made of it a hop to `topic`.
 
     Within the function `current_hop()` is the message's: `filtered(reason)` says there why nothing
-    is made of it, `set` adds an attribute. A batch of messages with hops of their own has none.
+    is made of it, `set` adds an attribute. In a batch of messages with hops of their own it is
+    whatever it was around the call, and so are the ids of log lines: `current_hop(message)` is the
+    message's, `with current_hop(message).active():` a stretch of code that works for it.
 
     The function may return or yield: a value goes out as one message, a list as several; `None`, an
     empty list and a generator that yields nothing filter the message. In place of each value comes
@@ -42,7 +46,7 @@ def transform(
     has a hop of its own.
 
     An exception is the message's failure and is raised on as it is; before that, `on_error` may
-    say that the message is dead-lettered.
+    say that the message is dead-lettered: `hop.message` is the message that failed.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -121,33 +125,52 @@ def _async(
     return wrapper
 
 
+class _Whole:
+    """The hop of what a generator makes: whatever leaves it is the message's failure, unless it is closed."""
+
+    def __init__(self, hop: Hop, on_error: OnError | None) -> None:
+        self.hop, self.on_error = hop, on_error
+
+    def __enter__(self) -> Hop:
+        return self.hop
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is not None and not isinstance(error, GeneratorExit):
+                with self.hop.active():
+                    _fail(self.hop, error, self.on_error)
+        finally:
+            self.hop.end()
+
+
 def _generator(
     function: Callable[..., Any], topic: str, start: _Start, on_error: OnError | None
 ) -> Callable[..., Any]:
     def wrapper(message: Any, /, *args: Any, **kwargs: Any) -> Generator[Output, None, None]:
-        hop = start(message)
-        with hop.active():
-            values = function(message, *args, **kwargs)
-        count = 0
-        try:
-            while True:
-                # Between two values the code that asks for them runs: it is not in this hop.
+        with _Whole(start(message), on_error) as hop:
+            with hop.active():
+                values = function(message, *args, **kwargs)
+            count = 0
+            try:
+                while True:
+                    # Between two values the code that asks for them runs: it is not in this hop.
+                    with hop.active():
+                        try:
+                            value = next(values)
+                        except StopIteration:
+                            break
+                    count += 1
+                    yield hop.output(topic, value=value)
+            finally:
                 with hop.active():
-                    try:
-                        value = next(values)
-                    except StopIteration:
-                        break
-                    except BaseException as error:
-                        _fail(hop, error, on_error)
-                        raise
-                count += 1
-                yield hop.output(topic, value=value)
+                    values.close()
             if count == 0:
                 hop._made_nothing(NOTHING)
-        finally:
-            with hop.active():
-                values.close()
-            hop.end()
 
     return wrapper
 
@@ -156,28 +179,24 @@ def _async_generator(
     function: Callable[..., Any], topic: str, start: _Start, on_error: OnError | None
 ) -> Callable[..., Any]:
     async def wrapper(message: Any, /, *args: Any, **kwargs: Any) -> AsyncGenerator[Output, None]:
-        hop = start(message)
-        with hop.active():
-            values = function(message, *args, **kwargs)
-        count = 0
-        try:
-            while True:
+        with _Whole(start(message), on_error) as hop:
+            with hop.active():
+                values = function(message, *args, **kwargs)
+            count = 0
+            try:
+                while True:
+                    with hop.active():
+                        try:
+                            value = await anext(values)
+                        except StopAsyncIteration:
+                            break
+                    count += 1
+                    yield hop.output(topic, value=value)
+            finally:
                 with hop.active():
-                    try:
-                        value = await anext(values)
-                    except StopAsyncIteration:
-                        break
-                    except BaseException as error:
-                        _fail(hop, error, on_error)
-                        raise
-                count += 1
-                yield hop.output(topic, value=value)
+                    await values.aclose()
             if count == 0:
                 hop._made_nothing(NOTHING)
-        finally:
-            with hop.active():
-                await values.aclose()
-            hop.end()
 
     return wrapper
 
@@ -221,25 +240,58 @@ class _Each:
     """The hops of a batch: one for each message, settled each by its own result."""
 
     def __init__(self, messages: Sequence[Any], start: _Start, gather: _Gather) -> None:
-        self.hops = [start(message) for message in messages]
+        self.hops: list[Hop] = []
+        try:
+            for message in messages:
+                self.hops.append(start(message))
+        except BaseException as error:
+            self._end(error)
+            raise
+        for hop in self.hops:
+            hop._hold()
 
     def current(self) -> AbstractContextManager[object]:
-        return nullcontext()
+        return self
+
+    def __enter__(self) -> None:
+        self.before = enter(self.hops)
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        leave(self.before)
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        for hop in self.hops:
+            hop.__exit__(type(error) if error else None, error, None)
 
     def fail(self, error: BaseException, on_error: OnError | None) -> None:
+        # All have failed, whatever `on_error` does with the first of them.
         for hop in self.hops:
-            with hop:
-                _fail(hop, error, on_error)
+            hop.failed(error)
+        for hop in self.hops:
+            self._tell(hop, error, on_error)
 
     def outputs(self, topic: str, made: list[Any], on_error: OnError | None) -> list[_Made]:
         return [self._one(hop, topic, one, on_error) for hop, one in zip(self.hops, made)]
 
     def _one(self, hop: Hop, topic: str, made: Any, on_error: OnError | None) -> _Made:
-        with hop:
-            if isinstance(made, BaseException):
-                _fail(hop, made, on_error)
-                return None
-            return _outputs(hop, topic, made)
+        if isinstance(made, BaseException):
+            self._tell(hop, made, on_error)
+            return None
+        outputs = _outputs(hop, topic, made)
+        if not outputs:
+            hop.end()
+        return outputs
+
+    def _tell(self, hop: Hop, error: BaseException, on_error: OnError | None) -> None:
+        with hop.active():
+            _fail(hop, error, on_error)
+        hop.end()
 
 
 _Gather = Callable[[Sequence[Any]], Batch]

@@ -471,7 +471,8 @@ impl Hop {
     /// Makes sure that the hop is told at the latest when the export stops.
     fn wait(&self, state: &mut State) {
         let recorder = &self.0.recorder;
-        if state.waiting.is_none() && !state.is_settled && recorder.is_on() {
+        let is_noted = state.waiting.as_ref().is_some_and(|ticket| recorder.knows(ticket));
+        if !is_noted && !state.is_settled && recorder.is_on() {
             state.waiting = recorder.wait(Arc::downgrade(&self.0));
         }
     }

@@ -28,31 +28,29 @@ pub(super) struct List {
     hops: Vec<Option<Weak<Inner>>>,
     /// Which places in the list are free.
     free: Vec<usize>,
-    /// How often the list was taken away: tickets of an earlier one are worth nothing.
-    age: u64,
 }
 
 /// A place in the lists of those that wait.
 pub(super) struct Ticket {
     part: usize,
     at: usize,
+    /// How often the recorder had been forgotten: tickets of an earlier life are worth nothing.
     age: u64,
 }
 
 impl Waiting {
-    fn add(&self, hop: Weak<Inner>) -> Option<Ticket> {
+    fn add(&self, hop: Weak<Inner>, age: u64) -> Option<Ticket> {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         thread_local! {
             static OWN: usize = THREADS.fetch_add(1, Ordering::Relaxed) % PARTS;
         }
         let part = OWN.try_with(|own| *own).unwrap_or(0);
-        let (at, age) = self.0.get(part)?.lock().add(hop);
+        let at = self.0.get(part)?.lock().add(hop);
         Some(Ticket { part, at, age })
     }
 
-    /// Takes a hop out, unless all were taken since.
     fn remove(&self, ticket: &Ticket) -> Option<Weak<Inner>> {
-        self.0.get(ticket.part)?.lock().remove(ticket)
+        self.0.get(ticket.part)?.lock().remove(ticket.at)
     }
 
     /// Locks all of it.
@@ -68,26 +66,25 @@ impl Part {
 }
 
 impl List {
-    fn add(&mut self, hop: Weak<Inner>) -> (usize, u64) {
+    fn add(&mut self, hop: Weak<Inner>) -> usize {
         if let Some(at) = self.free.pop()
             && let Some(place) = self.hops.get_mut(at)
         {
             *place = Some(hop);
-            return (at, self.age);
+            return at;
         }
         self.hops.push(Some(hop));
-        (self.hops.len() - 1, self.age)
+        self.hops.len() - 1
     }
 
-    fn remove(&mut self, ticket: &Ticket) -> Option<Weak<Inner>> {
-        let place = self.hops.get_mut(ticket.at).filter(|_| ticket.age == self.age)?;
-        self.free.push(ticket.at);
+    fn remove(&mut self, at: usize) -> Option<Weak<Inner>> {
+        let place = self.hops.get_mut(at)?;
+        self.free.push(at);
         place.take()
     }
 
     /// Takes all of them out.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Weak<Inner>> + use<> {
-        self.age += 1;
         self.free.clear();
         mem::take(&mut self.hops).into_iter().flatten()
     }
@@ -96,13 +93,26 @@ impl List {
 impl Recorder {
     /// Takes note of a hop that waits.
     pub(super) fn wait(&self, hop: Weak<Inner>) -> Option<Ticket> {
-        self.waiting().add(hop)
+        self.waiting().add(hop, self.age())
+    }
+
+    /// Tells whether a ticket is of this life: a process that forks gives its child none, where whoever
+    /// goes on with a hop that waited has to say so anew.
+    #[inline]
+    pub(super) fn knows(&self, ticket: &Ticket) -> bool {
+        ticket.age == self.age()
+    }
+
+    fn age(&self) -> u64 {
+        self.0.age.load(Ordering::Relaxed)
     }
 
     /// Takes note that a hop waits no longer.
     pub(super) fn waits_no_more(&self, ticket: &Ticket) {
-        // The lock is let go first: to forget a hop may be to free its memory.
-        let _hop = self.waiting().remove(ticket);
+        if self.knows(ticket) {
+            // The lock is let go first: to forget a hop may be to free its memory.
+            let _hop = self.waiting().remove(ticket);
+        }
     }
 
     /// Settles the hops that are done and still wait for word of their outputs: these count as
@@ -232,6 +242,44 @@ mod tests {
         assert_eq!((waiting(&recorder), places(&recorder)), (3, 3), "used again");
         drop((outputs, another));
         assert_eq!(waiting(&recorder), 0);
+    }
+
+    #[test]
+    fn places_given_before_a_fork_are_nobodys_in_the_child() {
+        let (recorder, hop) = start();
+        let wait = || {
+            let input = Coordinates { topic: "raw".into(), partition: 0, offset: 2, group: None };
+            let hop = Hop::process(&recorder, &input, &Baton::default());
+            let output = hop.output("out");
+            hop.end();
+            (hop, output)
+        };
+        let [first, second] = [wait(), wait()];
+        let old = hop.output("out");
+        hop.end();
+        drop(first);
+        drop(second);
+        recorder.pause().forget();
+        recorder.switch(true);
+        let new = [wait(), wait(), wait()];
+        assert_eq!((waiting(&recorder), places(&recorder)), (3, 3), "each has a place of its own");
+        drop(old);
+        assert_eq!(waiting(&recorder), 3, "the old one's place is another's now");
+        drop(new);
+        assert_eq!(waiting(&recorder), 0);
+    }
+
+    #[test]
+    fn a_hop_that_waited_before_a_fork_waits_anew_where_it_goes_on() {
+        let (recorder, hop) = start();
+        hop.output("out").delivered(0, 1);
+        recorder.pause().forget();
+        recorder.switch(true);
+        let _output = hop.output("out");
+        assert_eq!(waiting(&recorder), 0, "so far it is the parent's alone");
+        hop.end();
+        recorder.settle_waiting();
+        assert_eq!((waiting(&recorder), recorder.held().ledger), (0, 2));
     }
 
     #[test]

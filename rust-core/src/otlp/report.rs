@@ -12,10 +12,12 @@ use crate::hop::Counts;
 pub struct ShutdownReport {
     /// What the endpoint acknowledged.
     pub exported: Counts,
-    /// What was given up before the end: memory was full, or the endpoint refused it.
+    /// What was not kept until the end: memory was full, the endpoint refused it, or it was given up.
     pub dropped: Counts,
-    /// Of what was dropped, that which the endpoint refused, or failed on for long while it took the rest.
+    /// Of what was dropped, that which the endpoint refused.
     pub refused: Counts,
+    /// Of what was dropped, that which the endpoint failed on for long while it took the rest.
+    pub given_up: Counts,
     /// What was still held when the deadline came.
     pub lost: Counts,
 }
@@ -30,11 +32,16 @@ impl ShutdownReport {
 
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [exported, dropped, refused, lost] =
-            [self.exported, self.dropped, self.refused, self.lost].map(|counts| counts.total());
+        let [exported, dropped, lost] =
+            [self.exported, self.dropped, self.lost].map(|counts| counts.total());
         write!(f, "{exported} exported, {dropped} dropped")?;
-        if refused > 0 {
-            write!(f, " ({refused} refused by the endpoint)")?;
+        match (self.refused.total(), self.given_up.total()) {
+            (0, 0) => {}
+            (refused, 0) => write!(f, " ({refused} refused by the endpoint)")?,
+            (0, given_up) => write!(f, " ({given_up} given up)")?,
+            (refused, given_up) => {
+                write!(f, " ({refused} refused by the endpoint, {given_up} given up)")?;
+            }
         }
         write!(f, ", {lost} lost")
     }
@@ -60,25 +67,23 @@ struct Running {
     given_up: Counts,
 }
 
-impl Running {
-    fn refuse(&mut self, counts: Counts) -> &mut Self {
-        self.report.dropped += counts;
-        self.report.refused += counts;
-        self
-    }
-}
-
 impl Tally {
     pub(super) fn exported(&self, counts: Counts) {
         self.lock().report.exported += counts;
     }
 
     pub(super) fn refused(&self, counts: Counts) {
-        self.lock().refuse(counts).refused += counts;
+        let mut running = self.lock();
+        running.report.dropped += counts;
+        running.report.refused += counts;
+        running.refused += counts;
     }
 
     pub(super) fn given_up(&self, counts: Counts) {
-        self.lock().refuse(counts).given_up += counts;
+        let mut running = self.lock();
+        running.report.dropped += counts;
+        running.report.given_up += counts;
+        running.given_up += counts;
     }
 
     pub(super) fn memory_full(&self, counts: Counts) {
@@ -101,5 +106,32 @@ impl Tally {
 
     fn lock(&self) -> MutexGuard<'_, Running> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_says_why_what_was_dropped_was() {
+        let logs = |logs| Counts { logs, ..Counts::default() };
+        for (refused, given_up, why) in [
+            (0, 0, ""),
+            (2, 0, " (2 refused by the endpoint)"),
+            (0, 3, " (3 given up)"),
+            (2, 3, " (2 refused by the endpoint, 3 given up)"),
+        ] {
+            let tally = Tally::default();
+            tally.memory_full(logs(1));
+            tally.refused(logs(refused));
+            tally.given_up(logs(given_up));
+            let report = tally.report();
+            assert_eq!((report.refused, report.given_up), (logs(refused), logs(given_up)));
+            let dropped = 1 + refused + given_up;
+            assert_eq!(report.dropped, logs(dropped));
+            assert_eq!(report.to_string(), format!("0 exported, {dropped} dropped{why}, 0 lost"));
+            assert!(!report.is_complete());
+        }
     }
 }

@@ -36,6 +36,9 @@ fn a_polled_batch_costs_two_spans_and_one_event_a_partition() {
     let send = named(&spans, "send totals");
     assert_eq!((poll.kind(), process.kind()), (Kind::Client, Kind::Consumer));
     assert_eq!(process.parent_span_id, poll.span_id);
+    for span in [process, send] {
+        assert_eq!(span.flags & 0x300, 0x100, "what is above it is in this process");
+    }
     assert_eq!(send.parent_span_id, process.span_id);
     for span in [poll, process, send] {
         assert_eq!(span.trace_id, trace_id.to_bytes(), "the batch has a trace of its own");

@@ -13,7 +13,10 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 
-use super::*;
+use super::{
+    template::{Form, SpanHead, Template},
+    *,
+};
 use crate::{
     propagate::Baton,
     wire::{Flags, SpanId, TraceContext, TraceId},
@@ -232,6 +235,21 @@ fn a_dead_letter_that_is_refused_is_a_failure() {
 }
 
 #[test]
+fn what_is_sent_after_a_dead_letter_was_refused_is_none_unless_that_is_said_again() {
+    let recorder = recorder();
+    let hop = Hop::process(&recorder, &at(7), &baton());
+    hop.dead_lettered("ValueError", "no");
+    hop.output("raw.dlq").undelivered("QueueFull", "no room");
+    assert!(!hop.output("audit").is_dead_letter());
+    hop.dead_lettered("ValueError", "no");
+    let again = hop.output("raw.dlq");
+    assert!(again.is_dead_letter());
+    again.delivered(0, 1);
+    hop.end();
+    assert_eq!(map(&read(&recorder).1[0].attributes)["tracebaton.records.dead_lettered"], "1");
+}
+
+#[test]
 fn unsampled_traces_leave_events_but_no_spans() {
     let recorder = recorder();
     let mut baton = baton();
@@ -383,6 +401,7 @@ fn each_attempt_of_an_insert_has_a_span_that_can_be_known_while_it_goes_on() {
     insert.leave_pending();
     let (spans, logs) = read(&recorder);
     assert_eq!(first.trace_id, second.trace_id);
+    assert_ne!(first.span_id, second.span_id);
     for (context, (span, log)) in [first, second].into_iter().zip(spans.iter().zip(&logs)) {
         assert_eq!(span.trace_id, context.trace_id.to_bytes());
         let span_id = context.span_id.unwrap().to_bytes();
@@ -464,6 +483,52 @@ fn a_batch_that_is_left_in_the_middle_is_pending() {
     assert_eq!(pending["tracebaton.records.in"], "3");
     assert!(!pending.contains_key("tracebaton.records.passed"));
     assert!(!pending.contains_key("tracebaton.records.failed"));
+}
+
+#[test]
+fn a_span_that_ends_before_it_starts_ends_when_it_starts() {
+    let recorder = recorder();
+    let context = baton().context.unwrap();
+    let head = SpanHead {
+        context: &context,
+        tracestate: "",
+        parent: context.span_id,
+        is_parent_remote: false,
+        start: 9,
+        end: 5,
+        place: Some((3, 7)),
+        link: None,
+    };
+    let rootless = SpanHead { parent: None, ..head };
+    let template = Template::of_output("out");
+    let mut written = Vec::new();
+    for head in [&head, &rootless] {
+        template.write_span(Form::Usual, head, &mut written, |_| ());
+    }
+    recorder.span(&SpanRecord {
+        trace_id: context.trace_id,
+        span_id: context.span_id.unwrap(),
+        parent: None,
+        parent_is_remote: false,
+        flags: context.flags,
+        tracestate: "",
+        name: "work",
+        kind: SpanKind::Internal,
+        start: 9,
+        end: 5,
+        attributes: &[],
+        dropped_attributes: 0,
+        links: &[],
+        dropped_links: 0,
+        status: &Status::Unset,
+        exception: None,
+    });
+    let mut spans = ScopeSpans::decode(written.as_slice()).unwrap().spans;
+    spans.extend(read(&recorder).0);
+    assert_eq!(spans.len(), 3);
+    for span in spans {
+        assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano), (9, 9));
+    }
 }
 
 #[test]

@@ -143,9 +143,10 @@ fn a_request_that_fails_for_long_while_others_are_taken_is_given_up_and_told_of(
     let report = exporter.shutdown(SOON);
     let given_up = |key: &str| told[&format!("tracebaton.dropped.{key}")].parse::<u64>().unwrap();
     let counts = ["spans", "logs", "ledger"].map(given_up);
-    let Counts { spans, logs, ledger } = report.refused;
-    assert_eq!((counts, report.dropped), ([spans, logs, ledger], report.refused));
+    let Counts { spans, logs, ledger } = report.given_up;
+    assert_eq!((counts, report.dropped), ([spans, logs, ledger], report.given_up));
     assert_eq!((spans, report.lost.total()), (20, 0), "the request of the first twenty spans");
+    assert_eq!(report.refused.total(), 0, "it was never answered");
     assert_eq!(sink.telemetry().spans.len(), others);
 }
 
@@ -179,7 +180,7 @@ fn what_is_refused_for_good_is_given_up_and_counted() {
         let report = exporter.shutdown(SOON);
         assert_eq!(report.dropped, counts(20));
         assert_eq!(report.refused, counts(20));
-        assert_eq!(report.exported.total() + report.lost.total(), 0);
+        assert_eq!(report.exported.total() + report.lost.total() + report.given_up.total(), 0);
         assert_eq!(sink.received().len(), 2, "a request that is refused is not sent again");
     }
 }
