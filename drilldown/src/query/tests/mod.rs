@@ -1,6 +1,7 @@
 //! Ledgers made by hand, and what is made of them.
 
 mod batches;
+mod between;
 mod encode;
 mod laws;
 mod others;

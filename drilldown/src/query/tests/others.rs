@@ -7,8 +7,7 @@ use crate::{
     model::Span,
     query::{
         batches::{Batch, Batches},
-        inputs::{self, Inputs},
-        others::{NOWHERE, Others, Share},
+        others::{Others, Share},
         trace,
     },
 };
@@ -278,28 +277,4 @@ fn a_batch_that_was_tried_again_has_no_more_records() {
     let (store, _folder) = store(events, Vec::new());
     let batches = Batches::follow(&store, id(TRACE), |_| true).unwrap();
     assert_eq!(batches.all.iter().map(|batch| batch.records).collect::<Vec<_>>(), [3]);
-}
-
-#[test]
-fn records_that_events_only_claim_are_listed_up_to_a_number() {
-    let read = |at: i64, records: i64| HopEvent {
-        records_in: records,
-        passed: records,
-        last: Some(at * 20_000 + records - 1),
-        ..read(&format!("{at}"), "raw", "totals", at * 20_000, Fate::Passed)
-    };
-    let gathered = |events: &[HopEvent], mut room: i64| {
-        let events: Vec<&HopEvent> = events.iter().collect();
-        let inputs = Inputs::gather(TRACE, &events, &[], &NOWHERE, &mut room);
-        (inputs.placed.len(), inputs.unplaced.len(), room)
-    };
-    assert_eq!(gathered(&[read(0, 10_000)], inputs::ROOM), (10_000, 0, inputs::ROOM - 10_000));
-    assert_eq!(gathered(&[read(0, 10_001)], inputs::ROOM), (0, 1, inputs::ROOM));
-    assert_eq!(gathered(&[read(0, 600), read(1, 600), read(2, 1)], 1_000), (601, 1, 400));
-    // Who names every record is listed, whatever room there is.
-    let named = polled(BATCH, "raw", "totals", &[TRACE; 3], 0);
-    assert_eq!(gathered(&[named], 0), (3, 0, 0));
-    let (store, _folder) = store((0..11).map(|at| read(at, 10_000)).collect(), Vec::new());
-    let diagnosis = diagnose(&store, TRACE, || NOW).unwrap();
-    assert_eq!(branch(&diagnosis, "totals").records_in, 110_000);
 }

@@ -222,7 +222,7 @@ fn what_a_batch_had_sent_before_it_was_killed_is_followed() {
     let (store, _folder) = sent_and(events.clone(), spans.clone());
     let found = evidence(&store, TRACE);
     let went_on = "went on in a batch of 2, trace 00000000000000000000000000000002, in 1 linked to \
-        it: end (process out): 1 left out on purpose: Filtered by end";
+        it, beside any whose span is lost: end (process out): 1 left out on purpose: Filtered by end";
     assert_eq!(found[0].0, BatchPending);
     assert_eq!(found[1..], [(Filtered, went_on.to_owned())]);
     // An output of all counts too, and one that was refused does not.

@@ -671,28 +671,3 @@ fn a_hop_that_passed_and_whose_outputs_are_open_is_named() {
         they went";
     assert_eq!((diagnosis.verdict, diagnosis.summary.as_str()), (Inconclusive, text));
 }
-
-#[test]
-fn of_many_records_in_one_event_those_are_missed_that_the_group_went_past() {
-    let reached = |offset| HopEvent {
-        trace_id: "00000000000000000000000000000001".into(),
-        ..read("other", "raw", "transform", offset, Fate::Filtered)
-    };
-    let events = vec![request(20_000), sent("request", "raw", 0, 19_999), reached(14_999)];
-    let diagnosis = diagnosis_of(events.clone());
-    let transform = branch(&diagnosis, "transform");
-    assert_eq!((transform.unseen, transform.waiting), (15_000, 5_000));
-    // This group began after they were sent and above them; another one has them all.
-    let late = HopEvent { time: NOW - 60 * SECOND, ..reached(24_999) };
-    let lump = HopEvent {
-        records_in: 20_000,
-        passed: 20_000,
-        last: Some(19_999),
-        ..read("lump", "raw", "audit", 0, Fate::Passed)
-    };
-    let diagnosis = diagnosis_of([&events[..2], &[late, lump]].concat());
-    let transform = branch(&diagnosis, "transform");
-    assert_eq!((transform.before, transform.unseen, transform.waiting), (20_000, 0, 0));
-    let audit = branch(&diagnosis, "audit");
-    assert_eq!((audit.records_in, audit.unseen + audit.waiting), (20_000, 0));
-}
