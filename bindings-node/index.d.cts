@@ -123,7 +123,7 @@ export interface Output<H = Readonly<Record<string, string>>> {
   readonly headers: H;
   /** Returns a message for the client: these fields with the topic, the headers, and this output. */
   message<F extends object>(fields: F): F & { readonly topic: string; readonly headers: H; readonly output: Output<H> };
-  /** Says where the broker put it: what `producer.send` returned for it. */
+  /** Says where the broker put it: what `producer.send` returned for it. In a form that nobody knows it says that it has it. */
   delivered(metadata: unknown): void;
   /** Says that the broker or the client refused it. */
   undelivered(error: unknown): void;
@@ -199,8 +199,11 @@ export interface Batch {
    * may be sent later, until the batch ends.
    */
   together<T>(fn: (hop: Hop) => T | Promise<T>): Promise<T>;
-  /** Says where the broker put messages that were sent together, in this order: what `producer.send` returned. */
-  delivered(outputs: readonly Output<HeaderShape>[], metadata: readonly unknown[]): void;
+  /**
+   * Says where the broker put messages that were sent together, in this order: what `producer.send` returned. In a form that nobody
+   * knows it says that it has them.
+   */
+  delivered(outputs: readonly Output<HeaderShape>[], metadata: unknown): void;
   /** Says that the broker or the client refused these. */
   undelivered(outputs: readonly Output<HeaderShape>[], error: unknown): void;
 }
@@ -244,16 +247,20 @@ export interface Insert {
   /** Says that an attempt failed and another will follow: the records stay pending. */
   blocked(error: unknown): void;
 }
+export interface InsertOptions extends ConsumeOptions {
+  /** The name of the batch, in place of 32 hexadecimal digits. */
+  readonly batchId?: string;
+}
 /**
  * Runs `fn` with a batch for a table: the batch has passed once `fn` has returned, and failed where it throws, unless `fn` has said
  * so itself. Returns what `fn` returns and throws what it throws.
  *
  * A batch to which nothing was added tells nothing.
  */
-export function insert<T>(table: string, options: ConsumeOptions, fn: (batch: Insert) => T | Promise<T>): Promise<T>;
+export function insert<T>(table: string, options: InsertOptions, fn: (batch: Insert) => T | Promise<T>): Promise<T>;
 export function insert<T>(table: string, fn: (batch: Insert) => T | Promise<T>): Promise<T>;
 /** Starts a batch for a table: say `passed` or `failed` in the end. One of which neither was said when its thread ends is pending. */
-export function insert(table: string, options?: ConsumeOptions): Insert;
+export function insert(table: string, options?: InsertOptions): Insert;
 
 /** Iterates over messages: each is the current hop until the next one is asked for. Leaving early fails the one in hand. */
 export function consume<M extends MessagePayload | PlacedMessage>(
@@ -325,14 +332,17 @@ export class TracebatonError extends Error {
 }
 
 export type Fields = Readonly<Record<string, unknown>>;
-/** Writes log lines that carry the ids of the current hop. */
+/**
+ * Writes log lines that carry the ids of the current hop. An error in place of fields stands on the line as `exception.type`,
+ * `exception.message` and `exception.stacktrace`; nothing that is logged throws.
+ */
 export class Logger {
   constructor(action?: string, options?: { readonly format?: "json" | "text" });
-  log(message: unknown, fields?: Fields): void;
-  info(message: unknown, fields?: Fields): void;
-  warn(message: unknown, fields?: Fields): void;
-  error(message: unknown, fields?: Fields): void;
-  debug(message: unknown, fields?: Fields): void;
+  log(message: unknown, fields?: Fields | Error): void;
+  info(message: unknown, fields?: Fields | Error): void;
+  warn(message: unknown, fields?: Fields | Error): void;
+  error(message: unknown, fields?: Fields | Error): void;
+  debug(message: unknown, fields?: Fields | Error): void;
 }
 
 /** The ids of the span that this code runs in, under the names they have on a line. */

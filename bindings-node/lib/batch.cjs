@@ -6,6 +6,7 @@ const { checkFunction, checkObject } = require("./errors.cjs");
 const { deliverAll, endAll } = require("./hop.cjs");
 const { startAt, startTogether } = require("./message.cjs");
 const { native } = require("./native.cjs");
+const { OF_RUN, groupOf } = require("./options.cjs");
 const { runHop, runTogether } = require("./process.cjs");
 const { keepShape } = require("./shapes.cjs");
 
@@ -58,14 +59,18 @@ class Batch {
     return runTogether(this._together, fn);
   }
 
-  /** Says where the broker put messages that were sent together, in this order: what `producer.send` returned. */
+  /**
+   * Says where the broker put messages that were sent together, in this order: what `producer.send` returned. In a form that nobody
+   * knows it says that it has them.
+   */
   delivered(outputs, metadata) {
+    if (!Array.isArray(metadata)) return acknowledge(outputs);
     for (const [topic, sent] of byTopic(outputs)) {
-      const places = metadata.filter(({ topicName }) => topicName === undefined || topicName === topic);
+      const places = metadata.filter((place) => place && (place.topicName === undefined || place.topicName === topic));
       // What went to one partition stands there in the order it was sent. Of several, the client does not tell which went where.
       const [{ partition, baseOffset } = {}] = places.length === 1 ? places : [];
       if (baseOffset !== undefined) deliver(sent, partition, baseOffset);
-      else if (areAcknowledged(places)) for (const output of sent) output.acknowledged();
+      else if (areAcknowledged(places)) acknowledge(sent);
       else for (const output of sent) output.release();
     }
   }
@@ -108,23 +113,33 @@ function areAcknowledged(places) {
   return places.length > 0 && places.every(({ baseOffset }) => baseOffset !== undefined);
 }
 
+function acknowledge(outputs) {
+  for (const output of outputs) output.acknowledged();
+}
+
 /** Says where outputs are that were sent together: one after the other. */
 function deliver(sent, partition, baseOffset) {
   if (native !== null && (partition | 0) === partition && layOffset(baseOffset)) return deliverAll(sent, partition);
-  // Offsets beyond what a number holds are exact as bigints.
-  const isSmall = Number.isSafeInteger(Number(baseOffset) + sent.length);
-  let [next, one] = isSmall ? [Number(baseOffset), 1] : [BigInt(baseOffset), 1n];
-  for (const output of sent) {
-    output.deliveredAt(partition, next);
-    next += one;
+  try {
+    // Offsets beyond what a number holds are exact as bigints.
+    const isSmall = Number.isSafeInteger(Number(baseOffset) + sent.length);
+    let [next, one] = isSmall ? [Number(baseOffset), 1] : [BigInt(baseOffset), 1n];
+    for (const output of sent) {
+      output.deliveredAt(partition, next);
+      next += one;
+    }
+  } catch {
+    // No place at all.
+    acknowledge(sent);
   }
 }
 
 keepShape(new Batch({}));
 
 /** Makes a handler for `eachBatch` out of `fn(payload, batch)`. */
-function eachBatch(fn, { group } = {}) {
+function eachBatch(fn, options) {
   checkFunction("fn", fn);
+  const group = groupOf("eachBatch()", options, OF_RUN);
   return async (payload) => {
     const batch = new Batch(checkObject("payload.batch", checkObject("payload", payload).batch), group);
     try {

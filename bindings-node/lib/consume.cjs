@@ -4,8 +4,9 @@
 const { activeContext, enter } = require("./current.cjs");
 const { checkFunction, wrongType } = require("./errors.cjs");
 const { startHop } = require("./message.cjs");
+const { groupOf } = require("./options.cjs");
 const { HopContext } = require("./otel/hop.cjs");
-const { process } = require("./process.cjs");
+const { runMessage } = require("./process.cjs");
 
 function iteratorOf(source) {
   const make = source?.[Symbol.asyncIterator] ?? source?.[Symbol.iterator];
@@ -19,7 +20,8 @@ function iteratorOf(source) {
  * A loop that is left early, by `break` or by an exception, does not tell why: the message in hand has then failed unless
  * something else was said of it. Call `hop.end()` before a `break` that follows upon a message that was handled.
  */
-function consume(source, { group } = {}) {
+function consume(source, options) {
+  const group = groupOf("consume()", options);
   const iterator = iteratorOf(source);
   const around = activeContext();
   let hop = null;
@@ -69,9 +71,10 @@ function isMany(result) {
  */
 function transform(fn, options) {
   checkFunction("fn", fn);
+  const group = groupOf("transform()", options);
   return async function* stage(source) {
     for await (const message of source) {
-      const results = await process(message, (hop) => collect(fn, message, hop), options);
+      const results = await runMessage(message, group, (hop) => collect(fn, message, hop), null, false);
       yield* results;
     }
   };

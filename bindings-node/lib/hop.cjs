@@ -42,14 +42,18 @@ class Output {
     return { ...fields, topic: this._topic, headers: this.headers, output: this };
   }
 
-  /** Says where the broker put it: what `producer.send` returned for it. */
+  /** Says where the broker put it: what `producer.send` returned for it. In a form that nobody knows it says that it has it. */
   delivered(metadata) {
-    // kafkajs returns a list, empty where no acknowledgement is waited for; @platformatic/kafka an object with a list.
-    const list = Array.isArray(metadata) ? metadata : metadata?.offsets;
-    const place = list === undefined ? checkObject("metadata", metadata) : list[0];
-    const offset = place?.baseOffset ?? place?.offset;
-    if (offset === undefined || place.partition === undefined) this.release();
-    else this.deliveredAt(place.partition, offset);
+    try {
+      // kafkajs returns a list, empty where no acknowledgement is waited for; @platformatic/kafka an object with a list.
+      const list = Array.isArray(metadata) ? metadata : metadata?.offsets;
+      const place = list === undefined ? checkObject("metadata", metadata) : list[0];
+      const offset = place?.baseOffset ?? place?.offset;
+      if (offset === undefined || place.partition === undefined) this.release();
+      else this.deliveredAt(place.partition, offset);
+    } catch {
+      this.acknowledged();
+    }
   }
 
   /** @internal */
@@ -78,13 +82,8 @@ class Output {
   /** @internal */
   _awaited() {
     const report = (error, metadata) => {
-      if (error) return this.undelivered(error);
-      try {
-        this.delivered(metadata);
-      } catch {
-        // Clients tell it in forms of their own: it has been delivered, and where is not said.
-        this.acknowledged();
-      }
+      if (error) this.undelivered(error);
+      else this.delivered(metadata);
     };
     native?.awaitDelivery(this._hop, this._number);
     dropped?.register(report, [this._hop, this._number]);

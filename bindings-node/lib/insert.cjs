@@ -4,10 +4,11 @@
 const { randomUUID } = require("node:crypto");
 
 const { withSpan } = require("./current.cjs");
-const { checkFunction, checkObject, checkText } = require("./errors.cjs");
+const { checkFunction, checkText } = require("./errors.cjs");
 const { endAll } = require("./hop.cjs");
 const { addToInsert, checkPayload, takeOutOfInsert } = require("./message.cjs");
 const { native } = require("./native.cjs");
+const { checkOptions } = require("./options.cjs");
 const { RemoteSpan, toSpanContext } = require("./otel/span.cjs");
 const { describeError } = require("./text.cjs");
 
@@ -25,9 +26,10 @@ class AttemptSpan extends RemoteSpan {
 
 /** The records of one batch; the native half has them. */
 class Insert {
-  constructor(table, group) {
+  constructor(table, { group, batchId }) {
     checkText("table", table);
-    if (group !== undefined) checkText("group", group);
+    if (group !== undefined) checkText("group of insert()", group);
+    if (batchId !== undefined) checkText("batchId of insert()", batchId);
     this._group = group;
     this._number = native?.startInsert(table) ?? 0;
     // Untraced, too, it names a query.
@@ -35,6 +37,7 @@ class Insert {
     this._baton = null;
     /** The hops of the records that do not go in, by where those stood. */
     this._hops = new Map();
+    if (batchId !== undefined) this.batchId = batchId;
   }
 
   /** The name of the batch, which is that of a query. */
@@ -119,7 +122,7 @@ async function run(table, options, fn) {
 }
 
 function start(table, options) {
-  return new Insert(table, checkObject("options", options).group);
+  return new Insert(table, checkOptions("insert()", options, ["group", "batchId"]));
 }
 
 /** Starts a batch for a table, or runs `fn` with one: it has passed once `fn` has returned, and failed where that throws. */

@@ -5,7 +5,8 @@ const { isMainThread } = require("node:worker_threads");
 
 const { forgetRoles } = require("./usual.cjs");
 const { native } = require("./native.cjs");
-const { TracebatonError, checkText, checkWhole } = require("./errors.cjs");
+const { TracebatonError, checkText, wrongType, wrongValue } = require("./errors.cjs");
+const { checkOptions } = require("./options.cjs");
 const { takeSpans } = require("./otel/spans.cjs");
 const { configured, toSettings } = require("./settings.cjs");
 
@@ -22,7 +23,8 @@ function takerOf(spans) {
 }
 
 /** Starts the export, as the `OTEL_*` and `TRACEBATON_*` variables say, and these settings over them. */
-function init({ serviceName, settings = {}, spans = "otlp" } = {}) {
+function init(options = {}) {
+  const { serviceName, settings = {}, spans = "otlp" } = checkOptions("init()", options, ["serviceName", "settings", "spans"]);
   if (serviceName !== undefined) checkText("serviceName", serviceName);
   const taker = takerOf(spans);
   const { keys, values } = toSettings(settings);
@@ -36,17 +38,24 @@ function init({ serviceName, settings = {}, spans = "otlp" } = {}) {
   hasJoined = true;
 }
 
+/** Takes a time to wait; the longest there is where it is longer. */
+function checkTimeout(ms) {
+  if (typeof ms !== "number") throw wrongType("timeoutMs", "a number", ms);
+  if (!(ms >= 0)) throw wrongValue("timeoutMs must be 0 or more");
+  return Math.min(Math.ceil(ms), 0xffffffff);
+}
+
 /** Sends everything recorded so far; tells whether the endpoint has it within the deadline. */
 async function flush(timeoutMs = 5000) {
-  checkWhole("timeoutMs", timeoutMs);
-  return native === null || native.flush(timeoutMs);
+  const within = checkTimeout(timeoutMs);
+  return native === null || native.flush(within);
 }
 
 /** Sends what is left within the deadline, and tells what came of it all. */
 async function shutdown(timeoutMs = 5000) {
-  checkWhole("timeoutMs", timeoutMs);
+  const within = checkTimeout(timeoutMs);
   if (native === null) return { exported: none, dropped: none, refused: none, lost: none };
-  return native.shutdown(timeoutMs);
+  return native.shutdown(within);
 }
 
 module.exports = { flush, init, shutdown };

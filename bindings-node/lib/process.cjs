@@ -4,6 +4,7 @@
 const { withHop } = require("./current.cjs");
 const { checkFunction } = require("./errors.cjs");
 const { startHop } = require("./message.cjs");
+const { OF_RUN, groupOf } = require("./options.cjs");
 
 /** Runs `fn` as `hop`; what it throws is recorded and thrown again. The hop is stopped, its outputs may be on their way. */
 async function runHop(hop, fn) {
@@ -50,14 +51,15 @@ function runMessage(payload, group, fn, first, second) {
 }
 
 /** Runs `fn` as the hop of one message; returns what it returns and throws what it throws. */
-async function process(payload, fn, { group } = {}) {
-  return runMessage(payload, group, checkFunction("fn", fn), null, false);
+async function process(payload, fn, options) {
+  return runMessage(payload, groupOf("process()", options), checkFunction("fn", fn), null, false);
 }
 
 /** Makes a handler for `eachMessage` out of `fn(payload, hop)`. */
-function eachMessage(fn, { group } = {}) {
+function eachMessage(fn, options) {
   checkFunction("fn", fn);
+  const group = groupOf("eachMessage()", options, OF_RUN);
   return (payload) => runMessage(payload, group, fn, payload, true);
 }
 
-module.exports = { eachMessage, process, runHop, runTogether };
+module.exports = { eachMessage, process, runHop, runMessage, runTogether };

@@ -3,8 +3,9 @@
 
 const { AT, keepIds, number, traceparentOf, words } = require("./desk.cjs");
 const { native } = require("./native.cjs");
-const { TracebatonError, called, checkText, wrongType } = require("./errors.cjs");
+const { TracebatonError, called, checkText, wrongType, wrongValue } = require("./errors.cjs");
 const { rewrite, toLists, toObject } = require("./headers.cjs");
+const { checkOptions } = require("./options.cjs");
 const { configured, toSettings } = require("./settings.cjs");
 const { keepShape } = require("./shapes.cjs");
 const { layUsual } = require("./usual.cjs");
@@ -85,10 +86,20 @@ function checkPayload(payload) {
   throw wrongType("payload", "a Buffer or a string", payload);
 }
 
+const MEDIA = ["http", "kafka", "metadata"];
+
+/** Returns what carries the headers, as options say. */
+function mediumOf(where, options, otherwise) {
+  if (options === undefined) return otherwise;
+  const { medium = otherwise } = checkOptions(where, options, ["medium"]);
+  if (!MEDIA.includes(checkText(`medium of ${where}`, medium))) throw wrongValue(`medium of ${where} must be http, kafka or metadata`);
+  return medium;
+}
+
 // What follows takes the rules it goes by: the native half itself, which has the process's, or a `native.Propagation`.
 
-function extractBy(rules, headers, { medium = "kafka" } = {}) {
-  checkText("medium", medium);
+function extractBy(rules, headers, options) {
+  const medium = mediumOf("extract()", options, "kafka");
   const { names, values } = toLists(headers);
   return native === null ? nothing : describe(called(() => rules.extract(names, values, medium)));
 }
@@ -98,8 +109,8 @@ function extractPayloadBy(rules, payload) {
   return native === null ? nothing : describe(rules.extractPayload(payload));
 }
 
-function injectBy(rules, baton, headers = {}, { medium = "kafka" } = {}) {
-  checkText("medium", medium);
+function injectBy(rules, baton, headers = {}, options = undefined) {
+  const medium = mediumOf("inject()", options, "kafka");
   if (native === null || baton === null) return rewrite(headers, null);
   checkBaton(baton);
   return rewrite(headers, (names) => called(() => rules.inject(baton, names, medium)));
@@ -163,7 +174,7 @@ class Propagation {
 
 /** Reads a baton from headers. What is not taken is listed in `refused`. */
 function extract(headers, options) {
-  if ((options?.medium ?? "kafka") === "kafka" && native !== null && layUsual(headers, false)) {
+  if (mediumOf("extract()", options, "kafka") === "kafka" && native !== null && layUsual(headers, false)) {
     words[AT.isDone] = 0;
     fastExtract();
     if (words[AT.isDone] === 1) return new Usual();
@@ -196,4 +207,4 @@ function toFlat(baton, medium) {
   return Object.entries(toObject(called(() => native.headers(baton, medium))));
 }
 
-module.exports = { Propagation, extract, extractPayload, inject, injectPayload, refusals, toFlat };
+module.exports = { Propagation, extract, extractPayload, inject, injectPayload, mediumOf, refusals, toFlat };

@@ -25,20 +25,42 @@ function isFlat(fields) {
   return true;
 }
 
-/** An object as JSON; a field whose own code throws is left out. */
-function toJson(fields) {
+/** What belongs on a line beside its message: the fields themselves, or what was given in their place, by a name. */
+function toFields(given) {
+  if (given instanceof Error) {
+    const [type, message] = describeError(given);
+    return { ...given, "exception.type": type, "exception.message": message, "exception.stacktrace": toText(given.stack) };
+  }
+  if (given === null) return {};
+  return typeof given === "object" && !Array.isArray(given) ? given : { fields: given };
+}
+
+/** The fields whose own code does not throw. */
+function readable(fields) {
+  const pairs = Object.keys(fields).flatMap((key) => {
+    try {
+      const value = JSON.stringify(fields[key], replacer());
+      return value === undefined ? [] : [[key, JSON.parse(value)]];
+    } catch {
+      return [];
+    }
+  });
+  return JSON.stringify(Object.fromEntries(pairs));
+}
+
+/** Fields as a JSON object, whatever is given. */
+function toJson(given) {
   try {
-    return isFlat(fields) ? JSON.stringify(fields) : JSON.stringify(fields, replacer());
+    const fields = toFields(given);
+    try {
+      const text = isFlat(fields) ? JSON.stringify(fields) : JSON.stringify(fields, replacer());
+      // Something else than an object is what its own `toJSON` made of it.
+      return text?.[0] === "{" ? text : JSON.stringify({ fields: JSON.parse(text) });
+    } catch {
+      return readable(fields);
+    }
   } catch {
-    const readable = Object.keys(fields).flatMap((key) => {
-      try {
-        const value = JSON.stringify(fields[key], replacer());
-        return value === undefined ? [] : [[key, JSON.parse(value)]];
-      } catch {
-        return [];
-      }
-    });
-    return JSON.stringify(Object.fromEntries(readable));
+    return "{}";
   }
 }
 

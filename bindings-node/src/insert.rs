@@ -45,6 +45,11 @@ pub(crate) fn add(number: u32, at: Stood, baton: &propagate::Baton) -> bool {
     fast::with_input(at, add).unwrap_or(false)
 }
 
+/// Tells whether any batch of this thread is still open.
+pub(crate) fn has_open() -> bool {
+    OPEN.with_borrow(|open| !open.inserts.is_empty())
+}
+
 /// Leaves every batch of this thread that is still open.
 pub(crate) fn leave_all() {
     let open = OPEN.with_borrow_mut(|open| std::mem::take(&mut open.inserts));

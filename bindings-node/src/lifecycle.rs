@@ -11,7 +11,7 @@ use napi::{Env, Task, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 use tracebaton::{
     hop::{Counts, Recorder},
-    otlp::{Exporter, Options, ShutdownReport as Core},
+    otlp::{Exporter, OptionError, Options, ShutdownReport as Core},
 };
 
 use crate::{
@@ -25,10 +25,32 @@ use crate::{
 /// The export of the process, and the threads that run JavaScript and have asked for it.
 struct Shared {
     exporter: Option<Exporter>,
+    /// How it was started last.
+    options: Option<Options>,
     threads: usize,
+    /// Whether the main thread has ended: the others follow.
+    is_ending: bool,
 }
 
 impl Shared {
+    /// Starts the export.
+    fn start(&mut self, options: Options) -> Result<(), OptionError> {
+        self.exporter = Some(Exporter::start(Recorder::global(), &options)?);
+        self.options = Some(options);
+        Ok(())
+    }
+
+    /// Leaves what this thread has open: it ends in the middle of it. An export that was shut down before goes
+    /// on for that; tells whether it does.
+    fn leave_all(&mut self) -> bool {
+        let has_ended = self.exporter.is_none() && (fast::has_open() || insert::has_open());
+        let options = self.options.clone().filter(|_| has_ended);
+        // They have been good for an export already; where they no longer are, there is none.
+        let is_revived = options.is_some_and(|options| self.start(options).is_ok());
+        leave_all();
+        is_revived
+    }
+
     /// Counts a thread that goes; tells whether it is the last.
     fn count_down(&mut self) -> bool {
         self.threads = self.threads.saturating_sub(1);
@@ -43,7 +65,8 @@ impl Shared {
     }
 }
 
-static SHARED: Mutex<Shared> = Mutex::new(Shared { exporter: None, threads: 0 });
+static SHARED: Mutex<Shared> =
+    Mutex::new(Shared { exporter: None, options: None, threads: 0, is_ending: false });
 
 /// How long the last thread waits for what is left.
 const LAST_WAIT: Duration = Duration::from_secs(2);
@@ -87,8 +110,7 @@ pub fn init(
         options.service_name = options.service_name.or(service_name);
         options.language = "nodejs";
         options.span_host = take.as_ref().map(host::spans).transpose()?;
-        let started = Exporter::start(Recorder::global(), &options);
-        shared.exporter = Some(started.map_err(|error| wrong(&error.to_string()))?);
+        shared.start(options).map_err(|error| wrong(&error.to_string()))?;
     }
     if joins {
         shared.threads += 1;
@@ -97,7 +119,7 @@ pub fn init(
     Ok(())
 }
 
-/// Leaves what this thread has open: it ends in the middle of it.
+/// Leaves what this thread has open.
 fn leave_all() {
     fast::leave_all();
     insert::leave_all();
@@ -109,14 +131,16 @@ thread_local! {
 }
 
 fn leave() {
-    leave_all();
     host::leave();
     if let Some(gone) = GONE.get().checked_sub(1) {
         GONE.set(gone);
-        return;
+        return leave_all();
     }
     let mut shared = shared();
-    if shared.count_down() {
+    let is_revived = shared.leave_all();
+    let is_last = shared.count_down();
+    // What one worker had open does not bring back for the others what was shut down.
+    if is_last || (is_revived && !shared.is_ending) {
         shared.stop(LAST_WAIT);
     }
 }
@@ -217,19 +241,23 @@ pub fn shutdown(timeout_ms: u32) -> AsyncTask<Stop> {
 /// what they had open.
 #[napi]
 pub fn leave_process(timeout_ms: u32, take: Option<Take<'_>>) {
-    leave_all();
     let within = Duration::from_millis(u64::from(timeout_ms));
-    let is_last = host::wait_for(take.as_ref(), try_shared).count_down();
+    // A shutdown that is under way is waited for: nothing more is taken by it.
+    let mut shared = host::wait_for(take.as_ref(), try_shared);
+    shared.is_ending = true;
+    shared.leave_all();
+    let is_last = shared.count_down();
+    drop(shared);
     GONE.set(GONE.get() + 1);
     if take.is_none() {
         if is_last {
-            shared().stop(within);
+            self::shared().stop(within);
         }
         return;
     }
     // This thread's SDK takes spans for as long as this thread is there.
     let sends = thread::spawn(move || {
-        let mut shared = shared();
+        let mut shared = self::shared();
         if is_last {
             shared.stop(within);
         } else if let Some(exporter) = &shared.exporter {

@@ -59,6 +59,20 @@ test("every client's answer to a send is understood", async () => {
   assert.deepEqual(fates(refused.ledger), { 1: "failed" });
 });
 
+test("an answer to a send in a form that nobody knows is an acknowledgement, and throws nothing", async () => {
+  const forms = [undefined, null, 7, "text", { partition: 0, offset: "x" }, { partition: "p", offset: 1 }, [{ partition: 0, baseOffset: {} }], { get offsets() { throw new Error("theirs"); } }];
+  const ofBatch = [undefined, null, 7, { offsets: [] }, [{ partition: 0, baseOffset: "x" }], [{ partition: {}, baseOffset: "1" }], [null, { partition: 0, baseOffset: "5" }]];
+  const { ledger } = await recorded(tracebaton, async () => {
+    for (const form of forms) await process(librdkafka(1), (hop) => hop.output("out").delivered(form));
+    for (const form of ofBatch) {
+      await eachBatch((_, batch) => batch.delivered([batch.hop(kafkajs(1)).output("out")], form))({ batch: { topic: "raw", partition: 0, messages: [] } });
+    }
+  });
+  assert.deepEqual(ledger.map(({ attributes }) => attributes["tracebaton.outputs.unconfirmed"]), ledger.map(() => undefined));
+  const kinds = ledger.map(({ attributes }) => attributes["tracebaton.hop.kind"]);
+  assert.equal(kinds.filter((kind) => kind === "send").length, forms.length + ofBatch.length);
+});
+
 test("headers that are copied keep their shape and lose what an earlier hop left", async () => {
   await process({ ...librdkafka(1), headers: { traceparent } }, (hop) => {
     const copied = hop.output("out", { keep: "1", traceparent: "old", tracestate: "old=1", trace_id: ["a", "b"] }).headers;

@@ -13,7 +13,7 @@ import { listen } from "./support/otlp.mjs";
 const index = fileURLToPath(new URL("../index.cjs", import.meta.url));
 const byEnvironment = `
   const { extract, extractPayload, init } = require(${JSON.stringify(index)});
-  init("t");
+  init({ serviceName: "t" });
   const { baton, source } = extract({ "x-request-id": "order-1234" });
   const payload = extractPayload('{"meta":{"id":"order-1"}}');
   console.log(source?.isTrusted, baton?.legacyId, payload.source?.name);

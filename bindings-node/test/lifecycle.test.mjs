@@ -78,18 +78,55 @@ const unfinished = {
   "what is taken out of an insert": "insert('t').takeOut(open);",
   "a batch as a whole": "void eachBatch((_, batch) => batch.together(() => new Promise(() => {})))({ batch: { topic: 'raw', partition: 0, messages: [one] } });",
 };
+const ends = {
+  "": "",
+  " by exit": "process.exit(0);",
+  " by exit in the middle of a shutdown": "void shutdown(); process.exit(0);",
+  " after a shutdown": "await shutdown();",
+  " by exit after a shutdown": "await shutdown(); process.exit(0);",
+};
 for (const [what, program] of Object.entries(unfinished)) {
-  for (const ending of ["", "process.exit(0);"]) {
-    test(`${what} when the process ends${ending && " by exit"} is pending`, async () => {
+  for (const [how, ending] of Object.entries(ends)) {
+    test(`${what} when the process ends${how} is pending`, async () => {
       assert.deepEqual(await leftOpen(`const one = { offset: "1" }; ${program} ${ending}`), [{ in: 1 }]);
     });
   }
 }
 
+test("what is open at the end is told with what it has sent, also after a shutdown", async () => {
+  for (const ending of Object.values(ends)) {
+    const sends = `hop.output("out").delivered({ partition: 0, offset: 1 }); hop.output("out");`;
+    const [own, sent, ...rest] = await leftOpen(`void traced(open, (hop) => { ${sends} return new Promise(() => {}); }); ${ending}`);
+    assert.deepEqual([own, sent, rest], [{ in: 1, emitted: 2, unconfirmed: 1 }, { in: 1, passed: 1, emitted: 1 }, []], ending);
+  }
+});
+
+test("a worker that leaves something open after a shutdown tells that, and brings the export back for nobody", async () => {
+  const ledger = await leftOpen(`
+    import { Worker } from "node:worker_threads";
+    import { once } from "node:events";
+    await message(1);
+    const source = ${JSON.stringify(prelude)} + "import { parentPort } from 'node:worker_threads'; init(); void traced({ topic: 'raw', partition: 0, offset: '1' }, () => new Promise(() => {})); parentPort.postMessage(1); setInterval(() => {}, 1000);";
+    const worker = new Worker(new URL("data:text/javascript," + encodeURIComponent(source)));
+    await once(worker, "message");
+    await shutdown();
+    await worker.terminate();
+    await message(2);`);
+  assert.deepEqual(ledger, [{ in: 1, passed: 1, emitted: 1 }, { in: 1, passed: 1, emitted: 1 }, { in: 1 }]);
+});
+
 test("what was said of a message that is open at the end counts, and its outputs are unconfirmed", async () => {
   const open = (said) => leftOpen(`void traced(open, (hop) => { ${said} return new Promise(() => {}); });`);
   assert.deepEqual(await open("hop.failed(new Error('no'));"), [{ in: 1, failed: 1 }]);
+  assert.deepEqual(await open("hop.failed(new Error('no')); shutdown();"), [{ in: 1, failed: 1 }]);
   assert.deepEqual(await open("hop.output('out');"), [{ in: 1, emitted: 1, unconfirmed: 1 }]);
+});
+
+test("a hop that only waits for a report when the process ends has passed, and its output is unconfirmed", async () => {
+  const waits = "let report; await traced(open, (hop) => { report = hop.output('out').onDelivery; }); process.on('exit', () => report);";
+  for (const ending of ["", "process.exit(0);"]) {
+    assert.deepEqual(await leftOpen(`${waits} ${ending}`), [{ in: 1, passed: 1, emitted: 1, unconfirmed: 1 }], ending);
+  }
 });
 
 test("what a worker leaves open is pending, however it ends", async () => {
@@ -123,7 +160,10 @@ const withWorkers = (ending) => `
   void traced(open, () => new Promise(() => {}));
   ${ending}`;
 
-const withWorkersLeft = ["", "process.exit(0);", "await flush(); process.exit(0);", "await shutdown(); init({ serviceName: 's' }); process.exit(0);"];
+const withWorkersLeft = [
+  "", "process.exit(0);", "await flush(); process.exit(0);", "await shutdown(); init({ serviceName: 's' }); process.exit(0);",
+  "await shutdown(); process.exit(0);", "void shutdown(); process.exit(0);",
+];
 for (const ending of withWorkersLeft) {
   test(`what workers have open when the main thread ends the process is pending: ${ending || "by itself"}`, async () => {
     assert.deepEqual(await leftOpen(withWorkers(ending)), Array(4).fill({ in: 1 }));
@@ -131,11 +171,13 @@ for (const ending of withWorkersLeft) {
 }
 
 test("an endpoint that is down holds up the end of a process with workers for two seconds", async () => {
-  const start = Date.now();
-  const open = '{ topic: "raw", partition: 0, offset: "1" }';
-  const { code, stderr } = await run(`init(); const open = ${open}; ${withWorkers("process.exit(0);")}`, "http://127.0.0.1:9");
-  assert.equal(code, 0, stderr);
-  assert.ok(Date.now() - start < 8_000);
+  for (const ending of ["process.exit(0);", "await shutdown(0); process.exit(0);"]) {
+    const start = Date.now();
+    const open = '{ topic: "raw", partition: 0, offset: "1" }';
+    const { code, stderr } = await run(`init(); const open = ${open}; ${withWorkers(ending)}`, "http://127.0.0.1:9");
+    assert.equal(code, 0, stderr);
+    assert.ok(Date.now() - start < 8_000);
+  }
 });
 
 test("an uncaught exception loses nothing", async () => {

@@ -61,6 +61,23 @@ test("pino's fields, placeholders and errors are exported", async () => {
   assert.equal(logs[0].attributes.code, 7);
 });
 
+test("whatever pino and winston are given is their line, and ours where it can be read", async () => {
+  const broken = { get bad() { throw new Error("theirs"); }, kept: 1 };
+  const { logs } = await recorded(tracebaton, () => {
+    const toPino = pinoOptions().hooks.logMethod;
+    const written = [];
+    const method = (...args) => written.push(args.length);
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    for (const first of [[1, 2], { toJSON: () => 7 }, broken, proxy]) toPino([first, "m"], method, 30);
+    assert.deepEqual(written, [2, 2, 2, 2]);
+    const info = { level: "info", message: "m" };
+    Object.defineProperty(info, "bad", { enumerable: true, get() { throw new Error("theirs"); } });
+    assert.equal(winstonFormat().transform(info), info);
+  });
+  assert.deepEqual(logs.map(({ attributes }) => attributes), [{ fields: "[1,2]" }, { fields: 7 }, { kept: 1 }]);
+});
+
 test("winston's lines carry the ids", async () => {
   const { lines } = await logged((stream) =>
     winston.createLogger({

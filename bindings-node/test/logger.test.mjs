@@ -76,6 +76,21 @@ test("whatever is logged, a line is one line of JSON and nothing is thrown", () 
   assert.equal(fifth.message, "undefined");
 });
 
+test("what is given in place of fields stands on the line, and an error with what it says", () => {
+  const written = lines(`
+    const log = new Logger();
+    const { proxy, revoke } = Proxy.revocable({}, {}); revoke();
+    const error = Object.assign(new RangeError("mine"), { code: 7, response: { status: 500 } });
+    for (const given of [7, "text", true, [1], null, undefined, error, new Date(0), { toJSON: () => 7 }, { toJSON() {} }, new Map(), proxy]) log.info("m", given);
+    log.error("m", { get [Symbol.toPrimitive]() { throw new Error("theirs"); }, kept: 1 });`);
+  const fields = written.map((line) => JSON.parse(line)).map(({ timestamp, level, service, message, ...rest }) => rest);
+  const { "exception.stacktrace": trace, ...error } = fields[6];
+  assert.deepEqual(fields.slice(0, 6), [{ fields: 7 }, { fields: "text" }, { fields: true }, { fields: "[1]" }, {}, {}]);
+  assert.match(trace, /^RangeError: mine\n {4}at /);
+  assert.deepEqual(error, { code: 7, response: '{"status":500}', "exception.type": "RangeError", "exception.message": "mine" });
+  assert.deepEqual(fields.slice(7), [{ fields: "1970-01-01T00:00:00.000Z" }, { fields: 7 }, {}, {}, {}, { kept: 1 }]);
+});
+
 test("many lines into a slow pipe arrive whole", () => {
   const written = lines('const log = new Logger(); for (let n = 0; n < 20000; n += 1) log.info("x".repeat(200), { n });');
   assert.deepEqual(written.map((line) => JSON.parse(line).n), Array.from({ length: 20_000 }, (_, n) => n));

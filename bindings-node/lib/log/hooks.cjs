@@ -4,6 +4,7 @@
 const { format } = require("node:util");
 
 const { currentBaton } = require("../current.cjs");
+const { checkFunction, checkObject } = require("../errors.cjs");
 const { native } = require("../native.cjs");
 const { toJson, toText } = require("../text.cjs");
 const { LEVELS, Logger } = require("./logger.cjs");
@@ -20,9 +21,14 @@ function logIds() {
   };
 }
 
-/** Records a line for export; another logger prints it. */
-function recordLog(level, message, fields) {
-  native?.record(LEVELS[level], message, toJson(fields), currentBaton() ?? undefined);
+/** Records a line for export, of which `tell` says level, message and fields; another logger prints it, whatever is in it. */
+function recordLog(tell) {
+  try {
+    const [level, message, fields] = tell();
+    native?.record(LEVELS[level], message, toJson(fields), currentBaton() ?? undefined);
+  } catch {
+    // A getter's or a proxy's own.
+  }
 }
 
 /** The core's level for a number of pino's. */
@@ -39,11 +45,13 @@ function pinoOptions() {
     mixin: logIds,
     hooks: {
       logMethod(args, method, level) {
-        const [first, ...rest] = args;
-        const isObject = typeof first === "object" && first !== null;
-        const text = isObject ? rest : args;
-        const fields = first instanceof Error ? { err: first } : first;
-        recordLog(levelOf(level), text.length === 0 ? toText(fields?.err ?? "") : format(...text), isObject ? fields : {});
+        recordLog(() => {
+          const [first, ...rest] = args;
+          const isObject = typeof first === "object" && first !== null;
+          const text = isObject ? rest : args;
+          const fields = first instanceof Error ? { err: first } : first;
+          return [levelOf(level), text.length === 0 ? toText(fields?.err ?? "") : format(...text), isObject ? fields : {}];
+        });
         return method.apply(this, args);
       },
     },
@@ -56,8 +64,10 @@ const WINSTON_LEVELS = { error: "error", warn: "warn", info: "info", http: "info
 function winstonFormat() {
   return {
     transform(info) {
-      const { level, message, ...fields } = info;
-      recordLog(WINSTON_LEVELS[level] ?? "info", toText(message), fields);
+      recordLog(() => {
+        const { level, message, ...fields } = info;
+        return [WINSTON_LEVELS[level] ?? "info", toText(message), fields];
+      });
       return Object.assign(info, logIds());
     },
   };
@@ -67,6 +77,8 @@ const CONSOLE_LEVELS = { log: "info", info: "info", warn: "warn", error: "error"
 
 /** Makes the methods of a console write lines as `Logger` does; returns what undoes it. */
 function instrumentConsole(target = console, logger = new Logger()) {
+  checkObject("target", target);
+  for (const level of new Set(Object.values(CONSOLE_LEVELS))) checkFunction(`logger.${level}`, logger?.[level]);
   const original = {};
   for (const [method, level] of Object.entries(CONSOLE_LEVELS)) {
     original[method] = target[method];

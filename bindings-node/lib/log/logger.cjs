@@ -2,8 +2,9 @@
 "use strict";
 
 const { currentBaton, currentNumber } = require("../current.cjs");
-const { checkObject, checkText, wrongValue } = require("../errors.cjs");
+const { checkText, wrongValue } = require("../errors.cjs");
 const { native } = require("../native.cjs");
+const { checkOptions } = require("../options.cjs");
 const { toJson, toText } = require("../text.cjs");
 
 /** The numbers by which the native half knows levels. */
@@ -23,8 +24,9 @@ class Logger {
   #isText;
 
   /** `action` names what is being done; `format` is `json` or `text`. */
-  constructor(action, { format = "json" } = {}) {
+  constructor(action, options = {}) {
     if (action !== undefined) checkText("action", action);
+    const { format = "json" } = checkOptions("new Logger()", options, ["format"]);
     if (!["json", "text"].includes(checkText("format", format))) throw wrongValue("format must be json or text");
     this.#isText = format === "text";
     this.#number = native?.loggerNumber(action, this.#isText);
@@ -32,7 +34,7 @@ class Logger {
 
   #write(level, message, fields) {
     const text = typeof message === "string" ? message : toText(message);
-    const encoded = fields === undefined ? undefined : toJson(checkObject("fields", fields));
+    const encoded = fields === undefined ? undefined : toJson(fields);
     if (native === null) return untraced(level, text, encoded, this.#isText);
     const hop = currentNumber();
     // A hop that has a number may be closed by now: what was started in it goes on.

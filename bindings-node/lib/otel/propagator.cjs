@@ -2,7 +2,7 @@
 "use strict";
 
 const { native } = require("../native.cjs");
-const { extract, toFlat } = require("../propagation.cjs");
+const { extract, mediumOf, toFlat } = require("../propagation.cjs");
 const { batonOf, withBaton } = require("./context.cjs");
 const { SUPPRESSED } = require("./keys.cjs");
 
@@ -11,8 +11,8 @@ class BatonPropagator {
   #medium;
 
   /** `medium` says what carries the headers: `http`, `kafka` or `metadata`. */
-  constructor({ medium = "http" } = {}) {
-    this.#medium = medium;
+  constructor(options) {
+    this.#medium = mediumOf("new BatonPropagator()", options, "http");
   }
 
   inject(context, carrier, setter) {

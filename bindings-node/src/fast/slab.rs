@@ -302,6 +302,11 @@ pub(crate) fn refuse_all(number: u32, error_type: &str, message: &str) {
     outputs.into_iter().for_each(|on| on.output.undelivered(error_type, message));
 }
 
+/// Tells whether any hop of this thread is still open.
+pub(crate) fn has_open() -> bool {
+    SLAB.with_borrow(|slab| slab.places.iter().any(|place| place.open.is_some()))
+}
+
 /// Leaves every hop of this thread that is still open: the thread ends in the middle of it.
 pub(crate) fn leave_all() {
     let open: Vec<Open> = SLAB.with_borrow_mut(|slab| {

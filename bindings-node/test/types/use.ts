@@ -7,7 +7,7 @@ import { BasicTracerProvider, type IdGenerator, type Sampler } from "@openteleme
 import {
   BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, Propagation, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, flush, init, inject, injectPayload, insert, instrumentConsole,
   logIds, pinoOptions, process, refusals, shutdown, transform, winstonFormat,
-  type Baton, type Batch, type BatchPayload, type ConsumeOptions, type Counts, type Extracted, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Insert, type Medium,
+  type Baton, type Batch, type BatchPayload, type ConsumeOptions, type InsertOptions, type Counts, type Extracted, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Insert, type Medium,
   type MessagePayload, type OtelContext, type OtelTraceState, type LogIds, type Output, type PlacedMessage, type Inject, type Results, type Settings, type ShutdownReport,
 } from "tracebaton";
 
@@ -58,6 +58,11 @@ extract({}, { medium: "smoke" });
 const log = new Logger("use", { format: "text" });
 const fields: Fields = { count: 1, nested: { a: [1] } };
 for (const level of ["log", "info", "warn", "error", "debug"] as const) log[level]("message", fields);
+log.error("message", new RangeError("mine"));
+// @ts-expect-error a number is no field
+log.info("message", 7);
+// @ts-expect-error there is no such option
+new Logger("use", { fromat: "text" });
 
 async function handle(producer: Producer, { topic, partition, message }: EachMessagePayload): Promise<void> {
   const payload: MessagePayload = { topic, partition, message, group: "use" };
@@ -110,6 +115,8 @@ async function sink({ topic, partition, message }: EachMessagePayload): Promise<
     return batch.length;
   });
   const sync: string | null = await insert("raw_events", (batch) => batch.traceId);
+  const named: InsertOptions = { group: "use", batchId: "orders-0-7" };
+  insert("raw_events", named).passed();
   const batch: Insert = insert("raw_events");
   batch.batchId = "orders-0-7";
   if (inserted > 0) insert("raw_events", options).passed();
