@@ -80,6 +80,7 @@ fn a_batch_read_again_within_other_bounds_is_the_same_input() {
     let sync = branch(&diagnosis, "sync");
     assert_eq!((sync.records_in, sync.passed, sync.duplicated), (3, 3, 1));
     assert_eq!(found(&diagnosis)[0], (Duplicated, "sync (insert users)"));
+    assert_eq!(diagnosis.findings[0].evidence, "1 inserted again by batches one, two");
     assert_eq!(diagnosis.verdict.exit_code(), 12);
 }
 
@@ -379,6 +380,22 @@ fn a_batch_that_is_tried_again_is_blocked_until_it_passes() {
     assert_eq!(diagnosis.verdict.exit_code(), 13);
     events.push(HopEvent { attempt: 2, ..passed });
     assert_eq!(found(&diagnosis_of(events)), [(Inserted, "sync (insert users)")]);
+}
+
+#[test]
+fn only_a_batch_that_is_in_is_said_to_have_inserted() {
+    let mut events = relay(2);
+    events.pop();
+    events.push(batch("one", "users", 0, &[TRACE], Fate::Passed));
+    events.push(HopEvent {
+        reason: Some("connection refused".into()),
+        ..batch("two", "users", 1, &[TRACE], Fate::Pending)
+    });
+    let diagnosis = diagnosis_of(events);
+    let evidence = diagnosis.findings.iter().map(|finding| finding.evidence.as_str());
+    let expected = ["1 on their way: connection refused", "1 inserted by batch one"];
+    assert_eq!(evidence.collect::<Vec<_>>(), expected);
+    assert_eq!(branch(&diagnosis, "sync").batches, ["one", "two"]);
 }
 
 #[test]
