@@ -259,7 +259,10 @@ export interface InsertOptions extends ConsumeOptions {
  */
 export function insert<T>(table: string, options: InsertOptions, fn: (batch: Insert) => T | Promise<T>): Promise<T>;
 export function insert<T>(table: string, fn: (batch: Insert) => T | Promise<T>): Promise<T>;
-/** Starts a batch for a table: say `passed` or `failed` in the end. One of which neither was said when its thread ends is pending. */
+/**
+ * Starts a batch for a table: say `passed` or `failed` in the end. One of which neither was said when its thread ends, or that nobody
+ * holds any more, is pending, and so is what was taken out of it.
+ */
 export function insert(table: string, options?: InsertOptions): Insert;
 
 /** Iterates over messages: each is the current hop until the next one is asked for. Leaving early fails the one in hand. */
@@ -286,10 +289,12 @@ export interface Counts {
 /** What the export came to. */
 export interface ShutdownReport {
   readonly exported: Counts;
-  /** What was given up: memory was full, or the endpoint refused it. */
+  /** What was not kept until the end: memory was full, the endpoint refused it, or it was given up. */
   readonly dropped: Counts;
   /** Of what was dropped, that which the endpoint refused. */
   readonly refused: Counts;
+  /** Of what was dropped, that which the endpoint failed on for long while it took the rest. */
+  readonly givenUp: Counts;
   /** What was still held when the deadline came. */
   readonly lost: Counts;
 }

@@ -172,7 +172,7 @@ async function main(): Promise<void> {
   void isDone;
   const report: ShutdownReport = await shutdown(5000);
   const counts: Counts = report.exported;
-  void [counts.spans + counts.logs + counts.ledger, report.dropped, report.refused, report.lost];
+  void [counts.spans + counts.logs + counts.ledger, report.dropped, report.refused, report.givenUp, report.lost];
 }
 void main;
 
