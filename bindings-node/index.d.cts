@@ -123,10 +123,13 @@ export interface Output<H = Readonly<Record<string, string>>> {
   readonly headers: H;
   /** Returns a message for the client: these fields with the topic, the headers, and this output. */
   message<F extends object>(fields: F): F & { readonly topic: string; readonly headers: H; readonly output: Output<H> };
-  /** Says where the broker put it: what `producer.send` returned for it. In a form that nobody knows it says that it has it. */
-  delivered(metadata: unknown): void;
+  /**
+   * Says where the broker put it: what `producer.send` returned for it. In a form that nobody knows it says that it has it. It may be
+   * handed on, as `undelivered`: `producer.send(…).then(output.delivered, output.undelivered)`.
+   */
+  readonly delivered: (metadata: unknown) => void;
   /** Says that the broker or the client refused it. */
-  undelivered(error: unknown): void;
+  readonly undelivered: (error: unknown) => void;
   /** The callback for clients that report deliveries. Once it was asked for, the hop waits for it after its function is over. */
   readonly onDelivery: (error: unknown, report?: unknown) => void;
 }
@@ -140,9 +143,11 @@ export interface Hop {
   /** Starts a message on its way to `topic`; `headers` are copied to it, in the shape they have. */
   output(topic: string): Output;
   output<H extends HeaderShape>(topic: string, headers: H): Output<H>;
+  output<H extends HeaderShape>(topic: string, headers: H | null | undefined): Output<H | Readonly<Record<string, string>>>;
   /** Says that the record could not be handled, and starts the dead letter for `topic`. */
   deadLetter(topic: string, error: unknown): Output;
   deadLetter<H extends HeaderShape>(topic: string, error: unknown, headers: H): Output<H>;
+  deadLetter<H extends HeaderShape>(topic: string, error: unknown, headers: H | null | undefined): Output<H | Readonly<Record<string, string>>>;
   /** Sets an attribute of the span. */
   set(key: string, value: string | number | boolean): void;
   /** Says that the record was left out on purpose. */
@@ -339,7 +344,7 @@ export class TracebatonError extends Error {
 export type Fields = Readonly<Record<string, unknown>>;
 /**
  * Writes log lines that carry the ids of the current hop. An error in place of fields stands on the line as `exception.type`,
- * `exception.message` and `exception.stacktrace`; nothing that is logged throws.
+ * `exception.message` and `exception.stacktrace`; nothing that is logged throws. Its methods may be handed on: `.catch(log.error)`.
  */
 export class Logger {
   constructor(action?: string, options?: { readonly format?: "json" | "text" });

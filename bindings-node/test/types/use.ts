@@ -92,8 +92,10 @@ const options: ConsumeOptions = { group: "use" };
 async function run(consumer: Consumer, producer: Producer): Promise<void> {
   await consumer.run({
     eachMessage: eachMessage(async ({ topic, message }: EachMessagePayload, hop) => {
-      const output = hop.output(topic, message.headers ?? {});
-      await producer.send({ topic, messages: [{ value: message.value, headers: output.headers }] }).then(output.delivered, output.undelivered);
+      const output = hop.output(topic, message.headers);
+      const dead = hop.deadLetter(topic, "reason", message.headers);
+      await producer.send({ topic, messages: [{ value: message.value, headers: output.headers }, dead.message({ value: null })] }).catch(log.error);
+      await producer.send({ topic, messages: [] }).then(output.delivered, output.undelivered);
     }, options),
     eachBatch: eachBatch(async ({ batch: { messages }, heartbeat }: EachBatchPayload, batch: Batch) => {
       const outputs: Output<HeaderShape>[] = [];
