@@ -39,6 +39,9 @@ export interface Extracted {
   readonly extractionTime: Date;
 }
 
+/** The `Headers` of `fetch`. */
+export type FetchHeaders = InstanceType<typeof globalThis.Headers>;
+
 /** Writes a baton: returns a copy of headers, in the shape they came in, with the baton in them. */
 export interface Inject {
   (
@@ -62,6 +65,8 @@ export interface Inject {
     headers: readonly (readonly [string, V])[],
     options?: { readonly medium?: Medium },
   ): [string, V | string][];
+  /** The `Headers` of `fetch`. */
+  (baton: Baton | null, headers: FetchHeaders, options?: { readonly medium?: Medium }): FetchHeaders;
   /** A list of objects, as librdkafka's clients have it. */
   <V extends HeaderValue>(
     baton: Baton | null,
@@ -113,6 +118,7 @@ export type HeaderShape =
   | Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>
   | ReadonlyMap<string, HeaderValue>
   | ReadonlyMap<Buffer, Buffer>
+  | FetchHeaders
   | readonly (readonly [string, HeaderValue])[]
   | readonly Readonly<Record<string, HeaderValue>>[];
 
