@@ -17,6 +17,7 @@ mod headers;
 mod hop;
 mod host;
 mod insert;
+mod interpreter;
 mod lazy;
 mod lifecycle;
 mod logger;
@@ -70,6 +71,7 @@ pub mod _native {
 
     #[pymodule_init]
     fn add_methods(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::interpreter::claim(module.py())?;
         crate::current::prepare(module.py())?;
         crate::fastcall::add_function::<crate::propagation::Extract>(module)?;
         crate::propagator::add_methods(module.py())?;

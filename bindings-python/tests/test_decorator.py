@@ -334,9 +334,7 @@ def test_lines_in_a_batch_are_of_what_is_around_it_or_of_the_message_that_is_nam
     async def all_of(given: list[Message]) -> list[Any]:
         log.info("all")
         for one in given:
-            hop = tracebaton.current_hop(one)
-            assert hop is not None and hop.message is one
-            with hop.active():
+            with tracebaton.current_hop(one).active():
                 slow.info("one %d", one.offset)
                 await asyncio.to_thread(log.info, "in a thread", of=one.offset)
         return [None] * len(given)
@@ -366,22 +364,34 @@ def test_lines_in_a_batch_are_of_what_is_around_it_or_of_the_message_that_is_nam
 def test_the_hop_of_a_message_is_known_where_that_is_handled() -> None:
     first, second = message(1), message(2)
 
+    def is_not_handled(one: Message) -> None:
+        with pytest.raises(ValueError, match="not being handled here"):
+            tracebaton.current_hop(one)
+
     @tracebaton.transform("out", batch=True)
     def all_of(given: list[Message]) -> list[Any]:
-        hop = tracebaton.current_hop(given[0])
-        assert hop is not None and hop is not tracebaton.current_hop(given[1])
-        assert tracebaton.current_hop(message()) is None, "another message at the same place"
+        hop, other = map(tracebaton.current_hop, given)
+        assert hop.message is given[0] and other.message is given[1]
         with pytest.raises(RuntimeError, match="hop.active"), hop:
             pass
+        with tracebaton.process(given[0]) as within:
+            assert tracebaton.current_hop(given[0]) is within
+        return [None] * len(given)
+
+    @tracebaton.transform("out", batch="together")
+    def together(given: list[Message]) -> list[Any]:
+        assert tracebaton.current_hop(given[0]) is tracebaton.current_hop()
+        all_of(given)
         return [None] * len(given)
 
     all_of([first, second])
-    assert tracebaton.current_hop(first) is None
+    together([first, second])
+    is_not_handled(first)
     with tracebaton.process(first) as hop:
         assert tracebaton.current_hop(first) is hop
-        assert tracebaton.current_hop(second) is None
-        all_of([second, message()])
-        assert tracebaton.current_hop(second) is None
+        is_not_handled(message(1))
+        all_of([second, first])
+        is_not_handled(second)
 
 
 @pytest.mark.parametrize("batch", [False, True, "together"])

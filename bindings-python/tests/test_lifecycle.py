@@ -372,3 +372,30 @@ def test_multiprocessing_works_with_every_start_method(sink: Sink, tmp_path: obj
         """
         run(code, sink.url)
     assert len(sink.events) == 2
+
+
+OTHER_INTERPRETER = """
+import os
+try:
+    import tracebaton
+except ImportError:
+    os.write(1, b"refused")
+"""
+
+
+def test_only_one_interpreter_of_a_process_loads_it() -> None:
+    code = f"""
+        import importlib
+        try:
+            import _interpreters
+        except ImportError:
+            import _xxsubinterpreters as _interpreters
+        other = _interpreters.create()
+        _interpreters.run_string(other, {OTHER_INTERPRETER!r})
+        _interpreters.destroy(other)
+        importlib.reload(tracebaton)
+        work()
+        tracebaton.Logger().info("goes on")
+    """
+    printed = run(code, nobody())
+    assert printed.startswith("refused") and "goes on" in printed

@@ -126,7 +126,7 @@ async fn answer(question: Question, ask: Ask) -> anyhow::Result<ExitCode> {
             let own = own.map_or(trace_id.to_string(), |node| node.span.trace_id.clone());
             let text = show::waterfall(&own, &nodes, show::width());
             print(json, &nodes, text)?;
-            Ok(found(nodes.is_empty(), &id))
+            Ok(found(nodes.is_empty(), "spans", &id))
         }
         Ask::Logs => {
             let lines = match &store {
@@ -137,7 +137,7 @@ async fn answer(question: Question, ask: Ask) -> anyhow::Result<ExitCode> {
                 None => source.ask(&id, "/logs").await?,
             };
             print(json, &lines, show::logs(&lines))?;
-            Ok(found(lines.is_empty(), &id))
+            Ok(found(lines.is_empty(), "log lines", &id))
         }
         Ask::Diagnose => {
             let diagnosis = match &store {
@@ -155,11 +155,11 @@ async fn answer(question: Question, ask: Ask) -> anyhow::Result<ExitCode> {
 }
 
 /// Says on stderr where nothing was found, and returns the exit code for it.
-fn found(is_empty: bool, id: &str) -> ExitCode {
+fn found(is_empty: bool, what: &str, id: &str) -> ExitCode {
     if is_empty {
         let _ = writeln!(
             std::io::stderr(),
-            "tracebaton: nothing is known of {id}; `tracebaton diagnose {id}` says more",
+            "tracebaton: there are no {what} of {id}; `tracebaton diagnose {id}` says more",
             id = show::plain(id)
         );
         return ExitCode::from(14);

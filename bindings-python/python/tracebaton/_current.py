@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextvars import ContextVar
+from typing import overload
 
 from tracebaton import _native
 from tracebaton._native import Hop
@@ -13,18 +14,24 @@ _Known = dict[int, Hop]
 _together: ContextVar[_Known | None] = ContextVar("tracebaton.together", default=None)
 
 
+@overload
+def current_hop() -> Hop | None: ...
+@overload
+def current_hop(message: object) -> Hop: ...
 def current_hop(message: object = None) -> Hop | None:
     """Returns the current hop; none where no message is being handled.
 
-    `current_hop(message)` is the hop of this message, if it is being handled here: among those of a
-    batch each has its own in `@transform(batch=True)`. To write log lines of it, say
-    `with tracebaton.current_hop(message).active():`.
+    `current_hop(message)` is the hop in which this message is handled: in `@transform(batch=True)`
+    each has its own. To write log lines of it, say `with tracebaton.current_hop(message).active():`.
     """
     hop = _native.current_hop()
     if message is None or (hop is not None and hop.message is message):
         return hop
-    known = _together.get()
-    return known.get(id(message)) if known else None
+    if own := (_together.get() or {}).get(id(message)):
+        return own
+    if hop is not None and hop.message is None:  # that of a batch
+        return hop
+    raise ValueError("this message is not being handled here")
 
 
 def enter(hops: Iterable[Hop]) -> _Known | None:

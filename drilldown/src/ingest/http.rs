@@ -17,6 +17,7 @@ use opentelemetry_proto::tonic::collector::{
 };
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value as Json;
 
 use super::{
     Cut, MAX_REQUEST,
@@ -78,7 +79,9 @@ impl Format {
                 Err(self.bad(&"it has to be an object"))
             }
             Self::Json => {
-                let message: M = serde_json::from_slice(&body).map_err(|error| self.bad(&error))?;
+                let read = serde_json::from_slice(&body);
+                let message: M =
+                    read.or_else(|error| without_null(&body).ok_or_else(|| self.bad(&error)))?;
                 Ok(Cow::Owned(message.encode_to_vec()))
             }
         }
@@ -104,6 +107,24 @@ impl Format {
         };
         (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
     }
+}
+
+/// Reads an object in which fields are `null`: that is as if they were not there (ProtoJSON, "JSON null
+/// values"). Hardly anybody writes so.
+fn without_null<M: DeserializeOwned>(body: &[u8]) -> Option<M> {
+    fn drop_null(value: &mut Json) {
+        match value {
+            Json::Object(fields) => {
+                fields.retain(|_, field| !field.is_null());
+                fields.values_mut().for_each(drop_null);
+            }
+            Json::Array(values) => values.iter_mut().for_each(drop_null),
+            _ => {}
+        }
+    }
+    let mut value: Json = serde_json::from_slice(body).ok()?;
+    drop_null(&mut value);
+    serde_json::from_value(value).ok()
 }
 
 /// Answers once what the body holds is on disk.

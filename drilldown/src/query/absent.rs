@@ -24,7 +24,12 @@ pub(crate) fn malformed(text: &str) -> Diagnosis {
 pub(super) fn explain(store: &dyn Store, text: &str, id: Id, now: i64) -> Result<Diagnosis, Error> {
     let trace_id = id.to_string();
     let has_more = !store.logs(id)?.is_empty() || !store.spans(id)?.is_empty();
+    let has_events = !store.hops(id)?.is_empty();
     let (verdict, what) = match id::made_at(text) {
+        _ if has_events => {
+            let what = "there are ledger events of this trace, and none of them tells of a record";
+            (Verdict::Inconclusive, what.to_owned())
+        }
         _ if has_more => {
             let what = "there are spans or log lines of this trace, and no ledger event: its \
                 services do not record hops, or their ledger did not arrive";

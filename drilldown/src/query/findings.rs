@@ -101,7 +101,8 @@ pub(super) fn of_branch(
         format!("{} sent to the dead letters{reasons}", branch.dead_lettered),
     );
 
-    let batches = match branch.batches.as_slice() {
+    let batches: Vec<String> = branch.inserted_by.iter().cloned().collect();
+    let batches = match batches.as_slice() {
         [] => String::new(),
         [only] => format!(" by batch {only}"),
         several => format!(" by batches {}", list(several)),

@@ -59,6 +59,9 @@ pub(crate) struct Branch {
     pub(crate) has_unconfirmed: bool,
     pub(crate) reasons: Vec<Reason>,
     pub(crate) batches: Vec<String>,
+    /// Those of the batches that are in.
+    #[serde(skip)]
+    pub(crate) inserted_by: BTreeSet<String>,
     /// The traces of poll batches that handled records: what was made of those together is in them.
     pub(crate) continues_in: Vec<String>,
     /// When the group was heard last, in nanoseconds since 1970; 0 for never.
@@ -215,6 +218,9 @@ fn branch(
             *reasons.entry((input.fate, reason)).or_default() += records;
         }
         branch.batches.extend(event.batch_id.clone());
+        if input.fate == Fate::Passed && event.batch_id.is_some() {
+            branch.inserted_by.extend(input.passes.iter().map(|batch| (*batch).to_owned()));
+        }
     }
     let mut events: Vec<&HopEvent> = inputs.iter().map(|input| input.event).collect();
     events.sort_by_key(|event| event.time);

@@ -129,10 +129,14 @@ impl<'b> Onward<'b> {
 
     /// Says which batch it is, and how its outputs are known to be of the records asked for.
     fn whose(&self, id: Id) -> String {
-        let records = self.batches.find(&id.to_string()).map_or(0, |batch| batch.records);
-        let what = format!("a batch of {records}, trace {id}");
+        let batch = self.batches.find(&id.to_string());
+        let is_silent = batch.is_some_and(|batch| !batch.is_told);
+        let what = format!("a batch of {}, trace {id}", batch.map_or(0, |batch| batch.records));
         match self.batches.others.share(id) {
             Share { own: 0, .. } => format!("{what}, whose outputs no link ties to one record"),
+            Share { own, unlinked: 0, .. } if is_silent => {
+                format!("{what}, in {own} linked to it, beside any whose span is lost")
+            }
             Share { own, unlinked: 0, .. } => format!("{what}, in {own} linked to it"),
             Share { own, unlinked, .. } => {
                 format!(

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::text::plain;
+use super::text::{cut, plain};
 use crate::query::{diagnose::Diagnosis, ledger::Branch, verdict::Verdict};
 
 fn name(verdict: Verdict) -> String {
@@ -15,16 +15,20 @@ fn name(verdict: Verdict) -> String {
 const COLUMNS: [&str; 8] =
     ["in", "passed", "filtered", "failed", "dead", "pending", "waiting", "unseen"];
 
+/// How many characters the name of a hop has beside its counts; a finding has all of it.
+const WIDEST: usize = 80;
+
 /// Writes the hops with their counts; a request has no columns for what lies before it.
 fn table(out: &mut String, rows: &[(String, Vec<i64>)]) {
-    let width = rows.iter().map(|(hop, _)| hop.chars().count()).max().unwrap_or(0).max(30);
+    let width = rows.iter().map(|(hop, _)| hop.chars().count()).max().unwrap_or(0);
+    let width = width.clamp(30, WIDEST);
     let _ = write!(out, "  {:width$}", "hop");
     for column in COLUMNS {
         let _ = write!(out, "  {column}");
     }
     out.push('\n');
     for (hop, counts) in rows {
-        let _ = write!(out, "  {hop:width$}");
+        let _ = write!(out, "  {:width$}", cut(hop, width));
         for (column, count) in COLUMNS.iter().zip(counts) {
             let _ = write!(out, "  {count:>0$}", column.len());
         }
@@ -136,6 +140,15 @@ mod tests {
         let text = shown(vec![read("billing-v2", "billing"), read("audit", "audit")]);
         assert!(text.contains("\n  billing-v2 (billing) ← orders "), "{text}");
         assert!(text.contains("\n  audit ← orders "), "{text}");
+    }
+
+    #[test]
+    fn counts_stand_beside_the_longest_name() {
+        let long = Branch { topic: "orders-".repeat(40), ..branch("billing", "billing") };
+        let text = shown(vec![long, branch("audit", "audit")]);
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        assert!(lines[1].contains("orders…   0"), "{text}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 150), "{text}");
     }
 
     #[test]

@@ -8,8 +8,13 @@ use crate::query::trace::Node;
 /// Draws a trace: one line a span, its bar on a scale from the first start to the last end.
 pub(crate) fn waterfall(trace_id: &str, nodes: &[Node], width: usize) -> String {
     let mut out = String::new();
-    let start = nodes.iter().map(|node| node.span.start).min().unwrap_or_default();
-    let end = nodes.iter().map(|node| node.span.end).max().unwrap_or_default();
+    if nodes.is_empty() {
+        return out;
+    }
+    // A span whose clock told nothing says nothing of when the trace began.
+    let starts = || nodes.iter().map(|node| node.span.start);
+    let start = starts().filter(|start| *start > 0).min().unwrap_or_default();
+    let end = nodes.iter().map(|node| node.span.end.max(node.span.start)).max().unwrap_or_default();
     let mut services: Vec<&str> = nodes.iter().map(|node| node.span.service.as_str()).collect();
     services.sort_unstable();
     services.dedup();
@@ -25,7 +30,9 @@ pub(crate) fn waterfall(trace_id: &str, nodes: &[Node], width: usize) -> String 
     // As wide as they are, as long as the bars keep most of their room.
     let service_width = longest.unwrap_or(0).clamp(12, (width / 4).max(12));
     let name_width = (width * 45 / 100).clamp(28, 60);
-    let bar_width = width.saturating_sub(name_width + service_width + 14).max(10);
+    let waits = nodes.iter().filter_map(|node| Some(wait(node.queued?).chars().count()));
+    let rest = width.saturating_sub(name_width + service_width + 12);
+    let bar_width = rest.saturating_sub(waits.max().unwrap_or(0)).max(4);
     // The traces that the spans above belong to, from the root on.
     let mut above: Vec<&str> = Vec::new();
     for node in nodes {
@@ -50,7 +57,7 @@ pub(crate) fn waterfall(trace_id: &str, nodes: &[Node], width: usize) -> String 
             duration(span.end - span.start)
         );
         let scale = |time: i64| {
-            let part = (time - start) as f64 / (end - start).max(1) as f64;
+            let part = (time.max(start) - start) as f64 / (end - start).max(1) as f64;
             (part * bar_width as f64) as usize
         };
         let from = scale(span.start).min(bar_width - 1);
@@ -59,16 +66,20 @@ pub(crate) fn waterfall(trace_id: &str, nodes: &[Node], width: usize) -> String 
         out.push_str(&" ".repeat(queued));
         out.push_str(&"·".repeat(from - queued));
         out.push_str(&"█".repeat(to - from));
-        if let Some(queued) = node.queued {
-            let _ = write!(out, " waited {}", duration(queued));
-        }
+        out.push_str(&node.queued.map(wait).unwrap_or_default());
         out.push('\n');
         if span.is_error && !span.status_message.is_empty() {
             let indent = "  ".repeat(node.depth.min(12) + 1);
-            let _ = writeln!(out, "{indent}{}", cut(&plain(&span.status_message), width - 4));
+            let room = width.saturating_sub(indent.len());
+            let _ = writeln!(out, "{indent}{}", cut(&plain(&span.status_message), room));
         }
     }
     out
+}
+
+/// Says how long a record waited in Kafka.
+fn wait(queued: i64) -> String {
+    format!(" waited {}", duration(queued))
 }
 
 #[cfg(test)]
@@ -88,6 +99,46 @@ mod tests {
         assert!(lines[0].contains(" order-transformer "), "{text}");
         assert!(lines[1].contains(" a-service-with-a-name-th… "), "{text}");
         assert!(lines.iter().all(|line| line.chars().count() <= 100 && line.ends_with('█')));
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let of = |depth: usize| {
+            let status_message = "it broke ".repeat(40);
+            let span = Span { is_error: true, status_message, end: 1, ..Span::default() };
+            let queued = (depth == 7).then_some(123_456_789);
+            Node { span, depth, is_linked: false, batch_records: None, queued }
+        };
+        let nodes: Vec<Node> = (0..20).map(of).collect();
+        for width in [80, 100, 200] {
+            let text = waterfall("1", &nodes, width);
+            let longest = text.lines().map(|line| line.chars().count()).max();
+            assert!(longest.is_some_and(|longest| longest <= width), "{width}: {text}");
+            assert!(text.contains("█ waited 123.5 ms\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_span_without_times_stretches_nothing() {
+        let of = |start: i64, end: i64| {
+            let span = Span { start, end, ..Span::default() };
+            Node { span, depth: 0, is_linked: false, batch_records: None, queued: None }
+        };
+        let (start, ms) = (1_767_960_000_000_000_000, 1_000_000);
+        // One that was never told, one without an end, and one that ends before it starts.
+        let (half, whole) = (of(start, start + ms / 2), of(start, start + ms));
+        let nodes = [half, whole, of(0, 0), of(start, 0), of(start + ms, start)];
+        let text = waterfall("1", &nodes, 100);
+        assert!(text.starts_with("trace 1   5 spans   1.0 ms "), "{text}");
+        let bars = text.lines().skip(1).map(|line| line.matches('█').count());
+        let bars: Vec<usize> = bars.collect();
+        assert_eq!(bars[2..], [1, 1, 1]);
+        assert_eq!(bars[0], bars[1] / 2, "{text}");
+    }
+
+    #[test]
+    fn nothing_is_drawn_of_nothing() {
+        assert_eq!(waterfall("1", &[], 100), "");
     }
 
     #[test]

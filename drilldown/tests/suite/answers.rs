@@ -99,6 +99,26 @@ fn json_is_taken_as_the_standard_writes_it_and_answered_as_json() {
 }
 
 #[test]
+fn a_field_that_is_null_is_as_good_as_none() {
+    let server = Server::start();
+    let span = json!({
+        "traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": "root",
+        "parentSpanId": null, "attributes": [{ "key": "k", "value": null }], "status": null,
+    });
+    let spans =
+        json!({ "resourceSpans": [{ "resource": null, "scopeSpans": [{ "spans": [span] }] }] });
+    let answer = server.post("/v1/traces", &[JSON], spans.to_string().as_bytes());
+    assert_eq!((answer.status, answer.json()), (200, json!({})));
+    let kept = server.get("/api/v1/traces/5b8efff798038103d269b633813fc60c").json();
+    assert_eq!(kept[0]["span"]["name"], "root");
+    assert_eq!(kept[0]["span"]["parent_span_id"], json!(null));
+    // What else is wrong is told of what was sent.
+    let wrong = spans.to_string().replace("\"root\"", "7");
+    let answer = server.post("/v1/traces", &[JSON], wrong.as_bytes());
+    assert_eq!(answer.status, 400);
+}
+
+#[test]
 fn an_empty_request_is_a_success() {
     let server = Server::start();
     assert_eq!(server.post("/v1/traces", &[PROTOBUF], b"").status, 200);

@@ -241,11 +241,11 @@ fn events_of_spans_stand_among_the_log_lines() {
 #[test]
 fn what_is_not_there_ends_with_14_and_says_what_to_ask() {
     let server = Server::start();
-    for command in ["trace", "logs"] {
+    for (command, what) in [("trace", "spans"), ("logs", "log lines")] {
         let output = server.cli(&[command, "order-1"]);
-        let text =
-            "tracebaton: nothing is known of order-1; `tracebaton diagnose order-1` says more\n";
-        assert_eq!((output.code, output.stderr.as_str()), (14, text));
+        let more = "`tracebaton diagnose order-1` says more";
+        let text = format!("tracebaton: there are no {what} of order-1; {more}\n");
+        assert_eq!((output.code, output.stdout.as_str(), output.stderr), (14, "", text));
         let output = server.cli(&[command, "none"]);
         assert_eq!((output.code, output.stdout.as_str()), (1, ""));
         assert_eq!(output.stderr, "tracebaton: `none` is what writers send who have no id\n");

@@ -1,19 +1,12 @@
 //! Records that were handled together: what `trace` and `logs` show of a batch, and whose outputs count
 //! for a record's verdict.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::{super::verdict::Verdict::*, *};
 use crate::{
     model::{Id, Link, LogLine, Span},
-    query::{
-        batches::{Batch, Batches},
-        logs,
-        others::Others,
-        trace,
-    },
+    query::{logs, trace},
 };
 
 pub(super) const OTHER: &str = "00000000000000000000000000000001";
@@ -74,7 +67,7 @@ pub(super) fn span(
 }
 
 /// The spans of a batch itself.
-fn spans_of(trace_id: &str, links: &[Link]) -> Vec<Span> {
+pub(super) fn spans_of(trace_id: &str, links: &[Link]) -> Vec<Span> {
     let (poll, process) = (format!("{trace_id}-poll"), format!("{trace_id}-process"));
     let mut spans = vec![
         span(trace_id, &poll, None, "client", 10),
@@ -101,7 +94,7 @@ pub(super) fn add_spans(store: &Sqlite, spans: Vec<Span>) {
 
 /// Two records that were handled together; of each one message was made, and `fates` are those of
 /// these two.
-fn together(fates: [Fate; 2]) -> Vec<HopEvent> {
+pub(super) fn together(fates: [Fate; 2]) -> Vec<HopEvent> {
     let mut events = vec![
         request(1),
         sent("request", "raw", 0, 0),
@@ -115,7 +108,7 @@ fn together(fates: [Fate; 2]) -> Vec<HopEvent> {
     events
 }
 
-fn linked_sends() -> Vec<Span> {
+pub(super) fn linked_sends() -> Vec<Span> {
     let links = [link(TRACE, "send"), link(OTHER, "send-of-other")];
     let mut spans = spans_of(BATCH, &links);
     let [own, other] = links;
@@ -422,175 +415,4 @@ fn a_large_batch_is_gone_through_at_once() {
     assert_eq!(trace::read(&store, id(others[7])).unwrap().len(), 3);
     let took = start.elapsed();
     assert!(took.as_secs() < 15, "{took:?}");
-}
-
-/// What the batch made of others, out of these events and spans.
-fn others_of(events: Vec<HopEvent>, spans: Vec<Span>) -> (Others, Vec<HopEvent>) {
-    let batch = Batch { trace_id: id(BATCH), records: 2, spans, is_told: true };
-    let events = BTreeMap::from([(id(BATCH), events)]);
-    let mut others = Others::than(id(TRACE));
-    others.learn_on(&[batch], &events);
-    (others, events.into_values().flatten().collect())
-}
-
-fn emitted(events: &[HopEvent]) -> i64 {
-    events.iter().filter(|event| event.kind == "send").map(|event| event.emitted).sum()
-}
-
-#[test]
-fn a_send_is_parted_only_where_it_has_records_of_others() {
-    let mut events = vec![polled(BATCH, "raw", "totals", &[TRACE, OTHER], 2)];
-    events.extend((0..300).map(|_| sent_by(BATCH, "out", 0, 9_999)));
-    let (others, events) = others_of(events, linked_sends());
-    let left = others.without(&events);
-    assert_eq!(left.len(), 1 + 2 * 300);
-    let runs = left[1..3].iter().map(|event| (event.first, event.last, event.emitted));
-    assert!(runs.eq([(Some(0), Some(5), 6), (Some(7), Some(9_999), 9_993)]));
-    assert_eq!(emitted(&left), 300 * 9_999);
-}
-
-#[test]
-fn sends_that_claim_the_same_records_of_others_make_a_bounded_number_of_parts() {
-    let mut events = vec![polled(BATCH, "raw", "totals", &[TRACE, OTHER], 2)];
-    events.extend((0..300).map(|_| sent_by(BATCH, "out", 0, 9_999)));
-    let of_other = |offset| {
-        span_of_send(BATCH, &format!("other-{offset}"), offset, Some(link(OTHER, "send-of-other")))
-    };
-    let mut spans = linked_sends();
-    spans.extend((10..2_010).step_by(2).map(of_other));
-    let (others, events) = others_of(events, spans);
-    let left = others.without(&events);
-    assert!(left.len() <= 100_000 + 300, "{} parts", left.len());
-    // What is left of each is the same, in parts or as a number.
-    assert_eq!(emitted(&left), 300 * (9_999 - 1_000));
-}
-
-#[test]
-fn a_bounded_number_of_places_is_listed_of_what_was_sent_below_a_record_of_others() {
-    let mut events = vec![polled(BATCH, "raw", "totals", &[TRACE, OTHER], 2)];
-    events.extend((0..300).map(|partition| HopEvent {
-        partition: Some(partition),
-        span_id: "other".into(),
-        ..sent_by(BATCH, "on", 0, 9_999)
-    }));
-    let (others, _) = others_of(events, linked_sends());
-    assert_eq!(others.places("on").len(), 300_000);
-}
-
-/// A batch that made something of a record of another trace, and much was made of that.
-fn batch_of(foreign: &str) -> (Batch, Vec<HopEvent>) {
-    let mut spans = spans_of(BATCH, &[]);
-    spans.push(span_of_send(BATCH, "other", 6, Some(link(foreign, "send-of-other"))));
-    let mut events = vec![polled(BATCH, "raw", "totals", &[TRACE, foreign], 1)];
-    events.extend((0..30).map(|partition| HopEvent {
-        partition: Some(partition),
-        span_id: "other".into(),
-        ..sent_by(BATCH, "on", 0, 9_999)
-    }));
-    (Batch { trace_id: id(BATCH), records: 2, spans, is_told: true }, events)
-}
-
-fn empty_batch(trace_id: &str) -> Batch {
-    Batch { trace_id: id(trace_id), records: 1, spans: Vec::new(), is_told: true }
-}
-
-#[test]
-fn what_is_anothers_is_not_once_that_one_is_found_to_be_of_the_question() {
-    let (batch, events) = batch_of(AGAIN);
-    let events = BTreeMap::from([(id(BATCH), events)]);
-    let mut batches = vec![batch];
-    let mut others = Others::than(id(TRACE));
-    others.learn_on(&batches, &events);
-    let is_others = |others: &Others| others.has(&link(BATCH, "other"));
-    assert!(is_others(&others) && others.places("on").len() == 300_000);
-    // A batch that no link leads to turns nothing.
-    batches.push(empty_batch(&"4".repeat(32)));
-    others.learn_on(&batches, &events);
-    assert!(is_others(&others) && others.places("on").len() == 300_000);
-    batches.push(empty_batch(AGAIN));
-    others.learn_on(&batches, &events);
-    assert!(!is_others(&others) && others.places("on").is_empty());
-    assert_eq!(others.share(id(BATCH)).own, 1);
-}
-
-#[test]
-fn what_is_learnt_again_and_again_is_listed_a_few_times_only() {
-    let (mut batch, mut events) = batch_of(OTHER);
-    let turns: Vec<String> = (0..4).map(|turn| format!("{:032x}", 0xc000 + turn)).collect();
-    for turn in &turns {
-        batch.spans.push(span_of_send(BATCH, turn, 7, Some(link(turn, "x"))));
-    }
-    events.truncate(31);
-    let events = BTreeMap::from([(id(BATCH), events)]);
-    let mut batches = vec![batch];
-    let mut others = Others::than(id(TRACE));
-    let listed = turns.iter().map(|turn| {
-        others.learn_on(&batches, &events);
-        batches.push(empty_batch(turn));
-        others.places("on").len()
-    });
-    assert_eq!(listed.collect::<Vec<_>>(), [300_000; 4]);
-    others.learn_on(&batches, &events);
-    assert_eq!(others.places("on").len(), 0);
-}
-
-/// How long it takes to diagnose the trace and to show it.
-fn asked(events: Vec<HopEvent>, spans: Vec<Span>) -> std::time::Duration {
-    let (store, _folder) = store(events, Vec::new());
-    add_spans(&store, spans);
-    let start = std::time::Instant::now();
-    diagnose(&store, TRACE, || NOW).unwrap();
-    trace::read(&store, id(TRACE)).unwrap();
-    start.elapsed()
-}
-
-#[test]
-fn a_chain_of_batches_is_gone_through_at_once() {
-    let mut events = vec![request(1), sent("request", "raw", 0, 0)];
-    let mut spans = Vec::new();
-    let mut before = TRACE.to_owned();
-    for number in 0..40 {
-        let (trace_id, topic) = (format!("{:032x}", 0xb000 + number), format!("topic-{number}"));
-        events.push(polled(&trace_id, &topic, "totals", &[&before, OTHER], 2));
-        spans.push(span_of_send(&trace_id, &format!("other-{number}"), 6, Some(link(OTHER, "x"))));
-        if number == 0 {
-            // What was made of another's record is left out of all that follows.
-            events.extend((0..30).map(|partition| HopEvent {
-                partition: Some(partition),
-                span_id: "other-0".into(),
-                ..sent_by(&trace_id, "on", 0, 9_999)
-            }));
-        }
-        before = trace_id;
-    }
-    let (store, _folder) = store(events.clone(), Vec::new());
-    let batches = Batches::follow(&store, id(TRACE), |_| true).unwrap();
-    assert_eq!(batches.all.len(), 31);
-    let took = asked(events, spans);
-    assert!(took.as_secs() < 12, "{took:?}");
-}
-
-#[test]
-fn events_that_claim_many_records_cost_what_others_do() {
-    let range = |event: HopEvent, at: i64, records: i64| HopEvent {
-        last: event.first.map(|first| first + 9_999),
-        records_in: records,
-        passed: records,
-        emitted: records,
-        span_id: format!("{at}"),
-        ..event
-    };
-    let sends = |records| (0..3_000).map(move |at| range(sent("", "raw", 0, 0), at, records));
-    let reads = |number, records| {
-        let read = |at| read("", "raw", "totals", at * 10_000, Fate::Passed);
-        (0..number).map(move |at| range(read(at), at, records))
-    };
-    for (what, events) in [
-        ("with gaps", sends(1_000_000_000).chain(reads(1, 10_000)).collect()),
-        ("of a number only", sends(10_000).take(400).chain(reads(400, 1_000_000_000)).collect()),
-        ("read", reads(400, 10_000).collect::<Vec<_>>()),
-    ] {
-        let took = asked(events, Vec::new());
-        assert!(took.as_secs() < 8, "{what}: {took:?}");
-    }
 }

@@ -1,8 +1,10 @@
 //! Ledgers made by hand, and what is made of them.
 
 mod batches;
+mod between;
 mod encode;
 mod laws;
+mod others;
 mod settling;
 mod silent;
 mod verdicts;

@@ -65,6 +65,27 @@ fn what_a_batch_said_before_it_was_killed_is_in_the_logs_of_its_records() {
     assert_eq!(messages(&store, TRACE), [("adding up".to_owned(), Some(2))]);
     assert_eq!(messages(&store, OTHER), [("adding up".to_owned(), Some(2))]);
     assert_eq!(messages(&store, AGAIN), []);
+    // Once it tells, it is named and linked, and still one batch.
+    let events = vec![polled(BATCH, "raw", "totals", &[TRACE, OTHER], 0)];
+    store.keep(cut::logs(&encode::request(events)).unwrap()).unwrap();
+    assert_eq!(messages(&store, TRACE), [("adding up".to_owned(), Some(2))]);
+}
+
+#[test]
+fn a_batch_of_a_library_that_has_one_span_for_it_is_told_apart_as_well() {
+    // It sends from within that span.
+    let mut batch = poll_of_two(BATCH);
+    batch.attributes.insert("messaging.operation.type".into(), json!("process"));
+    let mut spans = vec![batch];
+    for (name, offset, of) in [("own", 5, TRACE), ("other", 6, OTHER)] {
+        let links = if of == TRACE { "send" } else { "send-of-other" };
+        let mut sent = span_of_send(BATCH, name, offset, Some(link(of, links)));
+        sent.parent_span_id = Some(format!("{BATCH}-poll"));
+        spans.push(sent);
+    }
+    let (store, _folder) = sent_and(Vec::new(), spans);
+    let nodes = trace::read(&store, id(TRACE)).unwrap();
+    assert_eq!(nodes.iter().map(|node| &*node.span.name).skip(1).collect::<Vec<_>>(), ["own"]);
 }
 
 #[test]
@@ -201,11 +222,14 @@ fn what_a_batch_had_sent_before_it_was_killed_is_followed() {
     let (store, _folder) = sent_and(events.clone(), spans.clone());
     let found = evidence(&store, TRACE);
     let went_on = "went on in a batch of 2, trace 00000000000000000000000000000002, in 1 linked to \
-        it: end (process out): 1 left out on purpose: Filtered by end";
+        it, beside any whose span is lost: end (process out): 1 left out on purpose: Filtered by end";
     assert_eq!(found[0].0, BatchPending);
     assert_eq!(found[1..], [(Filtered, went_on.to_owned())]);
-    // An output of all counts too; of the first acknowledged there is no span, and of others' none.
+    let diagnosis = diagnose(&store, TRACE, || NOW).unwrap();
+    assert_eq!(branch(&diagnosis, "").continues_in, [BATCH]);
+    // An output of all counts too, and one that was refused does not.
     spans.push(span_of_send(BATCH, "of all", 7, None));
+    spans.push(Span { is_error: true, ..span_of_send(BATCH, "refused", 8, None) });
     let (store, _folder) = sent_and(events, spans);
     let text = "in 1 linked to it and 1 that no link ties to one record: ";
     assert!(evidence(&store, TRACE)[1].1.contains(text), "{:?}", evidence(&store, TRACE));
@@ -237,6 +261,12 @@ fn a_record_that_was_handled_again_after_its_batch_had_sent_is_doubled() {
     {
         assert!(found.iter().all(|(verdict, _)| *verdict != Duplicated), "{found:?}");
     }
+    // As long as a record of the trace is open, it may be that one which was sent on.
+    let events = [again(Fate::Passed), vec![came_of(5, Fate::Filtered)]].concat();
+    let events = [events, vec![sent("request", "raw", 1, 1)]].concat();
+    let (store, _folder) = sent_and(events, vec![poll_of_two(BATCH)]);
+    let found = evidence(&store, TRACE);
+    assert!(found.iter().all(|(verdict, _)| *verdict != Duplicated), "{found:?}");
     // The span of the first output that was acknowledged is lost with the batch: where others are linked
     // to single records, so was that one, most likely to another.
     let sent = |name, of| span_of_send(BATCH, name, 6, Some(of));
@@ -264,6 +294,21 @@ fn a_batch_of_what_another_one_had_sent_is_found_as_well() {
     add_lines(&store, lines.map(|(trace_id, said)| line(trace_id, "x", 20, said)).into());
     let said = messages(&store, TRACE).into_iter().map(|(message, _)| message);
     assert_eq!(said.collect::<Vec<_>>(), ["one", "two"]);
+}
+
+#[test]
+fn of_what_another_batch_had_sent_only_the_records_own_counts_as_taken() {
+    let told = polled(BATCH, "raw", "totals", &[TRACE, OTHER], 3);
+    let events = vec![told, sent_by(BATCH, "out", 5, 7)];
+    let mut next = poll(AGAIN, 2, &[(BATCH, "own"), (BATCH, "other")]);
+    next.attributes.insert("messaging.destination.name".into(), json!("out"));
+    let mut spans = vec![next];
+    for (name, offset, of) in [("own", 5, TRACE), ("other", 6, OTHER), ("own too", 7, TRACE)] {
+        spans.push(span_of_send(BATCH, name, offset, Some(link(of, &format!("send of {of}")))));
+    }
+    let (store, _folder) = sent_and(events, spans);
+    let found = evidence(&store, TRACE);
+    assert!(found[0].1.contains("out: 1 taken by totals in a batch of 2"), "{found:?}");
 }
 
 #[test]

@@ -80,6 +80,7 @@ fn a_batch_read_again_within_other_bounds_is_the_same_input() {
     let sync = branch(&diagnosis, "sync");
     assert_eq!((sync.records_in, sync.passed, sync.duplicated), (3, 3, 1));
     assert_eq!(found(&diagnosis)[0], (Duplicated, "sync (insert users)"));
+    assert_eq!(diagnosis.findings[0].evidence, "1 inserted again by batches one, two");
     assert_eq!(diagnosis.verdict.exit_code(), 12);
 }
 
@@ -382,6 +383,22 @@ fn a_batch_that_is_tried_again_is_blocked_until_it_passes() {
 }
 
 #[test]
+fn only_a_batch_that_is_in_is_said_to_have_inserted() {
+    let mut events = relay(2);
+    events.pop();
+    events.push(batch("one", "users", 0, &[TRACE], Fate::Passed));
+    events.push(HopEvent {
+        reason: Some("connection refused".into()),
+        ..batch("two", "users", 1, &[TRACE], Fate::Pending)
+    });
+    let diagnosis = diagnosis_of(events);
+    let evidence = diagnosis.findings.iter().map(|finding| finding.evidence.as_str());
+    let expected = ["1 on their way: connection refused", "1 inserted by batch one"];
+    assert_eq!(evidence.collect::<Vec<_>>(), expected);
+    assert_eq!(branch(&diagnosis, "sync").batches, ["one", "two"]);
+}
+
+#[test]
 fn a_batch_on_its_way_is_pending() {
     let mut events = relay(1);
     events.pop();
@@ -561,6 +578,21 @@ fn an_id_from_the_future_is_told() {
 }
 
 #[test]
+fn events_without_a_record_are_not_called_nothing() {
+    let nothing = HopEvent { records_in: 0, ..read("none", "raw", "g", 0, Fate::Pending) };
+    let diagnosis = diagnosis_of(vec![nothing]);
+    let text = "there are ledger events of this trace, and none of them tells of a record";
+    assert_eq!((diagnosis.verdict, diagnosis.summary.as_str()), (Inconclusive, text));
+}
+
+#[test]
+fn who_claims_more_fates_than_records_leaves_none_pending() {
+    let more = HopEvent { records_in: 3, passed: 5, ..request(2) };
+    let diagnosis = diagnosis_of(vec![more, sent("request", "raw", 0, 1)]);
+    assert_eq!(diagnosis.ledger.received[0].pending(), 0);
+}
+
+#[test]
 fn a_text_that_is_no_id_is_malformed() {
     for text in ["", "none", "with space", "00000000000000000000000000000000"] {
         let diagnosis = unknown(text);
@@ -655,29 +687,4 @@ fn a_hop_that_passed_and_whose_outputs_are_open_is_named() {
     let text = "transform (process raw): 1 passed, outputs unconfirmed: no event tells where \
         they went";
     assert_eq!((diagnosis.verdict, diagnosis.summary.as_str()), (Inconclusive, text));
-}
-
-#[test]
-fn of_many_records_in_one_event_those_are_missed_that_the_group_went_past() {
-    let reached = |offset| HopEvent {
-        trace_id: "00000000000000000000000000000001".into(),
-        ..read("other", "raw", "transform", offset, Fate::Filtered)
-    };
-    let events = vec![request(20_000), sent("request", "raw", 0, 19_999), reached(14_999)];
-    let diagnosis = diagnosis_of(events.clone());
-    let transform = branch(&diagnosis, "transform");
-    assert_eq!((transform.unseen, transform.waiting), (15_000, 5_000));
-    // This group began after they were sent and above them; another one has them all.
-    let late = HopEvent { time: NOW - 60 * SECOND, ..reached(24_999) };
-    let lump = HopEvent {
-        records_in: 20_000,
-        passed: 20_000,
-        last: Some(19_999),
-        ..read("lump", "raw", "audit", 0, Fate::Passed)
-    };
-    let diagnosis = diagnosis_of([&events[..2], &[late, lump]].concat());
-    let transform = branch(&diagnosis, "transform");
-    assert_eq!((transform.before, transform.unseen, transform.waiting), (20_000, 0, 0));
-    let audit = branch(&diagnosis, "audit");
-    assert_eq!((audit.records_in, audit.unseen + audit.waiting), (20_000, 0));
 }
