@@ -217,7 +217,10 @@ impl Batch {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.members.iter().try_for_each(|member| visit.call(&member.message))
+        self.members.iter().try_for_each(|member| visit.call(&member.message))?;
+        // Who has the lock has a reference to the batch, too.
+        let Ok(state) = self.state.try_lock() else { return Ok(()) };
+        state.own.values().try_for_each(|hop| visit.call(hop))
     }
 
     fn __repr__(&self) -> String {

@@ -367,6 +367,10 @@ impl Active {
         self.block.leave(py)?;
         Ok(false)
     }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.hop)
+    }
 }
 
 /// Starts the hop of one consumed message; use it in a `with` statement.

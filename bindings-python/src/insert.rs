@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use pyo3::{exceptions::PyRuntimeError, prelude::*, types::PyString};
+use pyo3::{PyTraverseError, PyVisit, exceptions::PyRuntimeError, prelude::*, types::PyString};
 use tracebaton::{
     hop::{self, Coordinates, Recorder},
     propagate::{self, Compact},
@@ -275,6 +275,12 @@ impl Insert {
             false => self.fail(error, "").and(self.end_own(error)),
         };
         told.map(|()| false)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Who has the lock has a reference to the batch, too.
+        let Ok(state) = self.state.try_lock() else { return Ok(()) };
+        state.own.values().try_for_each(|hop| visit.call(hop))
     }
 
     fn __repr__(&self) -> String {

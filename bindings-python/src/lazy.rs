@@ -132,6 +132,9 @@ impl LazyContext {
     #[expect(unsafe_code, reason = "who collects garbage hands no token on")]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.outer)?;
+        if let Source::Hop(hop) = &self.source {
+            visit.call(hop)?;
+        }
         // SAFETY: whoever collects garbage is attached to the interpreter, and nothing but the pointer is read.
         let made = unsafe { self.made.get(Python::assume_attached()) };
         made.map_or(Ok(()), |made| visit.call(made))

@@ -242,7 +242,12 @@ fn emit<'a, 'py: 'a>(
     fields.extend(action.map(|action| ("action", Value::from(action))));
     for (key, value) in given {
         let key = plain(key).or_else(|| odd.next().map(|key| &**key));
-        fields.push((key.unwrap_or_default(), value::borrowed(value)?));
+        let key = match key.unwrap_or_default() {
+            // As with a field that has the name of an id.
+            "action" if action.is_some() => "action_",
+            key => key,
+        };
+        fields.push((key, value::borrowed(value)?));
     }
     let log = Log { level, message, fields: &fields };
     let recorder = Recorder::global();

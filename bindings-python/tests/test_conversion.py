@@ -1,5 +1,6 @@
 """The border itself: any headers convert, a wrong type is a clear TypeError."""
 
+import contextvars
 import gc
 import weakref
 from collections.abc import Iterator
@@ -175,19 +176,44 @@ def test_what_refers_to_itself_through_us_is_collected() -> None:
         return found
 
     def batch(value: Value) -> object:
-        message = Message()
-        message.value = value  # type: ignore[attr-defined]
-        return tracebaton.Batch([message])
+        return tracebaton.Batch([message(value)])
 
     def output(value: Value) -> object:
         with tracebaton.process(Message()) as hop:
             return hop.output("out", value=value)
 
+    def message(value: Value) -> Message:
+        made = Message()
+        made.value = value  # type: ignore[attr-defined]
+        return made
+
+    def hop(value: Value) -> object:
+        return tracebaton.process(message(value))
+
+    def within(value: Value) -> object:
+        with tracebaton.process(message(value)):
+            return contextvars.copy_context()
+
+    def active(value: Value) -> object:
+        return tracebaton.process(message(value)).active()
+
+    def left(value: Value) -> object:
+        one = message(value)
+        batch = tracebaton.Batch([one])
+        batch.hop(one)
+        return batch
+
+    def taken_out(value: Value) -> object:
+        batch = tracebaton.insert("raw_events")
+        batch.take_out(message(value))
+        return batch
+
+    makers = (extracted, looked_into, batch, output, hop, within, active, left, taken_out)
     kept = []
-    for make in (extracted, looked_into, batch, output):
+    for make in makers:
         value = Value()
         value.own = make(value)
         kept.append(weakref.ref(value))
     del value
     gc.collect()
-    assert [ref() for ref in kept] == [None] * 4
+    assert [ref() for ref in kept] == [None] * len(makers)

@@ -504,6 +504,38 @@ def test_an_asynchronous_batch_keeps_its_hop_to_itself(exported: Exported) -> No
     assert found == [{"in": 2, "passed": 2, "emitted": 2}] * 20
 
 
+def test_an_object_that_is_called_is_what_its_method_is(exported: Exported) -> None:
+    class Later:
+        async def __call__(self, given: Message) -> int:
+            return given.offset
+
+    class Handler:
+        def __init__(self) -> None:
+            self.traced = tracebaton.transform("out")(self.handle)
+
+        def handle(self, given: Message) -> Iterator[int]:
+            yield given.offset
+
+    async def main() -> Any:
+        return await tracebaton.transform("out")(Later())(message())
+
+    asyncio.run(main()).delivered(0, 7)
+    for output in Handler().traced(message()):
+        output.delivered(0, output.value)
+    one = {"in": 1, "passed": 1, "emitted": 1}
+    assert [fates(event) for event in events(exported(), "process")] == [one, one]
+
+
+def test_what_still_has_to_run_is_no_value(exported: Exported) -> None:
+    @tracebaton.transform("out")
+    def each(given: Message) -> Any:
+        return (number for number in range(3))
+
+    with pytest.raises(TypeError, match="a transform has to be what it returns: .* made a generator"):
+        each(message())
+    assert fate(exported()) == {"in": 1, "failed": 1}
+
+
 def test_wrong_uses_are_told(exported: Exported) -> None:
     @tracebaton.transform("out", batch="together")
     def short(_: list[Message]) -> list[Any]:

@@ -175,6 +175,37 @@ def test_the_handler_writes_exceptions(
     assert 'raise ValueError("no such currency")' in line["exception.stacktrace"]
 
 
+def test_an_exception_without_a_text_is_written_too_and_so_is_the_stack(
+    stdlib: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Odd(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    try:
+        raise Odd
+    except Odd:
+        stdlib.exception("cannot price")
+    tracebaton.fast_logger(stdlib).info("here", stack_info=True)
+    odd, here = lines(capsys)
+    assert odd["exception.message"] == f"<{odd['exception.type']} without a text>"
+    assert odd["exception.type"] == f"{__name__}.{Odd.__qualname__}", "as spans and events have it"
+    assert "raise Odd" in odd["exception.stacktrace"]
+    assert "and_so_is_the_stack" in here["code.stacktrace"]
+
+
+def test_a_field_cannot_take_the_place_of_the_action(
+    exported: Callable[[], Sink], stdlib: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracebaton.Logger("billing").info("x", action="mine")
+    tracebaton.Logger().info("x", action="mine")
+    stdlib.info("x", extra={"action": "mine"})
+    found = [(line["action"], line.get("action_")) for line in lines(capsys)]
+    assert found == [("billing", "mine"), ("mine", None), ("shop.orders", "mine")]
+    keys = [[pair.key for pair in record.raw.attributes] for record in exported().logs]
+    assert keys == [["action", "action_"], ["action"], ["action", "action_"]]
+
+
 def test_a_record_that_cannot_be_formatted_is_logging_s_own_matter(
     stdlib: logging.Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:

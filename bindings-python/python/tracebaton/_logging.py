@@ -23,14 +23,22 @@ class LogHandler(logging.Handler):
             fields = {key: value for key, value in vars(record).items() if key not in _OWN}
             if record.exc_info and record.exc_info[1] is not None:
                 kind, error, trace = record.exc_info
-                fields["exception.type"] = kind.__qualname__ if kind else ""
-                fields["exception.message"] = str(error)
+                fields["exception.type"] = _name(kind) if kind else ""
+                fields["exception.message"] = error  # its text is asked for where it may raise
                 fields["exception.stacktrace"] = "".join(
                     traceback.format_exception(kind, error, trace)
                 )
+            if record.stack_info:
+                fields["code.stacktrace"] = record.stack_info
             _native.log(record.levelno, record.getMessage(), fields, action=record.name)
         except Exception:
             self.handleError(record)
+
+
+def _name(kind: type) -> str:
+    """Returns a type's name as spans and the ledger have it."""
+    name = kind.__qualname__
+    return name if kind.__module__ == "builtins" else f"{kind.__module__}.{name}"
 
 
 class LogFilter(logging.Filter):

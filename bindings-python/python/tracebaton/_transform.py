@@ -6,8 +6,8 @@ import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Any, Literal
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
+from typing import Any, Literal, cast
 
 from tracebaton._current import enter, leave
 from tracebaton._native import Batch, Hop, Output, Propagation, process
@@ -36,7 +36,8 @@ def transform(
     The function may return or yield: a value goes out as one message, a list as several; `None`, an
     empty list and a generator that yields nothing filter the message. In place of each value comes
     an `Output`, with the value, the headers and `on_delivery` for the producer. What the function
-    is, it stays: a coroutine function, a generator, an asynchronous generator.
+    is, it stays: a coroutine function, a generator, an asynchronous generator. Of a method take the
+    bound one: `transform("out")(self.handle)`.
 
     With `batch` the function gets a list of messages and returns a list of the same length: for
     each message a value, a list or `None`, or the exception by which that one failed. Each message
@@ -51,9 +52,10 @@ def transform(
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         start = functools.partial(process, group=group, propagation=propagation)
-        is_async = inspect.iscoroutinefunction(function)
-        is_generator = inspect.isgeneratorfunction(function)
-        is_async_generator = inspect.isasyncgenfunction(function)
+        called = _called(function)
+        is_async = inspect.iscoroutinefunction(called)
+        is_generator = inspect.isgeneratorfunction(called)
+        is_async_generator = inspect.isasyncgenfunction(called)
         if batch and (is_generator or is_async_generator):
             raise TypeError("a transform of batches returns a list, it is no generator")
         if batch not in (False, True, "together"):
@@ -78,6 +80,15 @@ def transform(
 
 
 _Start = Callable[..., Hop]
+# What a function returns that calls another, which is no value to send.
+_UNUSED = (CoroutineType, GeneratorType, AsyncGeneratorType)
+
+
+def _called(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns what runs when `function` is called: of an object its method."""
+    if inspect.isroutine(function) or isinstance(function, functools.partial):
+        return function
+    return cast(Callable[..., Any], type(function).__call__)
 
 
 def _outputs(hop: Hop, topic: str, made: Any) -> _Made:
@@ -86,6 +97,9 @@ def _outputs(hop: Hop, topic: str, made: Any) -> _Made:
         return None if made is None else []
     if isinstance(made, list):
         return [hop.output(topic, value=value) for value in made]
+    if isinstance(made, _UNUSED):
+        kind = type(made).__name__
+        raise TypeError(f"a transform has to be what it returns: this one is a function, and made a {kind}")
     return hop.output(topic, value=made)
 
 

@@ -1,6 +1,6 @@
 //! The diagnosis: which hop lost the record, and on what evidence.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -103,21 +103,29 @@ pub(super) fn of_trace(
 
 /// Gives each branch the worst of what was found at it and on the way from it on.
 fn settle(branches: &mut [Branch], findings: &[Vec<Finding>]) {
-    let own = |at: usize| findings.get(at).into_iter().flatten().map(|finding| finding.verdict);
-    let mut verdicts = Vec::new();
-    for at in 0..branches.len() {
-        let (mut seen, mut open) = (BTreeSet::from([at]), vec![at]);
-        let mut worst: Option<Verdict> = None;
-        while let Some(next) = open.pop() {
-            worst = worst.into_iter().chain(own(next)).min();
-            let Some(branch) = branches.get(next) else { continue };
-            let below = (0..).zip(branches.iter());
-            let below = below.filter(|(_, other)| branch.sends_to.contains(&other.topic));
-            open.extend(below.map(|(other, _)| other).filter(|other| seen.insert(*other)));
+    let mut senders: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, branch) in branches.iter().enumerate() {
+        for topic in &branch.sends_to {
+            senders.entry(topic).or_default().push(at);
         }
-        verdicts.push(worst);
     }
-    for (branch, verdict) in branches.iter_mut().zip(verdicts) {
-        branch.verdict = verdict;
+    let own = findings.iter().map(|findings| findings.iter().map(|found| found.verdict).min());
+    let mut worst: Vec<(Verdict, usize)> =
+        own.zip(0..).filter_map(|(verdict, at)| Some((verdict?, at))).collect();
+    worst.sort_unstable();
+    // The worst goes first, up the way its records came: who has a verdict has none that is better.
+    let mut verdicts: BTreeMap<usize, Verdict> = BTreeMap::new();
+    for (verdict, at) in worst {
+        let mut open = vec![at];
+        while let Some(next) = open.pop() {
+            let Some(branch) = branches.get(next).filter(|_| !verdicts.contains_key(&next)) else {
+                continue;
+            };
+            verdicts.insert(next, verdict);
+            open.extend(senders.get(branch.topic.as_str()).into_iter().flatten());
+        }
+    }
+    for (at, branch) in branches.iter_mut().enumerate() {
+        branch.verdict = verdicts.get(&at).copied();
     }
 }

@@ -29,17 +29,33 @@ pub(super) fn arrange(branches: &mut Vec<Branch>, events: &[HopEvent]) {
     rest.sort_by(|a, b| {
         (a.first_seen, &a.topic, &a.group).cmp(&(b.first_seen, &b.topic, &b.group))
     });
-    while !rest.is_empty() {
-        let awaited: BTreeSet<&str> = rest
-            .iter()
-            .flat_map(|branch| branch.sends_to.iter().filter(|topic| **topic != branch.topic))
-            .map(String::as_str)
-            .collect();
-        let is_next = |branch: &Branch| !awaited.contains(branch.topic.as_str());
-        let topic = rest.iter().find(|branch| is_next(branch)).or(rest.first());
-        let Some(topic) = topic.map(|branch| branch.topic.clone()) else { return };
-        let (now, later) = rest.into_iter().partition(|branch| branch.topic == topic);
-        branches.extend::<Vec<Branch>>(now);
-        rest = later;
+    let mut awaited: BTreeMap<String, usize> = BTreeMap::new();
+    let mut of_topic: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, branch) in rest.iter().enumerate() {
+        of_topic.entry(branch.topic.clone()).or_default().push(at);
+        for topic in branch.sends_to.iter().filter(|topic| **topic != branch.topic) {
+            *awaited.entry(topic.clone()).or_default() += 1;
+        }
+    }
+    let is_awaited = |awaited: &BTreeMap<String, usize>, topic: &str| {
+        awaited.get(topic).is_some_and(|senders| *senders > 0)
+    };
+    let mut left: BTreeMap<usize, Branch> = rest.into_iter().enumerate().collect();
+    let mut ready: BTreeSet<usize> = BTreeSet::new();
+    ready.extend(left.iter().filter(|(_, of)| !is_awaited(&awaited, &of.topic)).map(|(at, _)| *at));
+    while let Some(next) = ready.first().or(left.keys().next()) {
+        let Some(topic) = left.get(next).map(|branch| branch.topic.clone()) else { return };
+        for at in of_topic.remove(&topic).into_iter().flatten() {
+            ready.remove(&at);
+            let Some(branch) = left.remove(&at) else { continue };
+            for sent in branch.sends_to.iter().filter(|sent| **sent != topic) {
+                let senders = awaited.entry(sent.clone()).or_default();
+                *senders = senders.saturating_sub(1);
+                if *senders == 0 {
+                    ready.extend(of_topic.get(sent).into_iter().flatten());
+                }
+            }
+            branches.push(branch);
+        }
     }
 }

@@ -688,3 +688,27 @@ fn a_hop_that_passed_and_whose_outputs_are_open_is_named() {
         they went";
     assert_eq!((diagnosis.verdict, diagnosis.summary.as_str()), (Inconclusive, text));
 }
+
+#[test]
+fn a_relay_of_many_topics_is_settled_at_once() {
+    const TOPICS: i64 = 1_500;
+    let mut events = vec![request(1), sent("request", "topic-0", 0, 0)];
+    for at in 0..TOPICS {
+        let (span, topic) = (format!("hop-{at}"), format!("topic-{at}"));
+        events.push(read(&span, &topic, "relay", 0, Fate::Passed));
+        events.push(sent(&span, &format!("topic-{}", at + 1), 0, 0));
+    }
+    events.push(read("last", &format!("topic-{TOPICS}"), "relay", 0, Fate::Failed));
+    // A second reader of the first topic is none of those that the failure comes back to.
+    events.push(read("audit", "topic-0", "audit", 0, Fate::Filtered));
+    let start = std::time::Instant::now();
+    let diagnosis = diagnosis_of(events);
+    let took = start.elapsed();
+    assert!(took.as_secs() < 12, "{took:?}");
+    let branches = &diagnosis.ledger.branches;
+    let topics = branches.iter().map(|branch| branch.topic.as_str()).skip(1);
+    assert!(topics.eq((0..=TOPICS).map(|at| format!("topic-{at}"))));
+    let settled = branches.iter().filter(|branch| branch.verdict == Some(TransformFailedLost));
+    assert_eq!(settled.count() as i64, TOPICS + 1);
+    assert_eq!(branch(&diagnosis, "audit").verdict, Some(Filtered));
+}
