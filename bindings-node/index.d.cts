@@ -336,7 +336,7 @@ export function init(options?: {
   readonly settings?: Settings;
   readonly spans?: "otlp" | "host";
 }): void;
-/** Sends everything recorded so far; tells whether the endpoint has it within the deadline. */
+/** Sends everything recorded so far; tells whether the endpoint has it within the deadline. Without an export it never has. */
 export function flush(timeoutMs?: number): Promise<boolean>;
 /** Sends what is left within the deadline, and tells what came of it all. */
 export function shutdown(timeoutMs?: number): Promise<ShutdownReport>;

@@ -48,7 +48,7 @@ function checkTimeout(ms) {
 /** Sends everything recorded so far; tells whether the endpoint has it within the deadline. */
 async function flush(timeoutMs = 5000) {
   const within = checkTimeout(timeoutMs);
-  return native === null || native.flush(within);
+  return native !== null && native.flush(within);
 }
 
 /** Sends what is left within the deadline, and tells what came of it all. */

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     thread,
     time::Duration,
 };
@@ -24,7 +24,7 @@ use crate::{
 
 /// The export of the process, and the threads that run JavaScript and have asked for it.
 struct Shared {
-    exporter: Option<Exporter>,
+    exporter: Option<Arc<Exporter>>,
     /// How it was started last.
     options: Option<Options>,
     threads: usize,
@@ -35,7 +35,7 @@ struct Shared {
 impl Shared {
     /// Starts the export.
     fn start(&mut self, options: Options) -> Result<(), OptionError> {
-        self.exporter = Some(Exporter::start(Recorder::global(), &options)?);
+        self.exporter = Some(Arc::new(Exporter::start(Recorder::global(), &options)?));
         self.options = Some(options);
         Ok(())
     }
@@ -217,7 +217,9 @@ impl Task for Flush {
     type JsValue = bool;
 
     fn compute(&mut self) -> napi::Result<bool> {
-        Ok(shared().exporter.as_ref().is_none_or(|exporter| exporter.flush(self.0)))
+        // Waiting is done without the lock: a shutdown, and the end of the process, have deadlines of their own.
+        let exporter = shared().exporter.clone();
+        Ok(exporter.is_some_and(|exporter| exporter.flush(self.0)))
     }
 
     fn resolve(&mut self, _: Env, is_done: bool) -> napi::Result<bool> {

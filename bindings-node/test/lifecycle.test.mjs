@@ -8,7 +8,7 @@ import { createServer } from "node:net";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { init, shutdown } from "../index.mjs";
+import { flush, init, shutdown } from "../index.mjs";
 import { listen } from "./support/otlp.mjs";
 
 const index = new URL("../index.mjs", import.meta.url).href;
@@ -302,6 +302,24 @@ test("a flush sends what is there, and the export goes on", async () => {
     await message(10);
     await shutdown();`);
   assert.deepEqual(counts, [22, 11, 22]);
+});
+
+test("a flush that waits keeps neither a shutdown nor the end of the process from its deadline", async () => {
+  const silent = createServer(() => {}).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const url = `http://127.0.0.1:${silent.address().port}`;
+  const begin = "init(); await message(1); const started = Date.now(); const flushed = flush(20_000); await new Promise((done) => setTimeout(done, 100));";
+  const stopped = await run(`${begin} const { lost } = await shutdown(300); if (lost.ledger !== 2 || await flushed || Date.now() - started > 5_000) process.exit(1);`, url);
+  const started = Date.now();
+  const ended = await run(`${begin} process.exit(0);`, url);
+  silent.close();
+  assert.equal(stopped.code, 0, stopped.stderr);
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.ok(Date.now() - started < 10_000, `${Date.now() - started} ms`);
+});
+
+test("a flush without an export has brought nothing to any endpoint", async () => {
+  assert.equal(await flush(100), false);
 });
 
 test("shutdown without init, and twice, reports nothing", async () => {
