@@ -39,6 +39,9 @@ export interface Extracted {
   readonly extractionTime: Date;
 }
 
+/** The `Headers` of `fetch`. */
+export type FetchHeaders = InstanceType<typeof globalThis.Headers>;
+
 /** Writes a baton: returns a copy of headers, in the shape they came in, with the baton in them. */
 export interface Inject {
   (
@@ -62,6 +65,8 @@ export interface Inject {
     headers: readonly (readonly [string, V])[],
     options?: { readonly medium?: Medium },
   ): [string, V | string][];
+  /** The `Headers` of `fetch`. */
+  (baton: Baton | null, headers: FetchHeaders, options?: { readonly medium?: Medium }): FetchHeaders;
   /** A list of objects, as librdkafka's clients have it. */
   <V extends HeaderValue>(
     baton: Baton | null,
@@ -113,6 +118,7 @@ export type HeaderShape =
   | Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>
   | ReadonlyMap<string, HeaderValue>
   | ReadonlyMap<Buffer, Buffer>
+  | FetchHeaders
   | readonly (readonly [string, HeaderValue])[]
   | readonly Readonly<Record<string, HeaderValue>>[];
 
@@ -123,10 +129,13 @@ export interface Output<H = Readonly<Record<string, string>>> {
   readonly headers: H;
   /** Returns a message for the client: these fields with the topic, the headers, and this output. */
   message<F extends object>(fields: F): F & { readonly topic: string; readonly headers: H; readonly output: Output<H> };
-  /** Says where the broker put it: what `producer.send` returned for it. In a form that nobody knows it says that it has it. */
-  delivered(metadata: unknown): void;
+  /**
+   * Says where the broker put it: what `producer.send` returned for it. In a form that nobody knows it says that it has it. It may be
+   * handed on, as `undelivered`: `producer.send(…).then(output.delivered, output.undelivered)`.
+   */
+  readonly delivered: (metadata: unknown) => void;
   /** Says that the broker or the client refused it. */
-  undelivered(error: unknown): void;
+  readonly undelivered: (error: unknown) => void;
   /** The callback for clients that report deliveries. Once it was asked for, the hop waits for it after its function is over. */
   readonly onDelivery: (error: unknown, report?: unknown) => void;
 }
@@ -140,9 +149,11 @@ export interface Hop {
   /** Starts a message on its way to `topic`; `headers` are copied to it, in the shape they have. */
   output(topic: string): Output;
   output<H extends HeaderShape>(topic: string, headers: H): Output<H>;
+  output<H extends HeaderShape>(topic: string, headers: H | null | undefined): Output<H | Readonly<Record<string, string>>>;
   /** Says that the record could not be handled, and starts the dead letter for `topic`. */
   deadLetter(topic: string, error: unknown): Output;
   deadLetter<H extends HeaderShape>(topic: string, error: unknown, headers: H): Output<H>;
+  deadLetter<H extends HeaderShape>(topic: string, error: unknown, headers: H | null | undefined): Output<H | Readonly<Record<string, string>>>;
   /** Sets an attribute of the span. */
   set(key: string, value: string | number | boolean): void;
   /** Says that the record was left out on purpose. */
@@ -259,7 +270,10 @@ export interface InsertOptions extends ConsumeOptions {
  */
 export function insert<T>(table: string, options: InsertOptions, fn: (batch: Insert) => T | Promise<T>): Promise<T>;
 export function insert<T>(table: string, fn: (batch: Insert) => T | Promise<T>): Promise<T>;
-/** Starts a batch for a table: say `passed` or `failed` in the end. One of which neither was said when its thread ends is pending. */
+/**
+ * Starts a batch for a table: say `passed` or `failed` in the end. One of which neither was said when its thread ends, or that nobody
+ * holds any more, is pending, and so is what was taken out of it.
+ */
 export function insert(table: string, options?: InsertOptions): Insert;
 
 /** Iterates over messages: each is the current hop until the next one is asked for. Leaving early fails the one in hand. */
@@ -286,10 +300,12 @@ export interface Counts {
 /** What the export came to. */
 export interface ShutdownReport {
   readonly exported: Counts;
-  /** What was given up: memory was full, or the endpoint refused it. */
+  /** What was not kept until the end: memory was full, the endpoint refused it, or it was given up. */
   readonly dropped: Counts;
   /** Of what was dropped, that which the endpoint refused. */
   readonly refused: Counts;
+  /** Of what was dropped, that which the endpoint failed on for long while it took the rest. */
+  readonly givenUp: Counts;
   /** What was still held when the deadline came. */
   readonly lost: Counts;
 }
@@ -334,7 +350,7 @@ export class TracebatonError extends Error {
 export type Fields = Readonly<Record<string, unknown>>;
 /**
  * Writes log lines that carry the ids of the current hop. An error in place of fields stands on the line as `exception.type`,
- * `exception.message` and `exception.stacktrace`; nothing that is logged throws.
+ * `exception.message` and `exception.stacktrace`; nothing that is logged throws. Its methods may be handed on: `.catch(log.error)`.
  */
 export class Logger {
   constructor(action?: string, options?: { readonly format?: "json" | "text" });

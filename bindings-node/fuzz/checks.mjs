@@ -87,6 +87,8 @@ export function checkHeaders(data) {
   if (shape.isWritten) {
     const out = rules.inject(found.baton, shape.make(pairs), options);
     assert.equal(rules.extract(out, options).baton.traceparent, found.baton.traceparent);
+  } else {
+    assert.throws(() => rules.inject(found.baton, shape.make(pairs), options), isMistake);
   }
   if (faults % 16 === 15 && pairs.length > 0) checkFaults(rules, shape, pairs, faults >> 4);
 }

@@ -77,7 +77,7 @@ class Batch {
 
   /** Says that the broker or the client refused these. */
   undelivered(outputs, error) {
-    for (const output of outputs) output.undelivered(error);
+    for (const output of outputs) output._undelivered(error);
   }
 
   /** @internal Ends every hop. */

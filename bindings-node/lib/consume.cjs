@@ -25,6 +25,7 @@ function consume(source, options) {
   const iterator = iteratorOf(source);
   const around = activeContext();
   let hop = null;
+  let isOver = false;
   const finish = (end) => {
     const last = hop;
     hop = null;
@@ -35,24 +36,29 @@ function consume(source, options) {
       return this;
     },
     async next() {
+      if (isOver) return { done: true, value: undefined };
       finish((last) => last.end());
       // Before the first `await`: what is entered here is current for the caller's code that goes on after it.
       const context = new HopContext(null, around);
       enter(context);
       const { done, value } = await iterator.next();
-      if (done) return { done, value };
+      if (done || isOver) return { done: true, value: done ? value : undefined };
+      // Several may have been asked for at once.
+      finish((last) => last.end());
       // From here on it is another message's: what the caller started before has another context.
       hop = startHop(value, group);
       context.hop = hop;
       return { done, value };
     },
     async return(value) {
+      isOver = true;
       finish((last) => last.abandon(new Error("the loop was left while the message was handled")));
       enter(around);
       await iterator.return?.();
       return { done: true, value };
     },
     async throw(error) {
+      isOver = true;
       finish((last) => last.abandon(error));
       enter(around);
       if (iterator.throw === undefined) throw error;

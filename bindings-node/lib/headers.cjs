@@ -165,6 +165,7 @@ function isOfBytes(map) {
 /** Makes headers of the same shape as `like` out of those of its pairs that are kept, and texts. */
 function reshape(kept, added, like) {
   if (Array.isArray(like)) return isOfObjects(like) ? [...kept, ...added].map((pair) => Object.fromEntries([pair])) : [...kept, ...added];
+  if (isOfFetch(like)) return new Headers([...kept, ...added]);
   if (!isMap(like)) return Object.fromEntries([...kept, ...added]);
   const bytes = isOfBytes(like) ? ([name, value]) => [Buffer.from(name), Buffer.from(value)] : (pair) => pair;
   return new Map([...kept, ...added.map(bytes)]);
@@ -179,9 +180,18 @@ function isOfObjects(list) {
   return list.length > 0 && list.every(isObject);
 }
 
+/** Tells whether these are `fetch`'s; they are loaded when they are first looked up, so that is done for few. */
+function isOfFetch(headers) {
+  return typeof headers[Symbol.iterator] === "function" && !Array.isArray(headers) && !isMap(headers) && headers instanceof Headers;
+}
+
+const SHAPES = "an object, a list of pairs or of objects, a Map or Headers";
+
 function toPairs(headers) {
-  if (typeof headers !== "object" || headers === null) throw wrongType("headers", "an object, a list of pairs or of objects, or a Map", headers);
-  if (isMap(headers)) return [...headers];
+  if (typeof headers !== "object" || headers === null) throw wrongType("headers", SHAPES, headers);
+  if (isMap(headers) || isOfFetch(headers)) return [...headers];
+  // What only iterates can be read, but there is no telling how to make another one.
+  if (!Array.isArray(headers) && typeof headers[Symbol.iterator] === "function") throw wrongType("headers", SHAPES, headers);
   if (!Array.isArray(headers)) return Object.entries(headers);
   if (isOfObjects(headers)) return headers.flatMap(Object.entries);
   for (const pair of headers) {

@@ -42,8 +42,21 @@ class Output {
     return { ...fields, topic: this._topic, headers: this.headers, output: this };
   }
 
-  /** Says where the broker put it: what `producer.send` returned for it. In a form that nobody knows it says that it has it. */
-  delivered(metadata) {
+  /**
+   * Says where the broker put it: what `producer.send` returned for it. In a form that nobody knows it says that it has it. It may be
+   * handed on, as `undelivered`: `producer.send(…).then(output.delivered, output.undelivered)`.
+   */
+  get delivered() {
+    return (metadata) => this._delivered(metadata);
+  }
+
+  /** Says that the broker or the client refused it. */
+  get undelivered() {
+    return (error) => this._undelivered(error);
+  }
+
+  /** @internal */
+  _delivered(metadata) {
     try {
       // kafkajs returns a list, empty where no acknowledgement is waited for; @platformatic/kafka an object with a list.
       const list = Array.isArray(metadata) ? metadata : metadata?.offsets;
@@ -69,8 +82,8 @@ class Output {
     }
   }
 
-  /** Says that the broker or the client refused it. */
-  undelivered(error) {
+  /** @internal */
+  _undelivered(error) {
     native?.undelivered(this._hop, this._number, ...describeError(error));
   }
 
@@ -82,8 +95,8 @@ class Output {
   /** @internal */
   _awaited() {
     const report = (error, metadata) => {
-      if (error) this.undelivered(error);
-      else this.delivered(metadata);
+      if (error) this._undelivered(error);
+      else this._delivered(metadata);
     };
     native?.awaitDelivery(this._hop, this._number);
     dropped?.register(report, [this._hop, this._number]);

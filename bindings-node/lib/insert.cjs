@@ -24,6 +24,9 @@ class AttemptSpan extends RemoteSpan {
   }
 }
 
+/** Of a batch that nobody holds any more nothing will be said: its records are pending, and those that were taken out. */
+const forgotten = native && new FinalizationRegistry(([number, hops]) => native.leaveInsert(number, [...hops.values()].map((hop) => hop.number)));
+
 /** The records of one batch; the native half has them. */
 class Insert {
   constructor(table, { group, batchId }) {
@@ -38,6 +41,7 @@ class Insert {
     /** The hops of the records that do not go in, by where those stood. */
     this._hops = new Map();
     if (batchId !== undefined) this.batchId = batchId;
+    forgotten?.register(this, [this._number, this._hops]);
   }
 
   /** The name of the batch, which is that of a query. */

@@ -54,7 +54,7 @@ async function flush(timeoutMs = 5000) {
 /** Sends what is left within the deadline, and tells what came of it all. */
 async function shutdown(timeoutMs = 5000) {
   const within = checkTimeout(timeoutMs);
-  if (native === null) return { exported: none, dropped: none, refused: none, lost: none };
+  if (native === null) return { exported: none, dropped: none, refused: none, givenUp: none, lost: none };
   return native.shutdown(within);
 }
 

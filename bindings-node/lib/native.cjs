@@ -10,7 +10,7 @@ const { version } = require("../package.json");
 const { platformPackage } = require("./platform.cjs");
 
 /** Which calls of the native half this JavaScript makes, and where it finds things; see `src/fast/desk.rs`. */
-const LAYOUT = 8;
+const LAYOUT = 9;
 
 /** Tells what to do where there is no native half that fits. */
 function remedy() {

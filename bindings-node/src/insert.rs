@@ -162,6 +162,16 @@ pub fn insert_failed(insert: u32, error_type: String, message: String) {
     }
 }
 
+/// Leaves a batch that nobody holds any more, with the hops of what was taken out of it: all of it is
+/// pending. One that has ended stays as it is.
+#[napi]
+pub fn leave_insert(insert: u32, hops: Vec<u32>) {
+    if let Some(insert) = take(insert) {
+        insert.leave_pending();
+        hops.into_iter().for_each(fast::leave_pending);
+    }
+}
+
 /// Says that an attempt failed and another will follow.
 #[napi]
 pub fn insert_blocked(insert: u32, error_type: String, message: String) {

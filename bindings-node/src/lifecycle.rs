@@ -171,10 +171,12 @@ impl From<Counts> for JsCounts {
 pub struct ShutdownReport {
     /// What the endpoint acknowledged.
     pub exported: JsCounts,
-    /// What was given up: memory was full, or the endpoint refused it.
+    /// What was not kept until the end: memory was full, the endpoint refused it, or it was given up.
     pub dropped: JsCounts,
     /// Of what was dropped, that which the endpoint refused.
     pub refused: JsCounts,
+    /// Of what was dropped, that which the endpoint failed on for long while it took the rest.
+    pub given_up: JsCounts,
     /// What was still held when the deadline came.
     pub lost: JsCounts,
 }
@@ -185,6 +187,7 @@ impl From<Core> for ShutdownReport {
             exported: report.exported.into(),
             dropped: report.dropped.into(),
             refused: report.refused.into(),
+            given_up: report.given_up.into(),
             lost: report.lost.into(),
         }
     }

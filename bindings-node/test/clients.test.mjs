@@ -73,6 +73,18 @@ test("an answer to a send in a form that nobody knows is an acknowledgement, and
   assert.equal(kinds.filter((kind) => kind === "send").length, forms.length + ofBatch.length);
 });
 
+test("what tells of a delivery may be handed on", async () => {
+  const { ledger } = await recorded(tracebaton, () =>
+    process(librdkafka(1), async (hop) => {
+      const [one, other] = [hop.output("out"), hop.output("out")];
+      await Promise.resolve({ partition: 1, offset: 5 }).then(one.delivered, one.undelivered);
+      await Promise.reject(new RangeError("full")).then(other.delivered, other.undelivered);
+    }),
+  );
+  const [{ attributes }] = ledger;
+  assert.deepEqual([attributes["tracebaton.records.emitted"], attributes["error.type"]], [1, "RangeError"]);
+});
+
 test("headers that are copied keep their shape and lose what an earlier hop left", async () => {
   await process({ ...librdkafka(1), headers: { traceparent } }, (hop) => {
     const copied = hop.output("out", { keep: "1", traceparent: "old", tracestate: "old=1", trace_id: ["a", "b"] }).headers;
@@ -350,6 +362,17 @@ for (const [what, source] of [["an async generator", () => stream(20)], ["a stre
     assert.equal(Object.values(fates(ledger)).filter((fate) => fate === "passed").length, 20);
   });
 }
+
+test("messages that are asked for at once are all told, and none after the loop was left", async () => {
+  const { ledger } = await recorded(tracebaton, async () => {
+    const messages = consume(stream(5));
+    await Promise.all([messages.next(), messages.next(), messages.next()]);
+    const late = messages.next();
+    await messages.return();
+    assert.deepEqual([await late, await messages.next()], Array(2).fill({ done: true, value: undefined }));
+  });
+  assert.deepEqual(fates(ledger), { 0: "passed", 1: "passed", 2: "passed" });
+});
 
 test("loops at the same time keep their hops apart", async () => {
   const loop = async (from) => {

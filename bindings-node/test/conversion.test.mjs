@@ -108,6 +108,19 @@ test("injecting leaves every other header alone, in the shape it came in", () =>
   );
 });
 
+test("headers of fetch stay such, and what only iterates is told instead of being left out", () => {
+  const { baton } = extract({ traceparent: any.traceparent });
+  const like = new Headers([["keep", "1"], ["set-cookie", "a"], ["set-cookie", "b"], ["traceparent", "old"]]);
+  for (const written of [inject(baton, like, { medium: "http" }), inject(null, like)]) {
+    assert.ok(written instanceof Headers && written !== like);
+    assert.deepEqual([written.get("keep"), written.getSetCookie()], ["1", ["a", "b"]]);
+  }
+  assert.equal(inject(baton, like, { medium: "http" }).get("traceparent"), any.traceparent);
+  for (const other of [new URLSearchParams("a=b"), [["a", "b"]].values(), new Set([["a", "b"]])]) {
+    for (const carried of [baton, null]) assert.throws(() => inject(carried, other), { name: "TypeError", message: /^headers must be an object, .* or Headers/ });
+  }
+});
+
 test("every traceparent comes out in the one form there is, whichever way it was read", () => {
   const id = `${any.traceId}-b7ad6b7169203331`;
   for (const [came, goes] of [

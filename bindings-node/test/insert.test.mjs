@@ -1,13 +1,16 @@
 // Batches on their way into a table, and what the ledger says of them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { context, trace } from "@opentelemetry/api";
 
 import * as tracebaton from "../index.mjs";
 import { traceId, traceparent } from "./support/arbitrary.mjs";
 import { recorded } from "./support/otlp.mjs";
 
-const { BatonContextManager, Logger, currentHop, insert, logIds, process } = tracebaton;
+const { BatonContextManager, Logger, currentHop, flush, insert, logIds, process } = tracebaton;
 const payload = (offset, headers, partition = 0) => ({ topic: "orders", partition, message: { offset: String(offset), headers } });
 const options = { group: "sink" };
 
@@ -181,6 +184,30 @@ test("headers of any shape are read, and a peer's mistakes stop no sink", async 
     }),
   );
   assert.equal(ledger[0].attributes["tracebaton.batch.traces"].toString("hex"), traceId + "0".repeat(32) + traceId);
+});
+
+test("a batch that nobody holds any more is pending with what was taken out, while the process goes on", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc");
+  const { ledger } = await recorded(tracebaton, async (kept) => {
+    (() => {
+      const batch = insert("raw_events", options);
+      batch.add(payload(1));
+      batch.takeOut(payload(2));
+      batch.takeOut(payload(3)).filtered("a test order");
+    })();
+    for (let n = 0; n < 5; n += 1) {
+      await pause(10);
+      collect();
+    }
+    await flush();
+    assert.equal(kept.ledger.length, 3);
+    const ended = insert("raw_events", options);
+    ended.add(payload(4));
+    ended.passed();
+  });
+  const fates = told(ledger).map(({ offset, in: count, passed, filtered, failed }) => [offset, count, passed ?? filtered ?? failed]);
+  assert.deepEqual(fates.sort(), [[1, 1, undefined], [2, 1, undefined], [3, 1, 1], [4, 1, 1]]);
 });
 
 test("of more batches than can be open the oldest is pending", async () => {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -76,6 +77,7 @@ const unfinished = {
   "an insert": "void insert('t', (batch) => { batch.add(open); return new Promise(() => {}); });",
   "an insert without a function": "insert('t').add(open);",
   "what is taken out of an insert": "insert('t').takeOut(open);",
+  "what is taken out of an insert that somebody holds": "const held = insert('t'); held.takeOut(open); process.on('exit', () => held);",
   "a batch as a whole": "void eachBatch((_, batch) => batch.together(() => new Promise(() => {})))({ batch: { topic: 'raw', partition: 0, messages: [one] } });",
 };
 const ends = {
@@ -282,6 +284,16 @@ test("a setting that cannot be used is an error that names it", () => {
   }
 });
 
+test("what an endpoint refuses is counted apart", async () => {
+  const refusing = createHttpServer((request, response) => void request.resume().on("end", () => response.writeHead(400).end())).listen(0, "127.0.0.1");
+  await once(refusing, "listening");
+  const tell = "init(); await message(1); const { exported, lost, dropped, refused, givenUp } = await shutdown(); console.error(JSON.stringify([exported.ledger, lost.ledger, dropped.ledger, refused.ledger, givenUp.ledger]));";
+  const { code, stderr } = await run(tell, `http://127.0.0.1:${refusing.address().port}`);
+  refusing.close();
+  assert.equal(code, 0, stderr);
+  assert.equal(stderr.trim().split("\n").at(-1), "[0,0,2,2,0]");
+});
+
 test("a flush sends what is there, and the export goes on", async () => {
   const { counts } = await arrived(`
     init();
@@ -294,5 +306,5 @@ test("a flush sends what is there, and the export goes on", async () => {
 
 test("shutdown without init, and twice, reports nothing", async () => {
   const none = { spans: 0, logs: 0, ledger: 0 };
-  for (let turn = 0; turn < 2; turn += 1) assert.deepEqual(await shutdown(), { exported: none, dropped: none, refused: none, lost: none });
+  for (let turn = 0; turn < 2; turn += 1) assert.deepEqual(await shutdown(), { exported: none, dropped: none, refused: none, givenUp: none, lost: none });
 });

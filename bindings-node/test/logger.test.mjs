@@ -91,6 +91,12 @@ test("what is given in place of fields stands on the line, and an error with wha
   assert.deepEqual(fields.slice(7), [{ fields: "1970-01-01T00:00:00.000Z" }, { fields: 7 }, {}, {}, {}, { kept: 1 }]);
 });
 
+test("a logger's methods may be handed on", () => {
+  const [line] = lines('const log = new Logger("a"); await Promise.reject(new RangeError("mine")).catch(log.error);');
+  const { level, action, message } = JSON.parse(line);
+  assert.deepEqual([level, action, message], ["ERROR", "a", "RangeError: mine"]);
+});
+
 test("many lines into a slow pipe arrive whole", () => {
   const written = lines('const log = new Logger(); for (let n = 0; n < 20000; n += 1) log.info("x".repeat(200), { n });');
   assert.deepEqual(written.map((line) => JSON.parse(line).n), Array.from({ length: 20_000 }, (_, n) => n));

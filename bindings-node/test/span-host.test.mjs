@@ -108,6 +108,18 @@ test("the spans of a process that ends without a word are recorded before it doe
   }
 });
 
+test("the span of what is open when a process ends comes to the host also during or after a shutdown", async () => {
+  for (const ending of ["void shutdown(); process.exit(0);", "await shutdown(); process.exit(0);", "await shutdown();"]) {
+    const { spans, kept } = await run(`
+      register({ idGenerator: new BatonIdGenerator() });
+      init({ spans: "host" });
+      void traced(payload(1), () => new Promise(() => {}));
+      process.on("exit", tell);
+      ${ending}`);
+    assert.deepEqual([spans.map(({ name }) => name), kept.ledger.length], [["process raw"], 1], ending);
+  }
+});
+
 test("a JavaScript thread that is busy for long gets its spans all the same", async () => {
   const { report, spans } = await run(`
     register({ idGenerator: new BatonIdGenerator() });

@@ -181,15 +181,19 @@ def test_whoever_fills_a_batch_may_go_on_after_the_export_has_stopped(sink: Sink
 
 def test_a_batch_that_was_open_before_a_fork_is_its_parent_s_to_tell(sink: Sink) -> None:
     code = """
+        other = tracebaton.insert("raw_events")
+        other.add(at(4))
         child = os.fork()
         if child == 0:
+            del other
             report = tracebaton.shutdown()
             os._exit(report.exported.total)
         assert os.waitpid(child, 0)[1] == 0
         batch.passed()
+        other.passed()
     """
     run(INSERT + textwrap.dedent(code), sink.url)
-    assert told(sink) == {1: "passed", 2: "failed", 3: "filtered"}
+    assert told(sink) == {1: "passed", 2: "failed", 3: "filtered", 4: "passed"}
 
 
 def test_without_init_nothing_is_kept_and_nothing_fails() -> None:

@@ -10,6 +10,8 @@ const { toJson, toText } = require("../text.cjs");
 /** The numbers by which the native half knows levels. */
 const LEVELS = { trace: 0, debug: 1, info: 2, warn: 3, error: 4 };
 
+const METHODS = ["log", "info", "warn", "error", "debug"];
+
 /** The line without ids, where there is no native half. */
 function untraced(level, message, fields, isText) {
   const name = Object.keys(LEVELS)[level].toUpperCase();
@@ -30,6 +32,8 @@ class Logger {
     if (!["json", "text"].includes(checkText("format", format))) throw wrongValue("format must be json or text");
     this.#isText = format === "text";
     this.#number = native?.loggerNumber(action, this.#isText);
+    // They are handed on: `promise.catch(log.error)`.
+    for (const method of METHODS) this[method] = this[method].bind(this);
   }
 
   #write(level, message, fields) {

@@ -302,6 +302,17 @@ pub(crate) fn refuse_all(number: u32, error_type: &str, message: &str) {
     outputs.into_iter().for_each(|on| on.output.undelivered(error_type, message));
 }
 
+/// Leaves a hop that is open: nobody will say more of it.
+pub(crate) fn leave_pending(number: u32) {
+    let left = SLAB.with_borrow_mut(|slab| {
+        slab.open(number)?;
+        slab.take(place_of(number))
+    });
+    if let Some(open) = left {
+        open.leave_pending();
+    }
+}
+
 /// Tells whether any hop of this thread is still open.
 pub(crate) fn has_open() -> bool {
     SLAB.with_borrow(|slab| slab.places.iter().any(|place| place.open.is_some()))

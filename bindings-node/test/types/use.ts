@@ -7,7 +7,7 @@ import { BasicTracerProvider, type IdGenerator, type Sampler } from "@openteleme
 import {
   BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, Propagation, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, flush, init, inject, injectPayload, insert, instrumentConsole,
   logIds, pinoOptions, process, refusals, shutdown, transform, winstonFormat,
-  type Baton, type Batch, type BatchPayload, type ConsumeOptions, type InsertOptions, type Counts, type Extracted, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Insert, type Medium,
+  type Baton, type Batch, type BatchPayload, type ConsumeOptions, type InsertOptions, type Counts, type Extracted, type FetchHeaders, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Insert, type Medium,
   type MessagePayload, type OtelContext, type OtelTraceState, type LogIds, type Output, type PlacedMessage, type Inject, type Results, type Settings, type ShutdownReport,
 } from "tracebaton";
 
@@ -44,7 +44,8 @@ for (const headers of shapes) {
   const list: [string, HeaderValue][] = inject(baton, [["keep", "1"]] as [string, HeaderValue][]);
   const bytesMap: Map<Buffer, Buffer> = inject(baton, new Map<Buffer, Buffer>());
   const objects: Record<string, HeaderValue>[] = inject(baton, [{ keep: Buffer.from("1") }]);
-  void [object, map, list, bytesMap, objects];
+  const ofFetch: FetchHeaders = inject(baton, new globalThis.Headers({ keep: "1" }), { medium: "http" });
+  void [object, map, list, bytesMap, objects, ofFetch];
 }
 const job: string = injectPayload(extract([]).baton, "{}");
 const bytes: Buffer = injectPayload(null, Buffer.from(job));
@@ -92,8 +93,10 @@ const options: ConsumeOptions = { group: "use" };
 async function run(consumer: Consumer, producer: Producer): Promise<void> {
   await consumer.run({
     eachMessage: eachMessage(async ({ topic, message }: EachMessagePayload, hop) => {
-      const output = hop.output(topic, message.headers ?? {});
-      await producer.send({ topic, messages: [{ value: message.value, headers: output.headers }] }).then(output.delivered, output.undelivered);
+      const output = hop.output(topic, message.headers);
+      const dead = hop.deadLetter(topic, "reason", message.headers);
+      await producer.send({ topic, messages: [{ value: message.value, headers: output.headers }, dead.message({ value: null })] }).catch(log.error);
+      await producer.send({ topic, messages: [] }).then(output.delivered, output.undelivered);
     }, options),
     eachBatch: eachBatch(async ({ batch: { messages }, heartbeat }: EachBatchPayload, batch: Batch) => {
       const outputs: Output<HeaderShape>[] = [];
@@ -172,7 +175,7 @@ async function main(): Promise<void> {
   void isDone;
   const report: ShutdownReport = await shutdown(5000);
   const counts: Counts = report.exported;
-  void [counts.spans + counts.logs + counts.ledger, report.dropped, report.refused, report.lost];
+  void [counts.spans + counts.logs + counts.ledger, report.dropped, report.refused, report.givenUp, report.lost];
 }
 void main;
 
