@@ -220,7 +220,8 @@ impl Batch {
         self.members.iter().try_for_each(|member| visit.call(&member.message))?;
         // Who has the lock has a reference to the batch, too.
         let Ok(state) = self.state.try_lock() else { return Ok(()) };
-        state.own.values().try_for_each(|hop| visit.call(hop))
+        state.own.values().try_for_each(|hop| visit.call(hop))?;
+        self.block.traverse(&visit)
     }
 
     fn __repr__(&self) -> String {

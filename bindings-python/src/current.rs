@@ -8,7 +8,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use pyo3::{exceptions::PyRuntimeError, ffi, prelude::*, sync::PyOnceLock, types::PyDict};
+use pyo3::{
+    PyTraverseError, PyVisit, exceptions::PyRuntimeError, ffi, prelude::*, sync::PyOnceLock,
+    types::PyDict,
+};
 use tracebaton::propagate;
 
 use crate::{
@@ -233,6 +236,16 @@ impl Block {
         let before = std::mem::take(&mut *self.before());
         self.is_entered.store(false, Ordering::Relaxed);
         leave(py, &before)
+    }
+
+    /// Shows whoever collects garbage what was current before.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Who has the lock runs a method of whoever owns the block, and so has a reference to that.
+        let Ok(before) = self.before.try_lock() else { return Ok(()) };
+        match &*before {
+            Before::Nothing => Ok(()),
+            Before::Own(before) | Before::Host(before) => visit.call(before),
+        }
     }
 
     fn before(&self) -> MutexGuard<'_, Before> {

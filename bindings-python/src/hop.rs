@@ -21,7 +21,7 @@ use crate::{
     message::{self, Input},
     once::name,
     output::{Output, settle},
-    value,
+    value::{self, Lossy},
 };
 
 /// What happens to one message: its span, its ledger event, and the messages made of it.
@@ -196,14 +196,14 @@ impl Hop {
     }
 
     /// Sets an attribute of the span.
-    fn set(&self, key: String, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.hop.set(key, value::attribute(value)?);
+    fn set(&self, key: Lossy, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.hop.set(key.0, value::attribute(value)?);
         Ok(())
     }
 
     /// Says that the message was left out on purpose.
-    fn filtered(&self, reason: &str) {
-        self.hop.filtered(reason);
+    fn filtered(&self, reason: Lossy) {
+        self.hop.filtered(&reason.0);
         self.state().is_filtered = true;
     }
 
@@ -219,18 +219,18 @@ impl Hop {
     }
 
     /// Says that the message could not be handled and nothing else took it.
-    #[pyo3(signature = (error, message=""))]
-    fn failed(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
-        value::tell(error, message, |kind, text| {
+    #[pyo3(signature = (error, message=Lossy::default()), text_signature = "($self, error, message='')")]
+    fn failed(&self, error: &Bound<'_, PyAny>, message: Lossy) -> PyResult<()> {
+        value::tell(error, &message.0, |kind, text| {
             self.hop.failed(kind, text);
             self.state().has_failed = true;
         })
     }
 
     /// Says that the message goes to a dead-letter topic; make the output for it after this.
-    #[pyo3(signature = (error, message=""))]
-    fn dead_lettered(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
-        value::tell(error, message, |kind, text| {
+    #[pyo3(signature = (error, message=Lossy::default()), text_signature = "($self, error, message='')")]
+    fn dead_lettered(&self, error: &Bound<'_, PyAny>, message: Lossy) -> PyResult<()> {
+        value::tell(error, &message.0, |kind, text| {
             self.hop.dead_lettered(kind, text);
             let mut state = self.state();
             state.has_failed = true;
@@ -247,7 +247,7 @@ impl Hop {
         error: &Bound<'py, PyAny>,
         headers: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Output> {
-        self.dead_lettered(error, "")?;
+        self.dead_lettered(error, Lossy::default())?;
         self.output(py, topic, headers, None)
     }
 
@@ -283,7 +283,8 @@ impl Hop {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.message)
+        visit.call(&self.message)?;
+        self.block.traverse(&visit)
     }
 
     fn __repr__(&self) -> String {
@@ -369,7 +370,8 @@ impl Active {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.hop)
+        visit.call(&self.hop)?;
+        self.block.traverse(&visit)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     hop::Hop,
     message::{self, Input},
     propagation::Propagation,
-    value,
+    value::{self, Lossy},
 };
 
 /// Records on their way into a table: they share what becomes of the batch.
@@ -234,16 +234,16 @@ impl Insert {
     }
 
     /// Says that the batch was given up: nothing else took its records.
-    #[pyo3(signature = (error, message=""))]
-    fn failed(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
-        let whole = self.fail(error, message);
+    #[pyo3(signature = (error, message=Lossy::default()), text_signature = "($self, error, message='')")]
+    fn failed(&self, error: &Bound<'_, PyAny>, message: Lossy) -> PyResult<()> {
+        let whole = self.fail(error, &message.0);
         whole.and(self.end_own(error.py().None().bind(error.py())))
     }
 
     /// Says that an attempt failed and another will follow: the records stay pending.
-    #[pyo3(signature = (error, message=""))]
-    fn blocked(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
-        let told = value::tell(error, message, |kind, text| {
+    #[pyo3(signature = (error, message=Lossy::default()), text_signature = "($self, error, message='')")]
+    fn blocked(&self, error: &Bound<'_, PyAny>, message: Lossy) -> PyResult<()> {
+        let told = value::tell(error, &message.0, |kind, text| {
             let mut state = self.state();
             let State { insert, baton, .. } = &mut *state;
             if let Some(insert) = insert {
@@ -280,7 +280,8 @@ impl Insert {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // Who has the lock has a reference to the batch, too.
         let Ok(state) = self.state.try_lock() else { return Ok(()) };
-        state.own.values().try_for_each(|hop| visit.call(hop))
+        state.own.values().try_for_each(|hop| visit.call(hop))?;
+        self.block.traverse(&visit)
     }
 
     fn __repr__(&self) -> String {

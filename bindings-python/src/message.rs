@@ -88,8 +88,11 @@ fn damaged(mut extracted: Extracted) -> Extracted {
 }
 
 /// Reads partition and offset of a delivery report or of the metadata a producer returns; nothing
-/// where the broker was not asked for an acknowledgement.
+/// where the broker was not asked for an acknowledgement: aiokafka has `None` then.
 pub(crate) fn place(metadata: &Bound<'_, PyAny>) -> PyResult<Option<(i32, i64)>> {
+    if metadata.is_none() {
+        return Ok(None);
+    }
     let py = metadata.py();
     let partition = known(metadata, name!(py, "partition"))?;
     let offset = known(metadata, name!(py, "offset"))?;

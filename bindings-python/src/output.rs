@@ -10,7 +10,12 @@ use pyo3::{
 };
 use tracebaton::{hop, propagate};
 
-use crate::{baton::Baton, message, once::name, value};
+use crate::{
+    baton::Baton,
+    message,
+    once::name,
+    value::{self, Lossy},
+};
 
 /// A message on its way to a topic, until the broker has it or is known not to.
 #[pyclass(module = "tracebaton", frozen)]
@@ -110,9 +115,9 @@ impl Output {
     }
 
     /// Says that the broker or the client refused it; the hop's message has then failed.
-    #[pyo3(signature = (error, message=""))]
-    fn undelivered(&self, error: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
-        value::tell(error, message, |kind, text| {
+    #[pyo3(signature = (error, message=Lossy::default()), text_signature = "($self, error, message='')")]
+    fn undelivered(&self, error: &Bound<'_, PyAny>, message: Lossy) -> PyResult<()> {
+        value::tell(error, &message.0, |kind, text| {
             if let Some(output) = self.take() {
                 output.undelivered(kind, text);
             }
@@ -134,7 +139,7 @@ impl Output {
             let (output, future) = (output.bind(args.py()).get(), args.get_item(0)?);
             match future.call_method0(name!(args.py(), "result")) {
                 Ok(metadata) => output.delivered(&metadata, None)?,
-                Err(error) => output.undelivered(error.value(args.py()), "")?,
+                Err(error) => output.undelivered(error.value(args.py()), Lossy::default())?,
             }
             PyResult::Ok(())
         };

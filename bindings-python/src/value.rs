@@ -21,6 +21,18 @@ pub(crate) fn text<'a>(what: &str, value: &'a Bound<'_, PyAny>) -> PyResult<Cow<
     Ok(text.to_string_lossy())
 }
 
+/// A text that a caller gives: it may quote what a peer sent, so lone surrogates become U+FFFD.
+#[derive(Default)]
+pub(crate) struct Lossy(pub(crate) String);
+
+impl<'py> FromPyObject<'_, 'py> for Lossy {
+    type Error = PyErr;
+
+    fn extract(text: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self(text.cast::<PyString>()?.to_string_lossy().into_owned()))
+    }
+}
+
 /// Returns a value as an attribute; what has no type of its own there is written as its text.
 ///
 /// # Errors

@@ -1,7 +1,9 @@
 """Messages of the three clients as they really come, off the wire of librdkafka's own broker."""
 
+import asyncio
+import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import aiokafka.structs
@@ -11,7 +13,9 @@ import tracebaton
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 from conftest import PARENT, TRACE, TRACEPARENT
 from kafka.consumer.fetcher import ConsumerRecord
+from sink import Sink
 
+Exported = Callable[[], Sink]
 DEADLINE_S = 30.0
 
 
@@ -115,6 +119,27 @@ def test_records_of_aiokafka_and_kafka_python_are_understood() -> None:
             place = aiokafka.structs.RecordMetadata("out", 0, None, 12, -1, 0, 0)
             output.delivered(place)
         assert output.is_delivered
+
+
+def test_aiokafka_without_acknowledgements_leaves_outputs_unconfirmed(exported: Exported) -> None:
+    async def send() -> None:
+        loop = asyncio.get_running_loop()
+        raised: list[object] = []
+        loop.set_exception_handler(lambda _, context: raised.append(context))
+        with tracebaton.process(aiokafka_record([])) as hop:
+            one, two = hop.output("out"), hop.output("out")
+            one.delivered(None)  # what its `send_and_wait` returns with `acks=0`
+            sent = two.sent(loop.create_future())
+            sent.set_result(None)
+            await asyncio.sleep(0)
+        assert raised == []
+        assert not (one.is_delivered or two.is_delivered)
+
+    asyncio.run(send())
+    gc.collect()
+    (event,) = exported().events
+    assert event.attributes["tracebaton.records.passed"] == 1
+    assert event.attributes["tracebaton.outputs.unconfirmed"] == 2
 
 
 def test_kafka_python_sends_what_a_hop_makes(broker: tuple[Producer, str]) -> None:

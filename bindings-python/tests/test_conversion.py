@@ -4,6 +4,7 @@ import contextvars
 import gc
 import weakref
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -208,7 +209,24 @@ def test_what_refers_to_itself_through_us_is_collected() -> None:
         batch.take_out(message(value))
         return batch
 
-    makers = (extracted, looked_into, batch, output, hop, within, active, left, taken_out)
+    def interrupted(value: Value, block: AbstractContextManager[object]) -> object:
+        """A generator that nobody goes on with, in a block within another one."""
+
+        def values() -> Iterator[None]:
+            with tracebaton.process(message(value)), block:
+                yield
+
+        made = values()
+        contextvars.Context().run(next, made)
+        return made
+
+    makers = (
+        *(extracted, looked_into, batch, output, hop, within, active, left, taken_out),
+        lambda value: interrupted(value, tracebaton.process(Message())),
+        lambda value: interrupted(value, tracebaton.process(Message()).active()),
+        lambda value: interrupted(value, tracebaton.Batch([Message()])),
+        lambda value: interrupted(value, tracebaton.insert("raw_events")),
+    )
     kept = []
     for make in makers:
         value = Value()

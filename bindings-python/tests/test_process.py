@@ -95,6 +95,27 @@ def test_a_filtered_message_says_why(exported: Exported) -> None:
     assert event.attributes["tracebaton.reason"] == "heartbeat"
 
 
+def test_words_may_quote_what_is_no_valid_text(exported: Exported) -> None:
+    said = "no \ud800"
+    hops = [tracebaton.process(Message(TRACED)) for _ in range(5)]
+    hops[0].set(said, said)
+    hops[0].filtered(said)
+    hops[1].failed("ValueError", said)
+    hops[2].dead_lettered("ValueError", said)
+    hops[3].output("out").undelivered("ValueError", said)
+    hops[4].failed(ValueError(said))
+    batch = tracebaton.insert("raw_events")
+    batch.add(Message(TRACED))
+    batch.blocked("ValueError", said)
+    batch.failed("ValueError", said)
+    for hop in hops:
+        hop.end()
+    events = [event for event in exported().events if "tracebaton.reason" in event.attributes]
+    shown = "no \ufffd\ufffd\ufffd"
+    assert {event.attributes["tracebaton.reason"] for event in events} == {shown}
+    assert {event.attributes["tracebaton.hop.kind"] for event in events} == {"process", "send", "insert"}
+
+
 def test_an_exception_is_the_messages_failure_and_is_raised_on(exported: Exported) -> None:
     mine = ValueError("no such currency")
     with pytest.raises(ValueError) as told, tracebaton.process(Message(TRACED)):

@@ -276,7 +276,10 @@ class Output:
         """Takes confluent-kafka's delivery report."""
 
     def delivered(self, metadata: object, offset: int | None = None, /) -> None:
-        """Says where the broker put it: what aiokafka and kafka-python return, or both numbers."""
+        """Says where the broker put it: what aiokafka and kafka-python return, or both numbers.
+
+        aiokafka returns `None` with `acks=0`: then it stays unconfirmed.
+        """
 
     def sent(self, future: _F) -> _F:
         """Says that the client took it: it is settled as the future is that the client returned.
