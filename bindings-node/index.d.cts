@@ -237,7 +237,10 @@ export function eachBatch<P extends BatchPayload, T>(
  * its ledger events, of which there is one for each partition, whatever the number of records.
  */
 export interface Insert {
-  /** The name of the batch: 32 hexadecimal digits unless you name it. Give it to ClickHouse as `query_id`. */
+  /**
+   * The name of the batch: 32 hexadecimal digits unless you name it. Give it to ClickHouse as `query_id`. A `TypeError` if the batch
+   * has ended when you name it.
+   */
   batchId: string;
   /** What is current while an attempt goes on: the batch's trace and the attempt's span. */
   readonly baton: Baton | null;

@@ -4,7 +4,7 @@
 const { randomUUID } = require("node:crypto");
 
 const { withSpan } = require("./current.cjs");
-const { checkFunction, checkText } = require("./errors.cjs");
+const { called, checkFunction, checkText } = require("./errors.cjs");
 const { endAll } = require("./hop.cjs");
 const { addToInsert, checkPayload, takeOutOfInsert } = require("./message.cjs");
 const { native } = require("./native.cjs");
@@ -50,8 +50,9 @@ class Insert {
   }
 
   set batchId(batchId) {
-    this._batchId = checkText("batchId", batchId);
-    native?.setInsertBatchId(this._number, batchId);
+    checkText("batchId", batchId);
+    if (native !== null) called(() => native.setInsertBatchId(this._number, batchId));
+    this._batchId = batchId;
   }
 
   /** What is current while an attempt goes on; the last one's once the batch has ended. */
@@ -85,13 +86,19 @@ class Insert {
   /** Says that the table has the batch. */
   passed() {
     native?.insertPassed(this._number);
-    endAll([...this._hops.values()]);
+    this._endOwn();
   }
 
   /** Says that the batch was given up. */
   failed(error) {
     native?.insertFailed(this._number, ...describeError(error));
+    this._endOwn();
+  }
+
+  /** Ends the hops of the records that were taken out; what is said of them from now on is too late. */
+  _endOwn() {
     endAll([...this._hops.values()]);
+    this._hops.clear();
   }
 
   /** Says that an attempt failed and another will follow. */
@@ -103,6 +110,7 @@ class Insert {
   abandon(error) {
     native?.insertFailed(this._number, ...describeError(error));
     for (const hop of this._hops.values()) hop.abandon(error);
+    this._hops.clear();
   }
 }
 

@@ -80,9 +80,13 @@ pub fn insert_batch_id(insert: u32) -> Option<String> {
 }
 
 /// Names the batch otherwise.
+///
+/// # Errors
+///
+/// Throws where the batch has ended: it has been told by its other name.
 #[napi]
-pub fn set_insert_batch_id(insert: u32, batch_id: String) {
-    with(insert, |insert| insert.set_batch_id(&batch_id));
+pub fn set_insert_batch_id(insert: u32, batch_id: String) -> napi::Result<()> {
+    with(insert, |insert| insert.set_batch_id(&batch_id)).ok_or_else(has_ended)
 }
 
 /// Returns what is current while an attempt goes on; none once the batch has ended.

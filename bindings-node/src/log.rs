@@ -70,8 +70,13 @@ pub(crate) fn write(
     let (level, fields) = (read_level(level)?, read_fields(fields)?);
     LOGGERS.with_borrow(|loggers| {
         let Logger { action, is_text } = loggers.get(logger as usize)?;
-        let own = fields.iter().map(|(key, value)| (key.as_str(), attribute(value)));
         let named = action.as_deref().filter(|_| !is_text).map(|action| ("action", action.into()));
+        let is_named = named.is_some();
+        let own = fields.iter().map(|(key, value)| match key.as_str() {
+            // As with a field that has the name of an id.
+            "action" if is_named => ("action_", attribute(value)),
+            key => (key, attribute(value)),
+        });
         let fields: Vec<(&str, Value<'_>)> = named.into_iter().chain(own).collect();
         let log = Log { level, message, fields: &fields };
         let recorder = Recorder::global();

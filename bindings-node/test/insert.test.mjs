@@ -133,6 +133,7 @@ test("without a function the batch is told when somebody says what became of it,
     batch.blocked(new Error("too late"));
     assert.throws(() => batch.add(payload(2)), { name: "TypeError", code: "TRACEBATON_WRONG_VALUE", message: "the batch has ended" });
     assert.throws(() => batch.takeOut(payload(2)), { code: "TRACEBATON_WRONG_VALUE", message: "the batch has ended" });
+    assert.throws(() => { batch.batchId = "late"; }, { code: "TRACEBATON_WRONG_VALUE", message: "the batch has ended" });
     assert.deepEqual([batch.batchId, batch.length], ["orders-0-1", 0]);
     const other = insert("raw_events");
     other.add({ ...payload(5), group: "other" });
@@ -147,6 +148,25 @@ test("without a function the batch is told when somebody says what became of it,
   assert.deepEqual(ledger.map(({ attributes }) => attributes["tracebaton.batch.id"]).slice(0, 2), ["orders-0-1", "orders-0-1"]);
   assert.equal(ledger[2].attributes["messaging.consumer.group.name"], "other");
   assert.equal(spans.length, 3);
+});
+
+test("of a batch that has ended nothing more is heard of those that were taken out either", async () => {
+  const ends = [(batch) => batch.passed(), (batch) => batch.failed("refused")];
+  const { ledger } = await recorded(tracebaton, async () => {
+    const takeOut = (batch) => batch.takeOut(payload(3)).filtered("a test order");
+    const over = ends.map((end) => {
+      const batch = insert("raw_events", options);
+      takeOut(batch);
+      end(batch);
+      return batch;
+    });
+    await assert.rejects(insert("raw_events", options, (batch) => { over.push(batch); takeOut(batch); throw new Error("mine"); }), /mine/);
+    for (const batch of over) {
+      assert.throws(() => batch.add(payload(3)), { message: "the batch has ended" });
+      assert.throws(() => batch.takeOut(payload(3)), { message: "the batch has ended" });
+    }
+  });
+  assert.deepEqual(told(ledger).map(({ filtered }) => filtered), [1, 1, 1]);
 });
 
 test("log lines of the function and the host's spans are below the attempt that goes on", async () => {

@@ -37,6 +37,11 @@ test("a JSON line has the ids at the top level and the fields after them", () =>
   });
 });
 
+test("a field that is named action stands beside the logger's", () => {
+  const written = lines('for (const log of [new Logger("enrich"), new Logger()]) log.info("m", { action: "mine" });').map((line) => JSON.parse(line));
+  assert.deepEqual(written.map(({ action, action_ }) => [action, action_]), [["enrich", "mine"], ["mine", undefined]]);
+});
+
 test("a line without a hop has no ids", () => {
   const [line] = lines('new Logger().info("alone");');
   assert.deepEqual(Object.keys(JSON.parse(line)), ["timestamp", "level", "service", "message"]);

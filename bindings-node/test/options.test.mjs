@@ -71,7 +71,7 @@ test("the other options of init and insert are told apart", async () => {
   }
   assert.throws(() => insert("raw_events", { batch_id: "x" }), { message: "insert() got an unexpected option batch_id: did you mean batchId?" });
   assert.throws(() => insert("raw_events", { batchId: 7 }), { message: "batchId of insert() must be a string, not number" });
-  assert.throws(() => eachMessage(nothing, { groupId: "g" }), /did you mean group\?$/);
+  for (const name of ["groupId", "consumerGroup"]) assert.throws(() => eachMessage(nothing, { [name]: "g" }), /did you mean group\?$/);
 });
 
 test("what kafkajs takes beside a handler may stand in the same object", () => {

@@ -218,7 +218,7 @@ fn branch(
             *reasons.entry((input.fate, reason)).or_default() += records;
         }
         branch.batches.extend(event.batch_id.clone());
-        if input.fate == Fate::Passed && event.batch_id.is_some() {
+        if event.batch_id.is_some() {
             branch.inserted_by.extend(input.passes.iter().map(|batch| (*batch).to_owned()));
         }
     }

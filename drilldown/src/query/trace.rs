@@ -65,10 +65,8 @@ fn stitch(batches: &Batches, spans: &[Span]) -> Stitches {
         let own = batch.trace_id.to_string();
         if let Some(poll) = batch.silent() {
             // The span of the hop that handled it is missing: what came of it stands below the poll.
-            let is_cut = |parent: &String| !is_known(&own, parent);
-            let cut = spans.iter().filter(|span| span.trace_id == own);
-            let cut = cut.filter(|span| span.parent_span_id.as_ref().is_some_and(is_cut));
-            stitches.extend(cut.map(|span| (place(span), place(poll))));
+            let of_batch = spans.iter().filter(|span| span.trace_id == own);
+            stitches.extend(of_batch.map(|span| (place(span), place(poll))));
             continue;
         }
         let is_loose = |span: &&Span| {

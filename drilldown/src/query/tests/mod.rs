@@ -7,6 +7,7 @@ mod laws;
 mod others;
 mod settling;
 mod silent;
+mod untold;
 mod verdicts;
 
 use super::{
