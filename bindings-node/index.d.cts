@@ -351,7 +351,10 @@ export function init(options?: {
 }): void;
 /** Sends everything recorded so far; tells whether the endpoint has it within the deadline. Without an export it never has. */
 export function flush(timeoutMs?: number): Promise<boolean>;
-/** Sends what is left within the deadline, and tells what came of it all. */
+/**
+ * Sends what is left within the deadline, and tells what came of it all. Where another one is under way, that tells it, and this one
+ * waits for it until its own deadline.
+ */
 export function shutdown(timeoutMs?: number): Promise<ShutdownReport>;
 
 /** Something that cannot be used, for instance a setting; a wrong argument is a `TypeError` with such a code. */

@@ -157,7 +157,7 @@ pub(super) struct SendSpan {
     /// Where the broker put the message, or [`UNPLACED`].
     pub(super) place: (i32, i64),
     /// What the message was made of.
-    origin: Option<Box<Origin>>,
+    pub(super) origin: Option<Box<Origin>>,
 }
 
 impl SendSpan {

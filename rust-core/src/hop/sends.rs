@@ -18,7 +18,8 @@ use super::{
 #[derive(Default)]
 pub(super) struct Sends {
     first: Option<Delivered>,
-    /// The span of the first message, which is written together with its hop's.
+    /// The span of the first message, which is written together with its hop's, unless it is made of one
+    /// message of a batch.
     span: Option<SendSpan>,
     more: Vec<Delivered>,
     refused: Vec<Refused>,
@@ -78,10 +79,15 @@ impl Sends {
             let (first, last) = (offset, offset);
             Delivered { destination, partition, is_dead_letter, count: 1, first, last }
         };
-        if self.first.is_none() {
+        if self.first.is_none() && span.origin.is_none() {
             self.first = Some(place(destination));
             self.span = Some(span);
             return None;
+        }
+        // A batch may be killed before it ends: that one of its records was sent on, no other span tells.
+        if self.first.is_none() {
+            self.first = Some(place(destination.clone()));
+            return Some((destination, span));
         }
         self.more.push(place(destination.clone()));
         Some((destination, span))

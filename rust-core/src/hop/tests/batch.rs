@@ -242,6 +242,26 @@ fn what_is_made_of_one_message_is_linked_to_it_and_lost_alone() {
 }
 
 #[test]
+fn what_is_made_of_one_message_is_known_before_the_batch_ends() {
+    let recorder = recorder();
+    let mut batch = Batch::poll(&recorder);
+    [1, 2].iter().for_each(|offset| batch.add(&placed("raw", 0, *offset), &baton()));
+    batch.polled();
+    let outputs = [1, 2].map(|offset| batch.output_of("out", &placed("raw", 0, offset), &baton()));
+    for (output, offset) in outputs.into_iter().zip([8, 9]) {
+        output.delivered(0, offset);
+    }
+    let (spans, _) = read(&recorder);
+    let sends: Vec<_> = spans.iter().filter(|span| span.name == "send out").collect();
+    assert_eq!(sends.len(), 2, "who kills it now loses neither");
+    assert!(sends.iter().all(|span| span.links.len() == 1));
+    batch.passed();
+    let (spans, logs) = read(&recorder);
+    assert!(spans.iter().all(|span| span.name == "process raw"), "each span once: {spans:?}");
+    assert_eq!(map(&logs[1].attributes)["tracebaton.records.passed"], "2");
+}
+
+#[test]
 fn a_message_that_is_lost_in_a_batch_that_failed_is_counted_once() {
     let recorder = recorder();
     let mut batch = Batch::poll(&recorder);
