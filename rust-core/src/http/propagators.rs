@@ -113,7 +113,9 @@ impl Extractor for ReadHeaders<'_> {
     }
 
     fn get_all(&self, key: &str) -> Option<Vec<&str>> {
-        let all = || Answer { medium: Medium::Http, usual: self.usual, place: 0 };
+        let [parent, ..] = self.values;
+        let parent = parent.map_or(&[][..], HeaderValue::as_bytes);
+        let all = || Answer { medium: Medium::Http, usual: self.usual, parent };
         if usual::answer(self, key, all) {
             return None;
         }

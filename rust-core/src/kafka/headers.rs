@@ -55,24 +55,19 @@ impl<'h> ReadHeaders<'h> {
         (0..).map_while(move |index| self.0.and_then(|headers| Found::at(headers, index)))
     }
 
-    /// Returns which of the usual names there are, and the place of the last `traceparent`.
+    /// Returns which of the usual names there are, and the value of the last `traceparent`.
     #[inline]
-    fn usual(self) -> Answer {
-        let mut all = Answer { medium: Medium::Kafka, usual: Usual::default(), place: 0 };
+    fn usual(self) -> Answer<'h> {
+        let mut all = Answer { medium: Medium::Kafka, usual: Usual::default(), parent: &[] };
         let Some(headers) = self.0 else { return all };
         for place in 0..count(headers) {
             let Some(header) = Found::at(headers, place) else { break };
             // Most names are told by their first bytes, and need not be measured.
             if header.may_be_usual() && all.usual.note(header.name()) == Some(PARENT) {
-                all.place = place;
+                all.parent = header.value().unwrap_or_default();
             }
         }
         all
-    }
-
-    /// Returns the `traceparent` that was found a moment ago, if that is what is wanted.
-    fn parent(&self, key: &str) -> Option<Found<'h>> {
-        Found::at(self.0?, usual::place(self, key)?)
     }
 }
 
@@ -180,9 +175,6 @@ impl Carrier for ReadHeaders<'_> {
 /// are.
 impl Extractor for ReadHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        if let Some(header) = self.parent(key) {
-            return text(header.value()?);
-        }
         if let Some(name) = usual::number(key.as_bytes()).and_then(|number| NAMES.get(number)) {
             return text(last(self.0?, name)?);
         }

@@ -10,12 +10,11 @@ use opentelemetry::{
 use super::{
     context::{baton_of, cx_in, cx_of, cx_passing, plain_of},
     stale, texts,
-    usual::{self, NotText, Reply, Usual},
+    usual::{self, Answer, NotText, Reply, Usual},
 };
 use crate::{
     carrier::{Carrier, CarrierMut, Medium, Search},
     propagate::{Baton, Propagation, Single},
-    wire::TraceContext,
 };
 
 const PARENT_BYTES: usize = 55;
@@ -110,10 +109,9 @@ impl BatonPropagator {
     fn read_single(
         &self,
         extractor: &dyn Extractor,
-        usual: Usual,
+        Answer { usual, parent, .. }: Answer<'_>,
     ) -> Result<Option<Baton>, NotText> {
         let value = |number| usual.value(number, extractor);
-        let Some(parent) = value(0)? else { return Ok(None) };
         let id = if usual.has(3) { value(3)? } else { value(4)? };
         let single = Single { parent, state: value(1)?, baggage: value(2)?, id };
         Ok(self.propagation.read_single(&single))
@@ -129,12 +127,6 @@ impl BatonPropagator {
         } else {
             cx_in(cx, &baton)
         }
-    }
-
-    /// Reads what nearly every message has, a `traceparent` that is right and nothing else.
-    #[inline(always)]
-    fn read_parent(&self, value: Option<&str>) -> Option<TraceContext> {
-        self.propagation.read_parent(value?.as_bytes())
     }
 }
 
@@ -157,20 +149,21 @@ impl TextMapPropagator for BatonPropagator {
             return self.cx(cx, self.propagation.extract_baton(&offered));
         }
         let offered = match usual::ask(extractor) {
-            Reply::Ours(_, usual) if usual.is_empty() => return cx.clone(),
-            Reply::Ours(medium, usual) if usual.is_all() => {
-                if usual.is_parent()
-                    && let Some(context) = self.read_parent(usual::parent(extractor))
+            Reply::Ours(answer) if answer.usual.is_empty() => return cx.clone(),
+            Reply::Ours(answer) if answer.usual.is_all() => {
+                if answer.usual.is_parent()
+                    && let Some(context) = self.propagation.read_parent(answer.parent)
                 {
                     return cx_of(cx, context);
                 }
-                if let Ok(Some(baton)) = self.read_single(extractor, usual) {
+                if let Ok(Some(baton)) = self.read_single(extractor, answer) {
                     return self.cx(cx, baton);
                 }
+                let Answer { medium, usual, .. } = answer;
                 let told = Told { extractor, medium, usual };
                 return self.cx(cx, self.propagation.extract_baton(&told));
             }
-            Reply::Ours(medium, _) => Offered { medium, ..Offered::new(extractor) },
+            Reply::Ours(Answer { medium, .. }) => Offered { medium, ..Offered::new(extractor) },
             Reply::Other(parents) => Offered { parents, ..Offered::new(extractor) },
         };
         let single = offered.single();
