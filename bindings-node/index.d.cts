@@ -185,6 +185,16 @@ export interface ConsumeOptions {
   /** The consumer group. */
   readonly group?: string;
 }
+/** What kafkajs and its kin take beside a handler may stand in the same object, and is theirs. */
+export interface RunOptions extends ConsumeOptions {
+  readonly autoCommit?: boolean;
+  readonly autoCommitInterval?: number | null;
+  readonly autoCommitThreshold?: number | null;
+  readonly eachBatch?: unknown;
+  readonly eachBatchAutoResolve?: boolean;
+  readonly eachMessage?: unknown;
+  readonly partitionsConsumedConcurrently?: number;
+}
 
 /** Runs `fn` as the hop of one message; returns what it returns and throws what it throws. */
 export function process<T>(
@@ -195,7 +205,7 @@ export function process<T>(
 /** Makes a handler for `eachMessage` out of `fn`. */
 export function eachMessage<P extends MessagePayload | PlacedMessage, T>(
   fn: (payload: P, hop: Hop) => T | Promise<T>,
-  options?: ConsumeOptions,
+  options?: RunOptions,
 ): (payload: P) => Promise<T>;
 
 /** The messages of one topic and partition that were read together. */
@@ -229,7 +239,7 @@ export interface BatchPayload {
 /** Makes a handler for `eachBatch` out of `fn`. What was not handled or sent when it throws has failed. */
 export function eachBatch<P extends BatchPayload, T>(
   fn: (payload: P, batch: Batch) => T | Promise<T>,
-  options?: ConsumeOptions,
+  options?: RunOptions,
 ): (payload: P) => Promise<T>;
 
 /**
@@ -341,7 +351,10 @@ export function init(options?: {
 }): void;
 /** Sends everything recorded so far; tells whether the endpoint has it within the deadline. Without an export it never has. */
 export function flush(timeoutMs?: number): Promise<boolean>;
-/** Sends what is left within the deadline, and tells what came of it all. */
+/**
+ * Sends what is left within the deadline, and tells what came of it all. Where another one is under way, that tells it, and this one
+ * waits for it until its own deadline.
+ */
 export function shutdown(timeoutMs?: number): Promise<ShutdownReport>;
 
 /** Something that cannot be used, for instance a setting; a wrong argument is a `TypeError` with such a code. */
@@ -352,16 +365,17 @@ export class TracebatonError extends Error {
 
 export type Fields = Readonly<Record<string, unknown>>;
 /**
- * Writes log lines that carry the ids of the current hop. An error in place of fields stands on the line as `exception.type`,
- * `exception.message` and `exception.stacktrace`; nothing that is logged throws. Its methods may be handed on: `.catch(log.error)`.
+ * Writes log lines that carry the ids of the current hop, and fields beside them. An error in place of fields stands on the
+ * line as `exception.type`, `exception.message` and `exception.stacktrace`, and whatever else was caught as `fields`; nothing that is
+ * logged throws. Its methods may be handed on: `.catch(log.error)`.
  */
 export class Logger {
   constructor(action?: string, options?: { readonly format?: "json" | "text" });
-  log(message: unknown, fields?: Fields | Error): void;
-  info(message: unknown, fields?: Fields | Error): void;
-  warn(message: unknown, fields?: Fields | Error): void;
-  error(message: unknown, fields?: Fields | Error): void;
-  debug(message: unknown, fields?: Fields | Error): void;
+  log(message: unknown, fields?: unknown): void;
+  info(message: unknown, fields?: unknown): void;
+  warn(message: unknown, fields?: unknown): void;
+  error(message: unknown, fields?: unknown): void;
+  debug(message: unknown, fields?: unknown): void;
 }
 
 /** The ids of the span that this code runs in, under the names they have on a line. */

@@ -4,7 +4,7 @@ use std::{
     cell::Cell,
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use napi::{Env, Task, bindgen_prelude::AsyncTask};
@@ -80,6 +80,20 @@ fn try_shared() -> Option<MutexGuard<'static, Shared>> {
         Ok(shared) => Some(shared),
         Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
         Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Waits no longer than this, but for those who have it for a moment: whoever ends the export has it for as long as
+/// that takes, by a deadline of its own.
+fn shared_within(within: Duration) -> Option<MutexGuard<'static, Shared>> {
+    const MOMENT: Duration = Duration::from_millis(100);
+    let (started, within) = (Instant::now(), within + MOMENT);
+    loop {
+        let found = try_shared();
+        if found.is_some() || started.elapsed() >= within {
+            return found;
+        }
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -201,7 +215,9 @@ impl Task for Stop {
     type JsValue = ShutdownReport;
 
     fn compute(&mut self) -> napi::Result<Core> {
-        Ok(shared().stop(self.0))
+        let started = Instant::now();
+        let Some(mut shared) = shared_within(self.0) else { return Ok(Core::default()) };
+        Ok(shared.stop(self.0.saturating_sub(started.elapsed())))
     }
 
     fn resolve(&mut self, _: Env, report: Core) -> napi::Result<ShutdownReport> {
@@ -218,8 +234,10 @@ impl Task for Flush {
 
     fn compute(&mut self) -> napi::Result<bool> {
         // Waiting is done without the lock: a shutdown, and the end of the process, have deadlines of their own.
-        let exporter = shared().exporter.clone();
-        Ok(exporter.is_some_and(|exporter| exporter.flush(self.0)))
+        let started = Instant::now();
+        let exporter = shared_within(self.0).and_then(|shared| shared.exporter.clone());
+        let left = self.0.saturating_sub(started.elapsed());
+        Ok(exporter.is_some_and(|exporter| exporter.flush(left)))
     }
 
     fn resolve(&mut self, _: Env, is_done: bool) -> napi::Result<bool> {

@@ -318,6 +318,22 @@ test("a flush that waits keeps neither a shutdown nor the end of the process fro
   assert.ok(Date.now() - started < 10_000, `${Date.now() - started} ms`);
 });
 
+test("a second shutdown, and a flush, wait no longer for the first than they may", async () => {
+  const silent = createServer(() => {}).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const { code, stderr } = await run(`
+    init();
+    await message(1);
+    const first = shutdown(4_000);
+    await new Promise((done) => setTimeout(done, 100));
+    const started = Date.now();
+    const [second, flushed] = await Promise.all([shutdown(100), flush(100)]);
+    if (second.lost.ledger !== 0 || flushed || Date.now() - started > 2_000) process.exit(1);
+    if ((await first).lost.ledger !== 2) process.exit(2);`, `http://127.0.0.1:${silent.address().port}`);
+  silent.close();
+  assert.equal(code, 0, stderr);
+});
+
 test("a flush without an export has brought nothing to any endpoint", async () => {
   assert.equal(await flush(100), false);
 });

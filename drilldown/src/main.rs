@@ -54,7 +54,6 @@ enum Command {
 #[derive(Args)]
 struct Question {
     /// A trace id, a UUID, a ULID, or the text that went in as `X-Trace-Id`
-    #[arg(allow_hyphen_values = true)]
     id: String,
     /// The server to ask
     #[arg(long, env = "TRACEBATON_SERVER", default_value = "http://127.0.0.1:4318")]

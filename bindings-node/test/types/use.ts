@@ -7,7 +7,7 @@ import { BasicTracerProvider, type IdGenerator, type Sampler } from "@openteleme
 import {
   BatonContextManager, BatonIdGenerator, BatonPropagator, BatonSampler, Logger, Propagation, TracebatonError, consume, currentHop, eachBatch, eachMessage, extract, extractPayload, flush, init, inject, injectPayload, insert, instrumentConsole,
   logIds, pinoOptions, process, refusals, shutdown, transform, winstonFormat,
-  type Baton, type Batch, type BatchPayload, type ConsumeOptions, type InsertOptions, type Counts, type Extracted, type FetchHeaders, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Insert, type Medium,
+  type Baton, type Batch, type BatchPayload, type ConsumeOptions, type RunOptions, type InsertOptions, type Counts, type Extracted, type FetchHeaders, type Fields, type Format, type Headers, type HeaderShape, type HeaderValue, type Hop, type Insert, type Medium,
   type MessagePayload, type OtelContext, type OtelTraceState, type LogIds, type Output, type PlacedMessage, type Inject, type Results, type Settings, type ShutdownReport,
 } from "tracebaton";
 
@@ -60,8 +60,11 @@ const log = new Logger("use", { format: "text" });
 const fields: Fields = { count: 1, nested: { a: [1] } };
 for (const level of ["log", "info", "warn", "error", "debug"] as const) log[level]("message", fields);
 log.error("message", new RangeError("mine"));
-// @ts-expect-error a number is no field
-log.info("message", 7);
+try {
+  log.info("message", fields);
+} catch (error) {
+  log.error("message", error);
+}
 // @ts-expect-error there is no such option
 new Logger("use", { fromat: "text" });
 
@@ -90,6 +93,11 @@ async function handle(producer: Producer, { topic, partition, message }: EachMes
 void handle;
 
 const options: ConsumeOptions = { group: "use" };
+const running: RunOptions = { group: "use", autoCommit: true, partitionsConsumedConcurrently: 3 };
+eachBatch(async () => undefined, { ...running, eachBatchAutoResolve: false });
+eachMessage(async () => undefined, running);
+// @ts-expect-error there is no such option
+eachMessage(async () => undefined, { grup: "use" });
 async function run(consumer: Consumer, producer: Producer): Promise<void> {
   await consumer.run({
     eachMessage: eachMessage(async ({ topic, message }: EachMessagePayload, hop) => {

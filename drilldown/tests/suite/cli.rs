@@ -99,6 +99,20 @@ fn the_exit_code_is_the_class_of_the_verdict() {
 }
 
 #[test]
+fn an_option_that_there_is_none_of_is_no_id() {
+    let server = Server::start();
+    for command in ["trace", "logs", "diagnose"] {
+        let output = server.cli(&[command, "--jsn"]);
+        assert_eq!(output.code, 2, "{}", output.stdout);
+        assert!(output.stderr.contains("--json"), "{}", output.stderr);
+    }
+    // An id that looks like one says so.
+    let url = server.url();
+    let output = cli(&["diagnose", "--json", "--server", &url, "--", "-order"]);
+    assert_eq!((output.code, &output.json()["id"]), (14, &"-order".into()));
+}
+
+#[test]
 fn the_store_itself_gives_the_same_answers_as_the_server() {
     let server = Server::start();
     server.send_spans(vec![span(1, 1), span(1, 2)]);

@@ -1,6 +1,6 @@
 //! Posts requests to one endpoint, a connection at a time.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, io, iter, time::Duration};
 
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
@@ -95,7 +95,10 @@ impl Transport {
         let connection = capture_connection(&mut request);
         let (head, body) = match timeout_at(until, self.client.request(request)).await {
             Ok(Ok(answer)) => answer.into_parts(),
-            Ok(Err(error)) => return Delivery::Retry { after: None, cause: causes(&error) },
+            Ok(Err(error)) => {
+                let cause = format!("{}{}", causes(&error), self.hint(&error));
+                return Delivery::Retry { after: None, cause };
+            }
             Err(_) => {
                 // It may lead to a machine that is gone; another one may have its name by now.
                 if let Some(connection) = &*connection.connection_metadata() {
@@ -164,6 +167,19 @@ impl Transport {
         answer
     }
 
+    /// Says what is mostly wrong where the other side does not speak what it is spoken to.
+    fn hint<'a>(&self, error: &'a (dyn Error + 'static)) -> &'static str {
+        let source = |error: &&'a (dyn Error + 'static)| (*error).source();
+        let mut chain = iter::successors(Some(error), source);
+        if chain.clone().any(is_no_tls) {
+            "; TLS is not spoken there: is its URL one of http?"
+        } else if self.endpoint.protocol == Protocol::HttpProtobuf && chain.any(is_no_http) {
+            "; HTTP/1 is not spoken there: is that the port of gRPC (OTEL_EXPORTER_OTLP_PROTOCOL=grpc)?"
+        } else {
+            ""
+        }
+    }
+
     fn too_late(&self) -> String {
         format!("no answer within {} ms", self.endpoint.timeout.as_millis())
     }
@@ -206,4 +222,62 @@ fn causes(error: &dyn Error) -> String {
         next = cause.source();
     }
     text
+}
+
+/// Tells whether an error is that what came was no HTTP/1.
+fn is_no_http(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
+}
+
+/// Tells whether an error is that what came was not TLS.
+fn is_no_tls(error: &(dyn Error + 'static)) -> bool {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => is_no_tls(inner),
+        None => matches!(
+            error.downcast_ref(),
+            Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::{
+        hop::{Counts, Recorder},
+        otlp::request::Shipment,
+    };
+
+    /// Returns what is said of an endpoint that answers so.
+    async fn said(scheme: &str, answer: &'static [u8]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1024]).await;
+            stream.write_all(answer).await.unwrap();
+        });
+        let transport = Transport::new(&Endpoint::new(Protocol::HttpProtobuf, url)).unwrap();
+        let shipment = Shipment::new(&[], Vec::new(), Counts::default(), &Recorder::new());
+        match transport.post(shipment.body()).await {
+            Delivery::Retry { cause, .. } => cause,
+            _ => panic!("it was taken"),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_speaks_something_else_is_told_with_what_to_do() {
+        // What a server of HTTP/2 begins with: its settings.
+        let settings = said("http", b"\0\0\0\x04\0\0\0\0\0").await;
+        assert!(settings.contains("OTEL_EXPORTER_OTLP_PROTOCOL=grpc"), "{settings}");
+        let plain = said("https", b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        assert!(plain.contains("is its URL one of http?"), "{plain}");
+        let gone = said("http", b"").await;
+        assert!(!gone.contains('?'), "{gone}");
+    }
 }

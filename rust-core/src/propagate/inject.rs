@@ -31,7 +31,8 @@ impl Propagation {
     /// Writes a baton, in place of whatever stood under the same names.
     ///
     /// `tracestate` and `baggage` are written when they are not empty; what an earlier hop left
-    /// under those names is removed. Without a context the trace's headers are left alone.
+    /// under those names is removed, and so is a `traceparent` where the context names no span. Without
+    /// a context the trace's headers are left alone.
     pub fn inject(&self, baton: &Baton, carrier: &mut dyn CarrierMut) {
         if self.writes_usual && self.inject_usual(baton, carrier) {
             return;
@@ -39,11 +40,13 @@ impl Propagation {
         for format in &self.write {
             match format {
                 Format::TraceContext => {
-                    let Some(text) = baton.context.and_then(TraceContext::traceparent) else {
-                        continue;
-                    };
-                    carrier.set("traceparent", wire::text(&text).unwrap_or_default());
-                    put(carrier, "tracestate", baton.tracestate.as_str());
+                    let Some(context) = baton.context else { continue };
+                    let text = context.traceparent();
+                    let text = text.as_ref().and_then(|text| wire::text(text)).unwrap_or_default();
+                    // Where there is no span to be named, one that stands there is another trace's.
+                    let state = if text.is_empty() { "" } else { baton.tracestate.as_str() };
+                    put(carrier, "traceparent", text);
+                    put(carrier, "tracestate", state);
                 }
                 Format::Baggage => {
                     put(carrier, "baggage", self.allowed(&baton.baggage).header());
@@ -144,6 +147,22 @@ mod tests {
         }
         let fields = Propagation::default().fields();
         assert_eq!(fields, ["traceparent", "tracestate", "baggage", "x-trace-id"]);
+    }
+
+    #[test]
+    fn an_id_without_a_span_does_not_stand_beside_another_trace() {
+        let id = List::new(Medium::Kafka, [("trace_id", Some("order-1234"))]);
+        let baton = Propagation::default().extract(&id).baton;
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let stale =
+            [("traceparent", Some(parent)), ("tracestate", Some("a=1")), ("shop", Some("b"))];
+        let mut list = List::new(Medium::Kafka, stale);
+        Propagation::default().inject(&baton, &mut list);
+        let names: Vec<_> = list.entries().iter().map(|(name, _)| &name[..]).collect();
+        assert_eq!(names, [&b"shop"[..], b"trace_id"]);
+        let mut list = List::new(Medium::Kafka, stale);
+        Propagation::default().inject(&Baton::default(), &mut list);
+        assert_eq!(list.entries().len(), 3, "without a context there is nothing to say");
     }
 
     #[test]
