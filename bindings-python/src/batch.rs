@@ -19,6 +19,7 @@ use tracebaton::{
 
 use crate::{
     current::Block,
+    errors::stops,
     hop::Hop,
     message::{self, Input},
     once::get_or_make,
@@ -205,10 +206,16 @@ impl Batch {
         self.block.leave(py)?;
         let own = self.end_own(error);
         let batch = self.state().batch.take();
+        let is_dead_letter = self.together.get(py).is_some_and(|hop| hop.get().is_dead_letter());
         let whole = match batch {
             None => Ok(()),
-            Some(batch) if error.is_none() => {
+            // One that is stopped while its dead letter is on its way waits for that.
+            Some(batch) if error.is_none() || (stops(error) && is_dead_letter) => {
                 batch.passed();
+                Ok(())
+            }
+            Some(batch) if stops(error) => {
+                batch.leave_pending();
                 Ok(())
             }
             Some(batch) => value::tell(error, "", |kind, text| batch.failed(kind, text)),

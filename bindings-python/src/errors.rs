@@ -2,7 +2,7 @@
 
 use pyo3::{
     create_exception,
-    exceptions::{PyException, PyMemoryError},
+    exceptions::{PyBaseException, PyException, PyGeneratorExit, PyMemoryError},
     prelude::*,
 };
 
@@ -39,4 +39,13 @@ pub(crate) fn caught<T>(py: Python<'_>, found: PyResult<T>) -> PyResult<Result<T
 fn judged(py: Python<'_>, error: PyErr) -> PyResult<PyErr> {
     let is_answer = error.is_instance_of::<PyException>(py);
     if is_answer && !error.is_instance_of::<PyMemoryError>(py) { Ok(error) } else { Err(error) }
+}
+
+/// Tells whether an exception stops a program or a task, and says nothing of the record in hand:
+/// `KeyboardInterrupt`, `SystemExit`, asyncio's `CancelledError`, and whatever else is no `Exception`. A
+/// generator that is closed is not stopped.
+pub(crate) fn stops(error: &Bound<'_, PyAny>) -> bool {
+    error.is_instance_of::<PyBaseException>()
+        && !error.is_instance_of::<PyException>()
+        && !error.is_instance_of::<PyGeneratorExit>()
 }

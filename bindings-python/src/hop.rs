@@ -17,6 +17,7 @@ use tracebaton::{
 use crate::{
     baton::{Baton, Extracted, baton_of},
     current::Block,
+    errors::stops,
     headers,
     message::{self, Input},
     once::name,
@@ -317,8 +318,14 @@ impl Hop {
         }
     }
 
+    /// Returns whether its record goes to the dead letters: what is sent there is waited for.
+    pub(crate) fn is_dead_letter(&self) -> bool {
+        self.state().is_dead_letter
+    }
+
     /// Ends the hop, by the exception that left its block, if one did; once it has ended nothing is
-    /// changed.
+    /// changed. One that stops the program leaves the record pending: its offset is not committed, and it
+    /// comes again.
     fn finish(&self, error: &Bound<'_, PyAny>) -> PyResult<()> {
         let (has_failed, is_dead_letter, is_filtered) = {
             let mut state = self.state();
@@ -329,13 +336,16 @@ impl Hop {
         };
         // A generator that is closed early takes nothing back of what was said of its message.
         let is_told = has_failed || (is_filtered && error.is_instance_of::<PyGeneratorExit>());
+        let is_stopped = stops(error);
         let mut noted = Ok(());
-        if !error.is_none() && !is_told {
+        if !(error.is_none() || is_told || is_stopped) {
             noted = value::tell(error, "", |kind, text| self.hop.failed(kind, text));
         }
         // A failure no output can change any more; whether a dead letter arrives, its output tells.
         if error.is_none() || is_dead_letter {
             self.hop.end();
+        } else if is_stopped {
+            self.hop.leave_pending();
         } else {
             self.hop.close();
         }

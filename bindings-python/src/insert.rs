@@ -15,6 +15,7 @@ use tracebaton::{
 use crate::{
     baton::Baton,
     current::Block,
+    errors::stops,
     hop::Hop,
     message::{self, Input},
     propagation::Propagation,
@@ -270,9 +271,14 @@ impl Insert {
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         self.block.leave(py)?;
-        let told = match error.is_none() {
-            true => self.passed(py),
-            false => self.fail(error, "").and(self.end_own(error)),
+        let told = if error.is_none() {
+            self.passed(py)
+        } else if stops(error) {
+            // Nobody knows whether the table has it, and its records come again.
+            self.end(hop::Insert::leave_pending);
+            self.end_own(error)
+        } else {
+            self.fail(error, "").and(self.end_own(error))
         };
         told.map(|()| false)
     }

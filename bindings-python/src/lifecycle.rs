@@ -8,7 +8,12 @@ use std::{
     time::Duration,
 };
 
-use pyo3::{prelude::*, wrap_pyfunction};
+use pyo3::{
+    exceptions::{PyOverflowError, PyValueError},
+    prelude::*,
+    types::{PyFloat, PyInt},
+    wrap_pyfunction,
+};
 use tracebaton::{
     config::Settings,
     hop::{self, Level, Recorder},
@@ -93,11 +98,32 @@ pub(crate) fn init(
     Ok(())
 }
 
+/// How long to wait at most, in milliseconds. What is too large to be counted is never reached.
+pub(crate) struct TimeoutMs(u64);
+
+impl<'py> FromPyObject<'_, 'py> for TimeoutMs {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let is_negative = given.is_instance_of::<PyInt>() && given.lt(0)?;
+        let is_no_number = given.cast::<PyFloat>().is_ok_and(|float| !float.value().is_finite());
+        if is_negative || is_no_number {
+            let message =
+                format!("timeout_ms must be milliseconds, 0 or more, not {}", given.str()?);
+            return Err(PyValueError::new_err(message));
+        }
+        match given.extract::<u64>() {
+            Err(error) if error.is_instance_of::<PyOverflowError>(given.py()) => Ok(Self(u64::MAX)),
+            found => found.map(Self),
+        }
+    }
+}
+
 /// Sends everything recorded so far; tells whether it arrived within the deadline.
 #[pyfunction]
-#[pyo3(signature = (timeout_ms=5_000))]
-pub(crate) fn flush(py: Python<'_>, timeout_ms: u64) -> bool {
-    let within = Duration::from_millis(timeout_ms);
+#[pyo3(signature = (timeout_ms=TimeoutMs(5_000)), text_signature = "(timeout_ms=5000)")]
+pub(crate) fn flush(py: Python<'_>, timeout_ms: TimeoutMs) -> bool {
+    let within = Duration::from_millis(timeout_ms.0);
     py.detach(|| {
         // Waiting is done without the lock: a fork has to wait for it.
         let exporter = running().as_ref().map(|running| running.exporter.clone());
@@ -107,9 +133,9 @@ pub(crate) fn flush(py: Python<'_>, timeout_ms: u64) -> bool {
 
 /// Sends what is left within the deadline, stops, and tells what came of it all.
 #[pyfunction]
-#[pyo3(signature = (timeout_ms=5_000))]
-pub(crate) fn shutdown(py: Python<'_>, timeout_ms: u64) -> ShutdownReport {
-    let within = Duration::from_millis(timeout_ms);
+#[pyo3(signature = (timeout_ms=TimeoutMs(5_000)), text_signature = "(timeout_ms=5000)")]
+pub(crate) fn shutdown(py: Python<'_>, timeout_ms: TimeoutMs) -> ShutdownReport {
+    let within = Duration::from_millis(timeout_ms.0);
     insert::leave_all(py);
     let report = py.detach(|| {
         let running = running().take();

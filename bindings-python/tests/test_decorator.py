@@ -115,7 +115,7 @@ def test_a_coroutine_function_stays_one(exported: Exported) -> None:
     assert [fates(event)["passed"] for event in found] == [1] * 100
 
 
-def test_a_cancelled_transform_has_failed(exported: Exported) -> None:
+def test_a_cancelled_transform_leaves_its_message_pending(exported: Exported) -> None:
     @tracebaton.transform("out")
     async def endless(_: Message) -> None:
         await asyncio.Event().wait()
@@ -128,7 +128,7 @@ def test_a_cancelled_transform_has_failed(exported: Exported) -> None:
             await task
 
     asyncio.run(main())
-    assert fate(exported()) == {"in": 1, "failed": 1}
+    assert fate(exported()) == {"in": 1}
 
 
 def test_a_generator_stays_one(exported: Exported) -> None:
@@ -550,4 +550,20 @@ def test_wrong_uses_are_told(exported: Exported) -> None:
             yield 1
 
     with pytest.raises(ValueError, match="batch is True or \"together\", not 'each'"):
-        tracebaton.transform("out", batch=cast(Any, "each"))(list)
+        tracebaton.transform("out", batch=cast(Any, "each"))
+
+
+def test_a_wrong_option_is_told_where_it_is_given() -> None:
+    transform: Any = tracebaton.transform
+    with pytest.raises(TypeError, match=r'needs a topic: write @tracebaton.transform\("topic"\)'):
+        transform(lambda _: 1)  # what `@transform` without parentheses does
+    with pytest.raises(TypeError, match="topic"):
+        transform()
+    with pytest.raises(TypeError, match="^topic must be str, not int$"):
+        transform(5)
+    with pytest.raises(TypeError, match="^on_error must be a function of the hop .*, not str$"):
+        transform("out", on_error="dlq")
+    with pytest.raises(TypeError, match="^group must be str, not bytes$"):
+        transform("out", group=b"billing")
+    with pytest.raises(TypeError, match="^propagation must be Propagation, not dict$"):
+        transform("out", propagation={})

@@ -1,13 +1,15 @@
 """Start, flush, shutdown, exit and fork, each in a process of its own."""
 
+import math
 import os
 import re
 import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tracebaton
@@ -132,6 +134,11 @@ def test_an_exit_without_a_shutdown_exports(sink: Sink) -> None:
 def test_an_exit_by_an_exception_exports_too(sink: Sink) -> None:
     run("tracebaton.init('billing'); work(2); sys.exit(0)", sink.url)
     assert len(sink.events) == 2
+
+
+def test_an_exit_in_the_middle_of_a_message_leaves_it_pending(sink: Sink) -> None:
+    run("tracebaton.init('billing')\nwith tracebaton.process(Message()): sys.exit(0)", sink.url)
+    assert told(sink) == {1: ""}
 
 
 INSERT = """
@@ -294,6 +301,24 @@ def test_wrong_options_name_their_key(sink: Sink) -> None:
     assert told.startswith("OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
+@pytest.mark.parametrize("call", [tracebaton.flush, tracebaton.shutdown])
+def test_a_timeout_that_is_none_names_itself(call: Callable[..., Any]) -> None:
+    for timeout in (-1, -(10**30), math.nan, math.inf, -math.inf):
+        with pytest.raises(ValueError, match=f"^timeout_ms .* 0 or more, not {timeout}"):
+            call(timeout)
+    with pytest.raises(TypeError, match="timeout_ms"):
+        call("1000")
+
+
+def test_a_timeout_of_any_length_is_taken(sink: Sink) -> None:
+    code = """
+        tracebaton.init("billing")
+        work()
+        print(tracebaton.flush(10**30), tracebaton.shutdown(2**64 - 1).exported.ledger)
+    """
+    assert run(code, sink.url) == "True 1"
+
+
 def test_parent_and_forked_children_each_export_their_own(sink: Sink) -> None:
     code = """
         tracebaton.init("billing")
@@ -379,6 +404,7 @@ def test_multiprocessing_works_with_every_start_method(sink: Sink, tmp_path: obj
 
 
 OTHER_INTERPRETER = """
+import math
 import os
 try:
     import tracebaton

@@ -172,6 +172,13 @@ def test_a_dead_letter_carries_the_context_and_the_reason(exported: Exported) ->
     assert sent.attributes["tracebaton.dead_letter"] is True
 
 
+def test_of_an_exception_without_a_text_a_dead_letter_names_the_type_alone() -> None:
+    with tracebaton.process(Message()) as hop:
+        headers = dict(hop.dead_letter("raw.dlq", KeyError()).headers)
+    assert headers["tracebaton-error-type"] == b"KeyError"
+    assert headers["tracebaton-error-message"] == b""
+
+
 def test_an_exception_after_a_dead_letter_leaves_its_fate(exported: Exported) -> None:
     with pytest.raises(KeyError), tracebaton.process(Message(TRACED)) as hop:
         hop.dead_lettered("MyError", "told before")

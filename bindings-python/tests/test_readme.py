@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,6 +36,12 @@ class Producer:
         self.sent.append(topic)
         on_delivery(None, message(b"", len(self.sent), topic))
 
+    def poll(self, _: float) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
 
 class Client:
     """A database that takes what it is given, and keeps under which name."""
@@ -47,16 +54,35 @@ class Client:
         self.inserted.append((settings["query_id"], insert_block))
 
 
-def run(example: str, *values: bytes, client: Client | None = None) -> Producer:
+class Stopped:
+    """A consumer: at its second message somebody stops the process."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.number, self.count, self.is_closed = number, 0, False
+
+    def poll(self, _: float) -> Message:
+        self.count += 1
+        if self.count == 2:
+            signal.raise_signal(self.number)
+        return message(b"", self.count)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def run(
+    example: str, *values: bytes, client: Client | None = None, consumer: Stopped | None = None
+) -> Producer:
     messages = [message(value, offset) for offset, value in enumerate(values)]
     producer = Producer()
     ours = SimpleNamespace(**vars(tracebaton))
     ours.init = lambda *_: None  # the tests have theirs
+    ours.shutdown = tracebaton.flush
     names = {
         "tracebaton": ours,
         "client": client,
-        "consumer": SimpleNamespace(consume=lambda *_: messages),
-        "message": messages[0],
+        "consumer": consumer or SimpleNamespace(consume=lambda *_: messages),
+        "message": messages[0] if messages else None,
         "producer": producer,
         "json": json,
         "log": tracebaton.Logger("readme"),
@@ -122,5 +148,20 @@ def test_the_example_of_a_table(exported: Exported) -> None:
     assert rows.encode() == ORDER + b"\n" + ORDER
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_example_of_a_signal(exported: Exported, number: signal.Signals) -> None:
+    (example,) = (example for example in EXAMPLES if "signal.SIGTERM" in example)
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    consumer = Stopped(number)
+    try:
+        assert run(example, consumer=consumer).sent == ["invoices"] * 2
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert (consumer.count, consumer.is_closed) == (2, True)
+    told = [fates(event) for event in events(exported(), "process")]
+    assert told == [{"in": 1, "passed": 1, "emitted": 1}] * 2
+
+
 def test_every_example_is_run() -> None:
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 8

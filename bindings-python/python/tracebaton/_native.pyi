@@ -382,7 +382,9 @@ def process(
 
     The message is one of confluent-kafka, aiokafka or kafka-python. `baton` stands in for what its
     headers say, for instance the result of `extract_payload`. An exception that leaves the block is
-    recorded as the message's failure and raised on.
+    recorded as the message's failure and raised on. What stops the program or the task, as
+    `KeyboardInterrupt`, `SystemExit` and `asyncio.CancelledError` do, leaves the message pending, unless
+    something was said of it: its offset is not committed, and it comes again.
     """
 
 @final
@@ -391,7 +393,8 @@ class Batch:
 
     Use it in a `with` statement. Its ledger events are one for each partition, whatever the number of
     messages, and its trace is its own: where each message's trace is to go on, `process` each. A message
-    that is in it twice is the same input, and counts once.
+    that is in it twice is the same input, and counts once. An exception that leaves the block is the failure of
+    all that are left in it; one that stops the program or the task leaves them pending.
     """
 
     def __new__(
@@ -488,7 +491,8 @@ def insert(
     """Starts a batch of records for a table; use it in a `with` statement.
 
     It has passed once the block is left, unless it was said to have failed. An exception that leaves the
-    block is recorded as the failure of its records and raised on. A batch without records tells nothing.
+    block is recorded as the failure of its records and raised on; one that stops the program or the task, as
+    `KeyboardInterrupt` does, leaves them pending. A batch without records tells nothing.
     One that is given up without a word, because it is collected or the export stops, leaves its records
     pending, also those that were taken out and of which nothing was said.
     """
@@ -614,7 +618,13 @@ def init(
     """
 
 def flush(timeout_ms: int = 5000) -> bool:
-    """Sends everything recorded so far; tells whether it arrived within the deadline."""
+    """Sends everything recorded so far; tells whether it arrived within the deadline.
+
+    `timeout_ms` is 0 or more, else it is a `ValueError`.
+    """
 
 def shutdown(timeout_ms: int = 5000) -> ShutdownReport:
-    """Sends what is left within the deadline, stops, and tells what came of it all."""
+    """Sends what is left within the deadline, stops, and tells what came of it all.
+
+    `timeout_ms` is 0 or more, else it is a `ValueError`.
+    """

@@ -47,8 +47,11 @@ def transform(
     has a hop of its own.
 
     An exception is the message's failure and is raised on as it is; before that, `on_error` may
-    say that the message is dead-lettered: `hop.message` is the message that failed.
+    say that the message is dead-lettered: `hop.message` is the message that failed. What stops the
+    program or the task, as `KeyboardInterrupt`, `SystemExit` and `asyncio.CancelledError` do, leaves
+    the message pending, and `on_error` is not called.
     """
+    _check(topic, group, batch, on_error, propagation)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         start = functools.partial(process, group=group, propagation=propagation)
@@ -58,8 +61,6 @@ def transform(
         is_async_generator = inspect.isasyncgenfunction(called)
         if batch and (is_generator or is_async_generator):
             raise TypeError("a transform of batches returns a list, it is no generator")
-        if batch not in (False, True, "together"):
-            raise ValueError(f'batch is True or "together", not {batch!r}')
         if batch:
             kind = _Together if batch == "together" else _Each
             gather = functools.partial(Batch, group=group, propagation=propagation)
@@ -77,6 +78,23 @@ def transform(
         return functools.wraps(function)(wrap(function, topic, start, on_error))
 
     return decorate
+
+
+def _check(topic: object, group: object, batch: object, on_error: object, propagation: object) -> None:
+    """Tells of a wrong option where it is given, and not when the first message comes."""
+    if not isinstance(topic, str):
+        if callable(topic):  # without parentheses: the function itself is where the topic should be
+            raise TypeError('transform needs a topic: write @tracebaton.transform("topic")')
+        raise TypeError(f"topic must be str, not {type(topic).__qualname__}")
+    if group is not None and not isinstance(group, str):
+        raise TypeError(f"group must be str, not {type(group).__qualname__}")
+    if batch not in (False, True, "together"):
+        raise ValueError(f'batch is True or "together", not {batch!r}')
+    if on_error is not None and not callable(on_error):
+        kind = type(on_error).__qualname__
+        raise TypeError(f"on_error must be a function of the hop and the error, not {kind}")
+    if propagation is not None and not isinstance(propagation, Propagation):
+        raise TypeError(f"propagation must be Propagation, not {type(propagation).__qualname__}")
 
 
 _Start = Callable[..., Hop]
@@ -103,6 +121,11 @@ def _outputs(hop: Hop, topic: str, made: Any) -> _Made:
     return hop.output(topic, value=made)
 
 
+def _stops(error: BaseException) -> bool:
+    """Tells whether it stops the program or the task: then the message has not failed, it comes again."""
+    return not isinstance(error, (Exception, GeneratorExit))
+
+
 def _fail(hop: Hop, error: BaseException, on_error: OnError | None) -> None:
     hop.failed(error)
     if on_error is not None and isinstance(error, Exception):
@@ -117,7 +140,8 @@ def _function(
             try:
                 made = function(message, *args, **kwargs)
             except BaseException as error:
-                _fail(hop, error, on_error)
+                if not _stops(error):
+                    _fail(hop, error, on_error)
                 raise
             return _outputs(hop, topic, made)
 
@@ -132,7 +156,8 @@ def _async(
             try:
                 made = await function(message, *args, **kwargs)
             except BaseException as error:
-                _fail(hop, error, on_error)
+                if not _stops(error):
+                    _fail(hop, error, on_error)
                 raise
             return _outputs(hop, topic, made)
 
@@ -150,10 +175,13 @@ class _Whole:
 
     def __exit__(
         self,
-        _kind: type[BaseException] | None,
+        kind: type[BaseException] | None,
         error: BaseException | None,
-        _trace: TracebackType | None,
+        trace: TracebackType | None,
     ) -> None:
+        if error is not None and _stops(error):
+            self.hop.__exit__(kind, error, trace)
+            return
         try:
             if error is not None and not isinstance(error, GeneratorExit):
                 with self.hop.active():
@@ -328,7 +356,8 @@ def _batch(
             try:
                 made = _as_long(function(messages, *args, **kwargs), len(messages))
             except BaseException as error:
-                batch.fail(error, on_error)
+                if not _stops(error):
+                    batch.fail(error, on_error)
                 raise
             return batch.outputs(topic, made, on_error)
 
@@ -344,7 +373,8 @@ def _async_batch(
             try:
                 made = _as_long(await function(messages, *args, **kwargs), len(messages))
             except BaseException as error:
-                batch.fail(error, on_error)
+                if not _stops(error):
+                    batch.fail(error, on_error)
                 raise
             return batch.outputs(topic, made, on_error)
 
