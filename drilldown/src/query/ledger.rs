@@ -213,8 +213,12 @@ fn branch(
         }) += records;
         branch.duplicated += records * (input.passes.len() as i64 - 1).max(0);
         if let Some(reason) = &event.reason {
-            let error_type = event.error_type.as_deref().map(|text| format!("{text}: "));
-            let reason = format!("{}{reason}", error_type.unwrap_or_default());
+            let reason = match event.error_type.as_deref() {
+                // Some exceptions say no more than what they are.
+                Some(error_type) if reason.is_empty() => error_type.to_owned(),
+                Some(error_type) => format!("{error_type}: {reason}"),
+                None => reason.clone(),
+            };
             *reasons.entry((input.fate, reason)).or_default() += records;
         }
         branch.batches.extend(event.batch_id.clone());

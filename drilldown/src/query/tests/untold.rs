@@ -98,6 +98,17 @@ fn the_first_few_of_many_reasons_are_listed() {
 }
 
 #[test]
+fn an_error_without_a_text_is_told_by_its_type_alone() {
+    let failed = HopEvent {
+        error_type: Some("KeyError".into()),
+        reason: Some(String::new()),
+        ..read("t", "raw", "transform", 0, Fate::Failed)
+    };
+    let summary = diagnosis_of(vec![request(1), sent("request", "raw", 0, 0), failed]).summary;
+    assert!(summary.ends_with(": KeyError"), "{summary}");
+}
+
+#[test]
 fn an_insert_without_a_name_is_called_none() {
     let mut events = relay(1);
     events.pop();
