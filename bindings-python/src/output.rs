@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::{
     PyTraverseError, PyVisit,
-    exceptions::PyTypeError,
+    exceptions::{PyException, PyTypeError},
     prelude::*,
     types::{PyCFunction, PyDict, PyString, PyTuple},
 };
@@ -52,6 +52,14 @@ impl Output {
     /// Takes the core's handle; what is told of an output a second time changes nothing.
     fn take(&self) -> Option<hop::Output> {
         self.state().output.take()
+    }
+
+    /// Takes what a client gave as its success.
+    fn settled(&self, metadata: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Some(output) = self.take() else { return Ok(()) };
+        let is_delivered = acknowledge(output, metadata)?;
+        self.state().is_delivered = is_delivered;
+        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -138,7 +146,7 @@ impl Output {
         let settle = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
             let (output, future) = (output.bind(args.py()).get(), args.get_item(0)?);
             match future.call_method0(name!(args.py(), "result")) {
-                Ok(metadata) => output.delivered(&metadata, None)?,
+                Ok(metadata) => output.settled(&metadata)?,
                 Err(error) => output.undelivered(error.value(args.py()), Lossy::default())?,
             }
             PyResult::Ok(())
@@ -173,9 +181,17 @@ pub(crate) fn settle(
         let told = value::tell(err, "", |kind, text| output.undelivered(kind, text));
         return told.map(|()| false);
     }
-    let place = message::place(msg)?;
-    if let Some((partition, offset)) = place {
-        output.delivered(partition, offset);
+    acknowledge(output, msg)
+}
+
+/// Settles an output by what a client gives as its success: where nobody knows that form, the broker has it
+/// at a place that is not known. Whoever waits for the client is to hear nothing of ours.
+fn acknowledge(output: hop::Output, metadata: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match message::place(metadata) {
+        Ok(Some((partition, offset))) => output.delivered(partition, offset),
+        Ok(None) => return Ok(false),
+        Err(error) if error.is_instance_of::<PyException>(metadata.py()) => output.acknowledged(),
+        Err(error) => return Err(error),
     }
-    Ok(place.is_some())
+    Ok(true)
 }

@@ -141,6 +141,21 @@ def test_a_future_of_asyncio_settles_its_output(exported: Exported) -> None:
     assert found(exported()) == {0: {"in": 1, "passed": 1, "emitted": 1}}
 
 
+@pytest.mark.parametrize("given", [object(), Place("one", "two"), 7])  # type: ignore[arg-type]
+def test_a_success_that_nobody_knows_the_form_of_is_an_acknowledgement(
+    exported: Exported, given: object
+) -> None:
+    future: Future[object] = Future()
+    for at, (_, hop) in enumerate(tracebaton.consume(messages(2))):
+        output = hop.output("out")
+        if at == 0:
+            output.sent(future)
+        else:
+            output.on_delivery(None, given)
+    future.set_result(given)
+    assert found(exported()) == {at: {"in": 1, "passed": 1, "emitted": 1} for at in range(2)}
+
+
 def test_what_is_no_future_is_refused() -> None:
     with tracebaton.process(Message()) as hop:
         output = hop.output("out")

@@ -57,6 +57,8 @@ pub struct Batch {
     poll: Baton,
     hop: Option<Hop>,
     is_told: bool,
+    /// How often the recorder had been forgotten: a child of a fork lets go of its parent's in silence.
+    age: u64,
 }
 
 impl Batch {
@@ -69,8 +71,8 @@ impl Batch {
         if let Some(context) = &mut poll.context {
             context.span_id = Some(SpanId::generate());
         }
-        let (tally, start) = (Tally::default(), now());
-        Self { recorder: recorder.clone(), tally, start, poll, hop: None, is_told: false }
+        let (tally, start, age) = (Tally::default(), now(), recorder.age());
+        Self { recorder: recorder.clone(), tally, start, poll, hop: None, is_told: false, age }
     }
 
     /// Adds a message. One that is added again is the same input, and counts once; if it had been taken
@@ -214,7 +216,7 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        if !self.is_told && self.tally.len() > 0 {
+        if !self.is_told && self.tally.len() > 0 && self.age == self.recorder.age() {
             self.fail("Dropped", "the batch was dropped and nobody said what became of it");
         }
     }

@@ -103,7 +103,8 @@ impl Recorder {
         ticket.age == self.age()
     }
 
-    fn age(&self) -> u64 {
+    /// Returns how often all that was recorded was forgotten.
+    pub(super) fn age(&self) -> u64 {
         self.0.age.load(Ordering::Relaxed)
     }
 

@@ -188,6 +188,20 @@ fn a_batch_fails_when_told_when_an_output_is_refused_and_when_it_is_dropped() {
 }
 
 #[test]
+fn a_child_of_a_fork_lets_go_of_its_parents_batch_in_silence() {
+    for is_forked in [false, true] {
+        let recorder = recorder();
+        let mut batch = Batch::poll(&recorder);
+        batch.add(&at(7), &baton());
+        if is_forked {
+            recorder.pause().forget();
+        }
+        drop(batch);
+        assert_eq!(recorder.held().ledger, u64::from(!is_forked));
+    }
+}
+
+#[test]
 fn an_unconfirmed_output_of_a_batch_is_counted_once() {
     let recorder = recorder();
     let mut batch = Batch::poll(&recorder);
