@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     inputs::{Inputs, Place},
-    ranges::{Lumps, Range, Ranges},
+    ranges::{self, Lumps, Range, Ranges},
 };
 use crate::model::{HopEvent, Reader, SETTLING};
 
@@ -21,8 +21,7 @@ pub(super) struct Missing {
 
 /// The records of a `send`, and whether each offset of its range is one of them.
 fn range(sent: &HopEvent) -> Option<(Range, bool)> {
-    let (partition, first) = (sent.partition?, sent.first?);
-    let last = sent.last.unwrap_or(first).max(first);
+    let (partition, first, last) = ranges::of_event(sent)?;
     Some(((partition, first, last), last - first + 1 == sent.emitted))
 }
 

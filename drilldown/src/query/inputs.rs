@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::ranges::{Range, Ranges};
+use super::ranges::{self, Range, Ranges};
 use crate::model::{HopEvent, Id};
 
 /// What became of a record at a hop.
@@ -84,11 +84,7 @@ impl<'e> Inputs<'e> {
 
     /// Returns the records that are known as a number and a range only.
     pub(super) fn lumped(&self) -> Vec<(Range, i64)> {
-        let of = |input: &Input<'_>| {
-            let (partition, first) = (input.event.partition?, input.event.first?);
-            let last = input.event.last.unwrap_or(first).max(first);
-            Some(((partition, first, last), input.records))
-        };
+        let of = |input: &Input<'_>| Some((ranges::of_event(input.event)?, input.records));
         self.unplaced.iter().filter_map(of).collect()
     }
 

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use super::{batches::Batch, inputs::Place, ranges::Range};
+use super::{
+    batches::Batch,
+    inputs::Place,
+    ranges::{self, Range},
+};
 use crate::model::{HopEvent, Id, Link, Span};
 
 /// A `send` may claim any number of records in a few bytes; more than these are not gone through.
@@ -100,7 +104,8 @@ impl Others {
     pub(super) fn are_all_of(&self, event: &HopEvent, batch: Id) -> bool {
         let own = batch.to_string();
         let members = event.members.iter().filter(|member| **member == own).count();
-        let (Some(topic), Some((partition, first, last))) = (&event.topic, range(event)) else {
+        let (Some(topic), Some((partition, first, last))) = (&event.topic, ranges::of_event(event))
+        else {
             return false;
         };
         let of_topic = self.places.get(topic).into_iter();
@@ -184,7 +189,7 @@ impl Others {
 
     /// Says where a `send` without gaps put its records, as long as there is room to list them.
     fn range_of(&mut self, event: &HopEvent) -> Option<(String, Range)> {
-        let (topic, range) = (event.topic.clone()?, range(event)?);
+        let (topic, range) = (event.topic.clone()?, ranges::of_event(event)?);
         let listed = self.listed + event.emitted;
         if !is_dense(event) || listed > MAX_PLACES || self.work + listed > MAX_WORK {
             return None;
@@ -197,7 +202,8 @@ impl Others {
 /// Parts what the hop of a batch delivered: what is known not to be others', and the rest. Where that
 /// may make more parts than there is room for, all that is not others' is one.
 fn deliveries(event: &HopEvent, outputs: &Outputs, room: usize) -> Vec<HopEvent> {
-    let (Some(topic), Some((partition, first, last))) = (&event.topic, range(event)) else {
+    let (Some(topic), Some((partition, first, last))) = (&event.topic, ranges::of_event(event))
+    else {
         return vec![event.clone()];
     };
     let key = |offset| (topic.clone(), (partition, offset));
@@ -235,16 +241,10 @@ fn hop_of(event: &HopEvent) -> Link {
     Link { trace_id: event.trace_id.clone(), span_id: event.span_id.clone() }
 }
 
-/// Returns the partition, the first offset and the last.
-fn range(event: &HopEvent) -> Option<Range> {
-    let first = event.first?;
-    Some((event.partition?, first, event.last.unwrap_or(first).max(first)))
-}
-
 /// Tells whether each offset of a `send` is one of its records.
 fn is_dense(sent: &HopEvent) -> bool {
     let is_whole = |(_, first, last): Range| last - first + 1 == sent.emitted;
-    range(sent).is_some_and(is_whole) && sent.emitted <= MAX_LISTED
+    ranges::of_event(sent).is_some_and(is_whole) && sent.emitted <= MAX_LISTED
 }
 
 /// Returns the topic that an output went to, and where the broker put it.

@@ -1,9 +1,16 @@
 //! Stretches of offsets: however many records an event claims, it costs as much as an event that claims one.
 
 use super::inputs::Place;
+use crate::model::HopEvent;
 
 /// A partition, its first offset and its last.
 pub(super) type Range = (i64, i64, i64);
+
+/// Returns the range that an event tells of; one that ends before it starts is its first offset alone.
+pub(super) fn of_event(event: &HopEvent) -> Option<Range> {
+    let first = event.first?;
+    Some((event.partition?, first, event.last.unwrap_or(first).max(first)))
+}
 
 /// Offsets of partitions, as stretches that are apart.
 #[derive(Default)]

@@ -147,32 +147,40 @@ fn tracebatons_own_exporter_arrives_over_http_and_grpc() {
     }
 }
 
-#[test]
-fn each_record_of_a_batch_has_the_verdict_of_what_was_made_of_it() {
-    let server = Server::start();
-    let recorder = Recorder::default();
+/// Exports what is recorded to a server, as the service `own`.
+fn export(server: &Server, recorder: &Recorder) -> Exporter {
     let protocol = tracebaton::otlp::Protocol::HttpProtobuf;
     let options = Options {
         service_name: Some("own".into()),
         ..Options::to(&server.url(), protocol).unwrap()
     };
-    let exporter = Exporter::start(&recorder, &options).unwrap();
-    let at = |topic: &str, offset| Coordinates {
-        topic: topic.into(),
-        partition: 0,
-        offset,
-        group: Some(format!("of-{topic}")),
-    };
+    Exporter::start(recorder, &options).unwrap()
+}
+
+/// Says where a record stands in a topic that one group reads.
+fn at(topic: &str, offset: i64) -> Coordinates {
+    let group = Some(format!("of-{topic}"));
+    Coordinates { topic: topic.into(), partition: 0, offset, group }
+}
+
+/// Sends one record to `raw`, and returns what it carries.
+fn send_raw(recorder: &Recorder, offset: i64) -> Baton {
+    let source = Hop::process(recorder, &at("source", offset), &Baton::default());
+    let sent = source.output("raw");
+    let baton = sent.baton().clone();
+    sent.delivered(0, offset);
+    source.end();
+    baton
+}
+
+#[test]
+fn each_record_of_a_batch_has_the_verdict_of_what_was_made_of_it() {
+    let server = Server::start();
+    let recorder = Recorder::default();
+    let exporter = export(&server, &recorder);
     let mut batch = Batch::poll(&recorder);
-    let send = |offset| {
-        let source = Hop::process(&recorder, &at("source", offset), &Baton::default());
-        let sent = source.output("raw");
-        let baton = sent.baton().clone();
-        sent.delivered(0, offset);
-        source.end();
-        (at("raw", offset), baton)
-    };
-    let inputs: Vec<(Coordinates, Baton)> = (0..3).map(send).collect();
+    let inputs: Vec<(Coordinates, Baton)> =
+        (0..3).map(|offset| (at("raw", offset), send_raw(&recorder, offset))).collect();
     inputs.iter().for_each(|(input, baton)| batch.add(input, baton));
     batch.polled();
     let outputs = inputs.iter().map(|(input, baton)| batch.output_of("out", input, baton));
@@ -223,23 +231,8 @@ fn each_record_of_a_batch_has_the_verdict_of_what_was_made_of_it() {
 fn a_batch_that_never_tells_is_found_by_the_span_of_its_poll() {
     let server = Server::start();
     let recorder = Recorder::default();
-    let protocol = tracebaton::otlp::Protocol::HttpProtobuf;
-    let options = Options {
-        service_name: Some("own".into()),
-        ..Options::to(&server.url(), protocol).unwrap()
-    };
-    let exporter = Exporter::start(&recorder, &options).unwrap();
-    let at = |topic: &str, offset| Coordinates {
-        topic: topic.into(),
-        partition: 0,
-        offset,
-        group: Some(format!("of-{topic}")),
-    };
-    let source = Hop::process(&recorder, &at("source", 1), &Baton::default());
-    let sent = source.output("raw");
-    let baton = sent.baton().clone();
-    sent.delivered(0, 1);
-    source.end();
+    let exporter = export(&server, &recorder);
+    let baton = send_raw(&recorder, 1);
     let mut batch = Batch::poll(&recorder);
     batch.add(&at("raw", 1), &baton);
     batch.polled();
