@@ -54,14 +54,6 @@ impl Output {
         self.state().output.take()
     }
 
-    /// Takes what a client gave as its success.
-    fn settled(&self, metadata: &Bound<'_, PyAny>) -> PyResult<()> {
-        let Some(output) = self.take() else { return Ok(()) };
-        let is_delivered = acknowledge(output, metadata)?;
-        self.state().is_delivered = is_delivered;
-        Ok(())
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,7 +138,7 @@ impl Output {
         let settle = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
             let (output, future) = (output.bind(args.py()).get(), args.get_item(0)?);
             match future.call_method0(name!(args.py(), "result")) {
-                Ok(metadata) => output.settled(&metadata)?,
+                Ok(metadata) => output.on_delivery(args.py().None().bind(args.py()), &metadata)?,
                 Err(error) => output.undelivered(error.value(args.py()), Lossy::default())?,
             }
             PyResult::Ok(())
@@ -171,7 +163,8 @@ impl Output {
 }
 
 /// Settles an output by a delivery report and tells whether the broker has it; without an
-/// acknowledgement it stays unconfirmed.
+/// acknowledgement it stays unconfirmed. Where nobody knows the form of a success, the broker has it at a
+/// place that is not known: whoever waits for the client is to hear nothing of ours.
 pub(crate) fn settle(
     output: hop::Output,
     err: &Bound<'_, PyAny>,
@@ -181,16 +174,10 @@ pub(crate) fn settle(
         let told = value::tell(err, "", |kind, text| output.undelivered(kind, text));
         return told.map(|()| false);
     }
-    acknowledge(output, msg)
-}
-
-/// Settles an output by what a client gives as its success: where nobody knows that form, the broker has it
-/// at a place that is not known. Whoever waits for the client is to hear nothing of ours.
-fn acknowledge(output: hop::Output, metadata: &Bound<'_, PyAny>) -> PyResult<bool> {
-    match message::place(metadata) {
+    match message::place(msg) {
         Ok(Some((partition, offset))) => output.delivered(partition, offset),
         Ok(None) => return Ok(false),
-        Err(error) if error.is_instance_of::<PyException>(metadata.py()) => output.acknowledged(),
+        Err(error) if error.is_instance_of::<PyException>(msg.py()) => output.acknowledged(),
         Err(error) => return Err(error),
     }
     Ok(true)
