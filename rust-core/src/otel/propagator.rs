@@ -111,6 +111,9 @@ impl BatonPropagator {
         extractor: &dyn Extractor,
         Answer { usual, parent, .. }: Answer<'_>,
     ) -> Result<Option<Baton>, NotText> {
+        if parent.is_empty() {
+            return Ok(None);
+        }
         let value = |number| usual.value(number, extractor);
         let id = if usual.has(3) { value(3)? } else { value(4)? };
         let single = Single { parent, state: value(1)?, baggage: value(2)?, id };
